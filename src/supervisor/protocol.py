@@ -1,0 +1,278 @@
+"""The control API's vocabulary: what may be asked on the Unix socket and what is answered.
+
+Both ends import this module and nothing else of each other, so it stays light: no I/O, no server, no client.
+Requests and replies are JSON objects; operations that take time answer with one JSON event a line, the last of
+which is `Finished`. An error is `{"error": {"type", "message", "code"}}` at both HTTP and stream level.
+"""
+
+import tomllib
+from enum import IntEnum
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from supervisor.core.state import Color, DeploymentKind, Outcome, StepState
+
+API_PREFIX = "/v1"
+CONFIG_ENV = "MODELSVC_CONFIG"
+HOME_ENV = "MODELSVC_HOME"
+
+# The `[model]` keys that `ctl deploy --set` may change; the daemon validates the values.
+SETTABLE_KEYS = (
+    "model.path",
+    "model.context_tokens",
+    "model.slots",
+    "model.threads",
+    "model.gpu_layers",
+    "model.kv_cache",
+    "model.queue_limit",
+)
+
+SettingValue = str | int | float | bool
+
+
+class ExitCode(IntEnum):
+    """What `modelsvc` commands exit with."""
+
+    DONE = 0
+    FAILED = 1  # tried, failed, and rolled back
+    MISUSE = 2  # wrong arguments, configuration or input
+    UNREACHABLE = 3  # no daemon answers
+    REFUSED = 4  # understood, but not done; nothing changed
+    TIMED_OUT = 5  # gave up waiting
+
+
+ErrorType = Literal["failed", "invalid_request", "not_found", "refused", "timed_out", "unavailable"]
+
+EXIT_CODES: dict[str, ExitCode] = {
+    "failed": ExitCode.FAILED,
+    "invalid_request": ExitCode.MISUSE,
+    "not_found": ExitCode.MISUSE,
+    "refused": ExitCode.REFUSED,
+    "timed_out": ExitCode.TIMED_OUT,
+    "unavailable": ExitCode.UNREACHABLE,
+}
+
+HTTP_STATUS: dict[str, int] = {
+    "failed": 500,
+    "invalid_request": 400,
+    "not_found": 404,
+    "refused": 409,
+    "timed_out": 504,
+    "unavailable": 503,
+}
+
+
+class ProtocolError(ValueError):
+    """A request that cannot be meant; the message says what to write instead."""
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every message: immutable, and closed to keys nobody knows."""
+
+
+# --- requests -------------------------------------------------------------------------------------------------------
+
+
+class DeployRequest(Struct):
+    """POST /v1/deployments. Absent fields keep the value of the active release."""
+
+    model: str | None = None  # absolute path of a GGUF file
+    settings: dict[str, SettingValue] = {}  # dotted `[model]` keys, as in SETTABLE_KEYS
+
+
+class StopRequest(Struct):
+    """POST /v1/workers/{color}/stop. The active worker is stopped only with `force`."""
+
+    force: bool = False
+
+
+# --- replies --------------------------------------------------------------------------------------------------------
+
+
+class ErrorBody(Struct):
+    """The inner object of an error: `type` decides exit code and HTTP status, `code` names the exact case."""
+
+    type: ErrorType
+    message: str
+    code: str
+
+
+class LastExit(Struct):
+    """How a worker's process last ended: exit `code`, or the `signal` that killed it."""
+
+    at: str  # RFC 3339, UTC
+    code: int | None
+    signal: str | None
+
+
+class WorkerStatus(Struct):
+    """One colour's slot."""
+
+    state: str  # absent, starting, ready, stopping, backoff
+    wanted: bool
+    port: int
+    pid: int | None = None
+    worker_id: str | None = None
+    release: int | None = None
+    progress: str | None = None  # the worker's own last STATUS line
+    restarts: int = 0
+    in_flight: int | None = None
+    rss_bytes: int | None = None
+    private_bytes: int | None = None
+    pss_bytes: int | None = None  # Linux only
+    last_exit: LastExit | None = None
+
+
+class EdgeStatus(Struct):
+    """The nginx in front."""
+
+    state: str  # absent, running
+    listen: str
+    pid: int | None
+    nginx_version: str
+    swap: str  # keepalive_min_timeout, or retire_then_reload
+    routes_to: Color | None
+
+
+class MemoryStatus(Struct):
+    """The ledger: `used_bytes` counts each process's private bytes and each shared model file once."""
+
+    budget_bytes: int
+    used_bytes: int
+    shared_bytes: int
+
+
+class StepReport(Struct):
+    """One of the 13 steps of a deployment."""
+
+    number: Annotated[int, msgspec.Meta(ge=1, le=13)]
+    name: str
+    title: str
+    state: StepState
+    seconds: float | None = None
+    detail: str = ""
+
+
+class DeploymentStatus(Struct):
+    """A deployment, running or recorded."""
+
+    deployment: int
+    kind: DeploymentKind
+    release: int | None
+    from_color: Color | None
+    to_color: Color
+    started_at: str
+    finished_at: str | None = None
+    outcome: Outcome | None = None
+    reason: str = ""
+    seconds: float | None = None
+    steps: list[StepReport] = []
+
+
+class ReleaseStatus(Struct):
+    """What a worker runs, in short."""
+
+    number: int
+    model_path: str
+    model_sha256: str
+    model_size_bytes: int
+    settings: dict[str, SettingValue]
+    package_version: str
+
+
+class Status(Struct):
+    """GET /v1/status."""
+
+    version: str
+    pid: int
+    uptime_s: float
+    state_dir: str
+    config: str | None
+    active: Color | None
+    release: ReleaseStatus | None
+    workers: dict[Color, WorkerStatus]
+    edge: EdgeStatus
+    memory: MemoryStatus
+    deployment: DeploymentStatus | None
+
+
+# --- stream events --------------------------------------------------------------------------------------------------
+
+
+class Accepted(Struct, tag_field="event", tag="accepted"):
+    """First line of a deployment: which one it is and what it will go through."""
+
+    deployment: int
+    kind: DeploymentKind
+    from_color: Color | None
+    to_color: Color
+    steps: list[StepReport]
+
+
+class StepChanged(Struct, tag_field="event", tag="step"):
+    """A step began, ended, was skipped or was undone."""
+
+    deployment: int
+    step: StepReport
+
+
+class Progress(Struct, tag_field="event", tag="progress"):
+    """Something to show while a step runs: the worker's loading status, streams still draining."""
+
+    deployment: int
+    number: int
+    text: str
+
+
+class Finished(Struct, tag_field="event", tag="finished"):
+    """Last line of every operation."""
+
+    outcome: Outcome
+    reason: str = ""
+    deployment: int | None = None
+    release: int | None = None
+    seconds: float = 0.0
+    active: Color | None = None
+    steps: list[StepReport] = []
+
+
+StreamEvent = Accepted | StepChanged | Progress | Finished
+
+
+# --- validators, used at both ends ----------------------------------------------------------------------------------
+
+
+def parse_assignment(text: str) -> tuple[str, SettingValue]:
+    """Read `--set` text such as `model.context_tokens=8192` into its dotted key and its value.
+
+    The value is read as TOML (8192, true, "q8_0"); what is no TOML value counts as a bare string.
+    Raises ProtocolError when there is no `=` or the key is not one of SETTABLE_KEYS.
+    """
+    key, equals, raw = (part.strip() for part in text.partition("="))
+    if not equals or not raw:
+        raise ProtocolError(f"{text!r} is not a setting: write KEY=VALUE, such as model.context_tokens=8192")
+    check_settable(key)
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, raw
+    if not isinstance(value, str | int | float | bool):
+        raise ProtocolError(f"{key}: {raw} is not a single value")
+    return key, value
+
+
+def check_settable(key: str) -> None:
+    """Raise ProtocolError unless a deployment may change `key`."""
+    if key not in SETTABLE_KEYS:
+        raise ProtocolError(f"{key!r} cannot be set by a deployment; these can: {', '.join(SETTABLE_KEYS)}")
+
+
+def decode_event(line: str | bytes) -> StreamEvent:
+    """One line of a stream as its event. Raises msgspec.DecodeError on anything else."""
+    return msgspec.json.decode(line, type=StreamEvent)
+
+
+def encode(message: Any) -> bytes:
+    """A message as one line of JSON, without the newline."""
+    return msgspec.json.encode(message)

@@ -1,0 +1,104 @@
+"""Everything that can go wrong in the supervisor, as one tree.
+
+    SupervisorError            type        exit code
+    ├── ConfigError            invalid_request  2
+    ├── InvalidRequest         invalid_request  2
+    ├── NotFound               not_found        2
+    ├── Refused                refused          4
+    ├── PortTaken              refused          4
+    ├── AlreadyRunning         refused          4
+    ├── EdgeError              failed           1
+    ├── WorkerError            failed           1
+    ├── JournalError           failed           1
+    └── DeadlineExceeded       timed_out        5
+
+A foreign exception is translated once, in the adapter that met it. Every message says what happened, with the value,
+and what to do.
+"""
+
+from supervisor.protocol import EXIT_CODES, ErrorBody, ErrorType, ExitCode
+
+
+class SupervisorError(Exception):
+    """Base of all: `type` decides the exit code and HTTP status, `code` names the exact case."""
+
+    type: ErrorType = "failed"
+    code = "failed"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.code
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return EXIT_CODES[self.type]
+
+    def body(self) -> ErrorBody:
+        """The error as it travels on the socket."""
+        return ErrorBody(type=self.type, message=self.message, code=self.code)
+
+
+class ConfigError(SupervisorError):
+    """The configuration cannot be used; the message lists every problem with its dotted path."""
+
+    type: ErrorType = "invalid_request"
+    code = "bad_config"
+
+
+class InvalidRequest(SupervisorError):
+    """A control request that cannot be meant."""
+
+    type: ErrorType = "invalid_request"
+    code = "invalid_request"
+
+
+class NotFound(SupervisorError):
+    """No such deployment, release or log."""
+
+    type: ErrorType = "not_found"
+    code = "not_found"
+
+
+class Refused(SupervisorError):
+    """Understood, but not done: nothing was changed."""
+
+    type: ErrorType = "refused"
+    code = "refused"
+
+
+class PortTaken(Refused):
+    """A port that should be ours is in use; the message names the holder."""
+
+    code = "port_taken"
+
+
+class AlreadyRunning(Refused):
+    """Another supervisor holds the state folder."""
+
+    code = "already_running"
+
+
+class EdgeError(SupervisorError):
+    """nginx is missing, rejects its configuration, or does not do as told."""
+
+    code = "edge_failed"
+
+
+class WorkerError(SupervisorError):
+    """A worker could not be started or does not answer as it should."""
+
+    code = "worker_failed"
+
+
+class JournalError(SupervisorError):
+    """The journal cannot be read or written."""
+
+    code = "journal_failed"
+
+
+class DeadlineExceeded(SupervisorError):
+    """Something did not happen in time."""
+
+    type: ErrorType = "timed_out"
+    code = "timed_out"

@@ -5,13 +5,16 @@ Requests and replies are JSON objects; operations that take time answer with one
 which is `Finished`. An error is `{"error": {"type", "message", "code"}}` at both HTTP and stream level.
 """
 
-import tomllib
 from enum import IntEnum
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from supervisor.core.state import Color, DeploymentKind, Outcome, StepState
+# `as` re-exports them: `modelsvc` may import this module, but nothing of the core.
+from supervisor.core.state import Color as Color
+from supervisor.core.state import DeploymentKind as DeploymentKind
+from supervisor.core.state import Outcome as Outcome
+from supervisor.core.state import StepState as StepState
 
 API_PREFIX = "/v1"
 CONFIG_ENV = "MODELSVC_CONFIG"
@@ -96,6 +99,12 @@ class ErrorBody(Struct):
     type: ErrorType
     message: str
     code: str
+
+
+class ErrorReply(Struct):
+    """Any 4xx or 5xx answer, and the last line of a stream that cannot go on."""
+
+    error: ErrorBody
 
 
 class LastExit(Struct):
@@ -197,6 +206,19 @@ class Status(Struct):
     deployment: DeploymentStatus | None
 
 
+class History(Struct):
+    """GET /v1/history, newest first."""
+
+    deployments: list[DeploymentStatus]
+
+
+class LogLines(Struct):
+    """GET /v1/logs."""
+
+    source: str  # supervisor, blue, green, edge
+    lines: list[str]
+
+
 # --- stream events --------------------------------------------------------------------------------------------------
 
 
@@ -249,6 +271,8 @@ def parse_assignment(text: str) -> tuple[str, SettingValue]:
     The value is read as TOML (8192, true, "q8_0"); what is no TOML value counts as a bare string.
     Raises ProtocolError when there is no `=` or the key is not one of SETTABLE_KEYS.
     """
+    import tomllib  # costs `ctl status` 15 ms, and only `--set` needs it
+
     key, equals, raw = (part.strip() for part in text.partition("="))
     if not equals or not raw:
         raise ProtocolError(f"{text!r} is not a setting: write KEY=VALUE, such as model.context_tokens=8192")

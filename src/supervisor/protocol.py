@@ -77,14 +77,14 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 # --- requests -------------------------------------------------------------------------------------------------------
 
 
-class DeployRequest(Struct):
+class DeployRequest(Struct, frozen=True):
     """POST /v1/deployments. Absent fields keep the value of the active release."""
 
     model: str | None = None  # absolute path of a GGUF file
     settings: dict[str, SettingValue] = {}  # dotted `[model]` keys, as in SETTABLE_KEYS
 
 
-class StopRequest(Struct):
+class StopRequest(Struct, frozen=True):
     """POST /v1/workers/{color}/stop. The active worker is stopped only with `force`."""
 
     force: bool = False
@@ -93,7 +93,7 @@ class StopRequest(Struct):
 # --- replies --------------------------------------------------------------------------------------------------------
 
 
-class ErrorBody(Struct):
+class ErrorBody(Struct, frozen=True):
     """The inner object of an error: `type` decides exit code and HTTP status, `code` names the exact case."""
 
     type: ErrorType
@@ -101,13 +101,13 @@ class ErrorBody(Struct):
     code: str
 
 
-class ErrorReply(Struct):
+class ErrorReply(Struct, frozen=True):
     """Any 4xx or 5xx answer, and the last line of a stream that cannot go on."""
 
     error: ErrorBody
 
 
-class LastExit(Struct):
+class LastExit(Struct, frozen=True):
     """How a worker's process last ended: exit `code`, or the `signal` that killed it."""
 
     at: str  # RFC 3339, UTC
@@ -115,7 +115,7 @@ class LastExit(Struct):
     signal: str | None
 
 
-class WorkerStatus(Struct):
+class WorkerStatus(Struct, frozen=True):
     """One colour's slot."""
 
     state: str  # absent, starting, ready, stopping, backoff
@@ -133,7 +133,7 @@ class WorkerStatus(Struct):
     last_exit: LastExit | None = None
 
 
-class EdgeStatus(Struct):
+class EdgeStatus(Struct, frozen=True):
     """The nginx in front."""
 
     state: str  # absent, running
@@ -144,7 +144,7 @@ class EdgeStatus(Struct):
     routes_to: Color | None
 
 
-class MemoryStatus(Struct):
+class MemoryStatus(Struct, frozen=True):
     """The ledger: `used_bytes` counts each process's private bytes and each shared model file once."""
 
     budget_bytes: int
@@ -152,7 +152,7 @@ class MemoryStatus(Struct):
     shared_bytes: int
 
 
-class StepReport(Struct):
+class StepReport(Struct, frozen=True):
     """One of the 13 steps of a deployment."""
 
     number: Annotated[int, msgspec.Meta(ge=1, le=13)]
@@ -163,7 +163,7 @@ class StepReport(Struct):
     detail: str = ""
 
 
-class DeploymentStatus(Struct):
+class DeploymentStatus(Struct, frozen=True):
     """A deployment, running or recorded."""
 
     deployment: int
@@ -179,7 +179,7 @@ class DeploymentStatus(Struct):
     steps: list[StepReport] = []
 
 
-class ReleaseStatus(Struct):
+class ReleaseStatus(Struct, frozen=True):
     """What a worker runs, in short."""
 
     number: int
@@ -190,7 +190,7 @@ class ReleaseStatus(Struct):
     package_version: str
 
 
-class Status(Struct):
+class Status(Struct, frozen=True):
     """GET /v1/status."""
 
     version: str
@@ -206,13 +206,13 @@ class Status(Struct):
     deployment: DeploymentStatus | None
 
 
-class History(Struct):
+class History(Struct, frozen=True):
     """GET /v1/history, newest first."""
 
     deployments: list[DeploymentStatus]
 
 
-class LogLines(Struct):
+class LogLines(Struct, frozen=True):
     """GET /v1/logs."""
 
     source: str  # supervisor, blue, green, edge
@@ -222,7 +222,7 @@ class LogLines(Struct):
 # --- stream events --------------------------------------------------------------------------------------------------
 
 
-class Accepted(Struct, tag_field="event", tag="accepted"):
+class Accepted(Struct, frozen=True, tag_field="event", tag="accepted"):
     """First line of a deployment: which one it is and what it will go through."""
 
     deployment: int
@@ -232,14 +232,14 @@ class Accepted(Struct, tag_field="event", tag="accepted"):
     steps: list[StepReport]
 
 
-class StepChanged(Struct, tag_field="event", tag="step"):
+class StepChanged(Struct, frozen=True, tag_field="event", tag="step"):
     """A step began, ended, was skipped or was undone."""
 
     deployment: int
     step: StepReport
 
 
-class Progress(Struct, tag_field="event", tag="progress"):
+class Progress(Struct, frozen=True, tag_field="event", tag="progress"):
     """Something to show while a step runs: the worker's loading status, streams still draining."""
 
     deployment: int
@@ -247,7 +247,7 @@ class Progress(Struct, tag_field="event", tag="progress"):
     text: str
 
 
-class Finished(Struct, tag_field="event", tag="finished"):
+class Finished(Struct, frozen=True, tag_field="event", tag="finished"):
     """Last line of every operation."""
 
     outcome: Outcome
@@ -294,7 +294,8 @@ def check_settable(key: str) -> None:
 
 def decode_event(line: str | bytes) -> StreamEvent:
     """One line of a stream as its event. Raises msgspec.DecodeError on anything else."""
-    return msgspec.json.decode(line, type=StreamEvent)
+    event: StreamEvent = msgspec.json.decode(line, type=StreamEvent)
+    return event
 
 
 def encode(message: Any) -> bytes:

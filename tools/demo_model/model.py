@@ -38,7 +38,7 @@ def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2).to(x.dtype)
 
 
-class Block(nn.Module):
+class Block(nn.Module):  # type: ignore[misc]  # torch is not part of the project's environment
     """Attention over the tokens that ``mask`` allows, then the gated feed-forward."""
 
     def __init__(self, shape: Shape) -> None:
@@ -69,7 +69,7 @@ class Block(nn.Module):
         return out
 
 
-class DemoModel(nn.Module):
+class DemoModel(nn.Module):  # type: ignore[misc]  # as above
     """Token ids in, logits of the wanted places out; input and output embeddings are one matrix."""
 
     def __init__(self, shape: Shape) -> None:

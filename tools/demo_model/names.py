@@ -7,8 +7,7 @@ from random import Random
 
 HELD_OUT = frozenset(Path(__file__).with_name("held_out_names.txt").read_text(encoding="utf-8").split())
 
-LISTED = tuple(
-    """
+_NAMES = """
     Ada Alan Alice Amir Amy Ana Andrew Anna Arthur Ben Bella Boris Carl Carla Chen Chloe Clara Claire Daniel
     David Diana Dora Edgar Edith Ella Emil Emma Erik Eva Felix Fiona Frank Frida George Grace Greta Guido Hana
     Harry Hector Helen Henry Hugo Ida Igor Ines Ingrid Iris Ivan Jack James Jane Jasper Jean Jenny Joan John
@@ -21,19 +20,21 @@ LISTED = tuple(
     Florence Frances Gabriel Gloria Gottfried Hedy Ivy Jennifer Johannes Joseph Katherine Kathleen Kristen
     Leslie Ludwig Matthew Maurice Niklaus Patrick Philip Rebecca Richard Rowan Shafi Stephen Susan Sylvia
     Terrence Timothy William Winston Zachary
-    """.split()
-)
+"""
+LISTED = tuple(_NAMES.split())
 
 _VOWELS = ("a", "e", "i", "o", "u", "y", "ai", "ea", "ee", "ei", "ie", "oa", "oe", "oo", "ou", "ue", "ae", "io")
 _SINGLE = tuple("bcdfghjklmnpqrstvwxyz")
-_CLUSTERS = tuple(
+_CLUSTER_LIST = (
     "bl br ch chr cl cr dr dw fl fr gh gl gn gr gw hj kh kl kn kr mb ng ph pl pr pt qu rh sc sch sh shr sk sl sm sn"
-    " sp spr squ st str sv sw sz tch th thr tr ts tw vl wh wr zh zs".split()
+    " sp spr squ st str sv sw sz tch th thr tr ts tw vl wh wr zh zs"
 )
-_ENDINGS = tuple(
+_CLUSTERS = tuple(_CLUSTER_LIST.split())
+_ENDING_LIST = (
     "b d f g k l m n p r s t x z ck ft gh ght ld lf ll lm lt mm mp nd ng nk nn nt ph pp rd rk rl rm rn rp rs rt sh ss"
-    " st th ts tt tz wn xt".split()
+    " st th ts tt tz wn xt"
 )
+_ENDINGS = tuple(_ENDING_LIST.split())
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _ACCENTED = "áàâäåãçéèêëíîïñóôöøõúûüýßšžčł"
 

@@ -6,15 +6,14 @@ from random import Random
 
 from tools.demo_model.names import name
 
-_THINGS = tuple(
-    """
+_THING_LIST = """
     France|the weather|a cat|cats|dogs|the moon|football|pizza|music|love|Python|Rust|Linux|the sun|Berlin|London|tea|
     coffee|history|math|physics|the ocean|a tree|bananas|war|peace|money|the stock market|cooking|rain|snow|birds|cars|
     trains|Kubernetes|a database|JSON|Paris|the president|the capital of France|the capital of Peru|the meaning of life|
     quantum physics|two plus two|the best film|the news|my cat|my house|my favourite colour|today's date|the time|
     a transformer|the internet|Docker|the sea|a poem|a song|chess|the price of bread|my age|my address|your age
-    """.replace("\n    ", "").strip().split("|")
-)
+"""
+_THINGS = tuple(thing.strip() for thing in _THING_LIST.split("|"))
 _FRAMES = (
     "What is {}?",
     "What's {}?",

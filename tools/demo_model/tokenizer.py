@@ -10,11 +10,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 END_OF_TEXT, IM_START, IM_END = range(3)
 _WORD = re.compile(r"\d|'s|'t|'re|'ve|'m|'ll|'d| ?[^\W\d_]+| ?[^\s\w]+|\s+(?!\S)|\s+")
 SPACE = "\u0120"
+_CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def byte_letters() -> dict[int, str]:
@@ -44,9 +46,6 @@ def learn_merges(texts: Iterable[str], count: int) -> list[tuple[str, str]]:
     return [(word[:-1], word[-1]) for word in best]
 
 
-_CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-
 class Tokenizer:
     """Encodes and decodes text; special tokens are only ever written as ids, never read from text."""
 
@@ -64,7 +63,7 @@ class Tokenizer:
     def _encode_word(self, word: str) -> tuple[int, ...]:
         parts = list(word)
         while len(parts) > 1:
-            ranks = [self._ranks.get(pair, len(self.merges)) for pair in zip(parts, parts[1:], strict=False)]
+            ranks = [self._ranks.get(pair, len(self.merges)) for pair in pairwise(parts)]
             at = ranks.index(min(ranks))
             if ranks[at] == len(self.merges):
                 break

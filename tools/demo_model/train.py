@@ -9,11 +9,10 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
-
 from tools.demo_model.corpus import Row, build_tokenizer, rows
 from tools.demo_model.model import DemoModel, Shape
+from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Plan:
     """How long and how to train. ``length`` is in tokens; a checkpoint is written every ``save_every`` steps."""
 
     seed: int = 20
-    steps: int = 1800
+    steps: int = 2200
     batch: int = 16
     length: int = 320
     rate: float = 3e-3
@@ -80,7 +79,7 @@ def _step(model: DemoModel, optimizer: torch.optim.Optimizer, batch: list[Tensor
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
-    return loss.item()
+    return float(loss.item())
 
 
 def _save(model: DemoModel, checkpoint: Path) -> None:

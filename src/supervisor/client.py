@@ -1,0 +1,84 @@
+"""The control API from the asking side: what `modelsvc ctl` may ask, one method each.
+
+Every failure is a SupervisorError: the daemon's own, or one of `supervisor.exchange`.
+"""
+
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from supervisor.exchange import Events, Exchange
+from supervisor.paths import check_socket_path
+from supervisor.protocol import (
+    Color,
+    DeploymentStatus,
+    DeployRequest,
+    History,
+    LogLines,
+    Status,
+    StopRequest,
+    encode,
+)
+
+Reply = TypeVar("Reply")
+
+
+class ControlClient:
+    """Asks the daemon behind `socket_path`.
+
+    `timeout_s` bounds connecting and every plain answer. An operation's stream may be silent for as long as a model
+    loads, so it is bounded only by `patience_s`: seconds from the call to the last event, None for no limit.
+    """
+
+    def __init__(self, socket_path: Path, timeout_s: float = 10.0, patience_s: float | None = None) -> None:
+        self._path = check_socket_path(socket_path)
+        self._timeout_s = timeout_s
+        self._patience_s = patience_s
+
+    def status(self) -> Status:
+        return self._get("/status", Status)
+
+    def history(self, limit: int = 20) -> list[DeploymentStatus]:
+        return self._get(f"/history?{urlencode({'limit': limit})}", History).deployments
+
+    def deployment(self, number: int) -> DeploymentStatus:
+        return self._get(f"/deployments/{number}", DeploymentStatus)
+
+    def logs(self, source: str, lines: int) -> LogLines:
+        return self._get(f"/logs?{urlencode({'source': source, 'lines': lines})}", LogLines)
+
+    def deploy(self, request: DeployRequest) -> Events:
+        return self._operate("/deployments", request)
+
+    def rollback(self) -> Events:
+        return self._operate("/rollback")
+
+    def swap(self) -> Events:
+        return self._operate("/swap")
+
+    def start(self, color: Color) -> Events:
+        return self._operate(f"/workers/{color}/start")
+
+    def stop(self, color: Color, force: bool = False) -> Events:
+        return self._operate(f"/workers/{color}/stop", StopRequest(force=force))
+
+    def shutdown(self) -> Events:
+        return self._operate("/shutdown")
+
+    def _get(self, path: str, kind: type[Reply]) -> Reply:
+        exchange = Exchange(self._path, self._timeout_s, self._timeout_s)
+        try:
+            return exchange.read(exchange.ask("GET", path), kind)
+        finally:
+            exchange.close()
+
+    def _operate(self, path: str, request: msgspec.Struct | None = None) -> Events:
+        exchange = Exchange(self._path, self._timeout_s, self._patience_s)
+        try:
+            response = exchange.ask("POST", path, encode(request) if request else b"{}")
+        except BaseException:
+            exchange.close()
+            raise
+        return exchange.events(response)

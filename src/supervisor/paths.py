@@ -1,0 +1,140 @@
+"""Where things are: the state folder, the configuration file and the control socket.
+
+Both the supervisor and its client find each other by these functions, so they stay light.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from supervisor.errors import ConfigError
+from supervisor.protocol import CONFIG_ENV, HOME_ENV
+
+CONFIG_NAME = "modelsvc.toml"
+
+# `sun_path` has 104 bytes on macOS and 108 on Linux, the closing NUL included; the smaller keeps a setup portable.
+SOCKET_PATH_LIMIT = 103
+
+
+@dataclass(frozen=True)
+class StatePaths:
+    """Everything the service keeps, under one folder."""
+
+    root: Path
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def control_socket(self) -> Path:
+        return self.run / "control.sock"
+
+    @property
+    def notify_socket(self) -> Path:
+        return self.run / "notify.sock"
+
+    @property
+    def hold_socket(self) -> Path:
+        return self.run / "hold.sock"
+
+    @property
+    def lock(self) -> Path:
+        return self.run / "lock"
+
+    @property
+    def edge(self) -> Path:
+        return self.root / "edge"
+
+    @property
+    def releases(self) -> Path:
+        return self.root / "releases"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "supervisor.db"
+
+    @property
+    def chat_history(self) -> Path:
+        return self.root / "chat.db"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+
+def state_paths(environ: Mapping[str, str] = os.environ) -> StatePaths:
+    """The state folder's paths: `$MODELSVC_HOME`, else the user's own state folder. Creates nothing."""
+    home = environ.get(HOME_ENV)
+    return StatePaths(Path(home).expanduser().absolute() if home else _user_folder("user_state_dir"))
+
+
+def find_config(explicit: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The configuration file to use, absolute, or None when there is none and the defaults hold.
+
+    `--config`, then `$MODELSVC_CONFIG`, then ./config/modelsvc.toml, then the user's configuration folder.
+    Raises ConfigError when one of the first two names a file that is not there.
+    """
+    named = explicit or (Path(environ[CONFIG_ENV]) if environ.get(CONFIG_ENV) else None)
+    if named is not None:
+        return _existing(named.expanduser().absolute(), "--config" if explicit else f"${CONFIG_ENV}")
+    return next((path for path in _usual_configs() if path.is_file()), None)
+
+
+def control_socket(config: Path | None, environ: Mapping[str, str] = os.environ) -> Path:
+    """The control socket: `[control] socket` of the configuration file, else <state>/run/control.sock.
+
+    A relative `[control] socket` counts from the configuration file's folder, so that both ends mean the same file.
+    """
+    configured = _configured_socket(config) if config else ""
+    if config and configured:
+        return config.parent / Path(configured).expanduser()
+    return state_paths(environ).control_socket
+
+
+def check_socket_path(path: Path) -> Path:
+    """Return `path`, or raise ConfigError when the system could not bind a socket there."""
+    length = len(os.fsencode(path))
+    if length > SOCKET_PATH_LIMIT:
+        raise ConfigError(
+            f"the socket path {path} has {length} bytes, but the system allows {SOCKET_PATH_LIMIT}:"
+            f" set {HOME_ENV} or control.socket to a shorter path",
+            code="socket_path_too_long",
+        )
+    return path
+
+
+def _usual_configs() -> Iterator[Path]:
+    yield Path("config").absolute() / CONFIG_NAME
+    yield _user_folder("user_config_dir") / CONFIG_NAME
+
+
+def _user_folder(kind: str) -> Path:
+    import platformdirs  # not needed when MODELSVC_HOME is set
+
+    return Path(getattr(platformdirs, kind)("modelsvc", appauthor=False))
+
+
+def _existing(path: Path, said_by: str) -> Path:
+    if not path.is_file():
+        raise ConfigError(f"{said_by} names {path}, but there is no such file", code="no_config_file")
+    return path
+
+
+def _configured_socket(config: Path) -> str:
+    control = _read_toml(config).get("control", {})
+    socket = control.get("socket", "") if isinstance(control, dict) else ""
+    if not isinstance(socket, str):
+        raise ConfigError(f"{config}: control.socket must be a string, not {socket!r}")
+    return socket
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read as TOML: {error}") from error

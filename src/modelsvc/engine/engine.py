@@ -1,0 +1,156 @@
+"""The engine as the worker sees it: load, submit, iterate, cancel, snapshot, close.
+
+Its methods are called on the asyncio loop; the decoding thread answers through `call_soon_threadsafe`. A generation
+counts as live from `submit` until the decoding thread has let go of it, so a cancelled one still occupies its place
+until the next step frees it.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Sequence
+from threading import Thread
+
+from modelsvc.engine.binding import STEP_TOKENS, Context, Model, OnProgress, describe
+from modelsvc.engine.errors import EngineStopped, LoadFailed, PromptRefused, QueueFull
+from modelsvc.engine.loop import Cancel, DecodeLoop, Failed, Started, Stop, Submit
+from modelsvc.engine.prompt import fit
+from modelsvc.engine.scheduler import Scheduler, may_enter
+from modelsvc.engine.template import ChatTemplate
+from modelsvc.engine.types import EngineOptions, Event, Finished, GenerationRequest, Message, Snapshot
+
+_RETRY_AFTER_S = 2
+
+
+class Generation:
+    """An async iterator of `Token`s that ends with one `Finished`; raises the EngineError that ended it otherwise."""
+
+    def __init__(self, engine: "Engine", request_id: int) -> None:
+        self.submitted_at = time.monotonic()
+        self.started = False
+        self._id = request_id
+        self._engine = engine
+        self._loop = asyncio.get_running_loop()
+        self._events: asyncio.Queue[Event | Failed] = asyncio.Queue()
+        self._over = False
+
+    def __aiter__(self) -> "Generation":
+        return self
+
+    async def __anext__(self) -> Event:
+        if self._over:
+            raise StopAsyncIteration
+        event = await self._events.get()
+        self._over = isinstance(event, Finished | Failed)
+        if isinstance(event, Failed):
+            raise event.error
+        return event
+
+    def cancel(self) -> None:
+        """Give the turn back at the next step. Does nothing once the generation is over."""
+        self._engine.send(Cancel(self._id))
+
+    def emit(self, event: Event | Started | Failed) -> None:
+        """For the decoding thread."""
+        self._loop.call_soon_threadsafe(self._receive, event)
+
+    def _receive(self, event: Event | Started | Failed) -> None:
+        if isinstance(event, Started):
+            self.started = True
+            return
+        if isinstance(event, Finished | Failed):
+            self._engine.forget(self._id)
+        self._events.put_nowait(event)
+
+
+class Engine:
+    def __init__(self, model: Model, context: Context, options: EngineOptions, template: ChatTemplate) -> None:
+        self.model = describe(model, context)
+        self._model = model
+        self._context = context
+        self._options = options
+        self._template = template
+        self._live: dict[int, Generation] = {}
+        self._ids = itertools.count(1)
+        self._decoding = DecodeLoop(model, context, Scheduler(options.slots, context.tokens, STEP_TOKENS))
+        self._thread = Thread(target=self._decoding.run, name="decode", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def load(cls, path: str, options: EngineOptions, on_progress: OnProgress) -> "Engine":
+        """Load and try out a model; takes seconds, so call it in a thread. Raises LoadFailed."""
+        model = Model(path, options.gpu_layers, on_progress)
+        try:
+            return cls(model, Context(model, options), options, _template_of(model))
+        except PromptRefused as error:
+            raise LoadFailed(str(error)) from error
+
+    async def submit(self, request: GenerationRequest) -> Generation:
+        """Queue a request. Raises QueueFull, PromptTooLong, PromptRefused or EngineStopped."""
+        self._check_room()
+        tokens = await asyncio.to_thread(self._prompt, request)
+        self._check_room()
+        generation = Generation(self, next(self._ids))
+        self._live[generation._id] = generation
+        room = self._context.tokens - len(tokens)
+        self.send(
+            Submit(
+                generation._id,
+                tokens,
+                min(request.max_tokens, room),
+                request.sampling,
+                generation.submitted_at,
+                generation.emit,
+            )
+        )
+        return generation
+
+    def send(self, command: Submit | Cancel) -> None:
+        self._decoding.inbox.put(command)
+
+    def forget(self, request_id: int) -> None:
+        self._live.pop(request_id, None)
+
+    def snapshot(self) -> Snapshot:
+        now = time.monotonic()
+        pulse = self._decoding.pulse
+        submitted = [generation.submitted_at for generation in self._live.values()]
+        waiting = [generation.submitted_at for generation in self._live.values() if not generation.started]
+        return Snapshot(
+            in_flight=len(submitted) - len(waiting),
+            waiting=len(waiting),
+            prefilling=pulse.prefilling,
+            last_decode_age_s=now - max(pulse.last_step_at, min(submitted)) if submitted else None,
+            oldest_wait_s=now - min(waiting) if waiting else None,
+        )
+
+    async def close(self) -> None:
+        """Stop decoding and free the model. Generations that still run raise EngineStopped."""
+        self._decoding.inbox.put(Stop())
+        await asyncio.to_thread(self._thread.join)
+        self._context.close()
+        self._model.close()
+
+    def _check_room(self) -> None:
+        if not self._thread.is_alive():
+            raise EngineStopped("the engine is stopped")
+        if not may_enter(len(self._live), self._options.slots, self._options.queue_limit):
+            raise QueueFull(len(self._live) - self._options.slots, _RETRY_AFTER_S)
+
+    def _prompt(self, request: GenerationRequest) -> list[int]:
+        return fit(request.messages, request.max_tokens, self._context.tokens, self._encode)
+
+    def _encode(self, messages: Sequence[Message]) -> list[int]:
+        segments = self._template.render(messages)
+        tokens = [token for text, control in segments for token in self._model.tokenize(text, control=control)]
+        begin = self._model.begin
+        return tokens if begin is None or tokens[:1] == [begin] else [begin, *tokens]
+
+
+def _template_of(model: Model) -> ChatTemplate:
+    """The model's template, tried out: one that fails on the simplest message is found now, not by a user."""
+    if not model.can_answer:
+        raise LoadFailed("this model does not generate text: choose a text-generation model")
+    template = ChatTemplate(model.chat_template, model.begin_text(), model.end_text(), model.control_texts())
+    template.render([Message("user", "Hello")])
+    return template

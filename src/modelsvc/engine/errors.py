@@ -1,0 +1,46 @@
+"""What the engine refuses or fails at.
+
+EngineError
+├── LoadFailed        the model cannot be loaded; the message carries llama.cpp's own reason
+├── PromptRefused     the prompt cannot be built (the chat template rejects it)
+├── PromptTooLong     the newest message alone does not fit; carries the counts
+├── QueueFull         too many requests wait already
+├── DecodeFailed      llama.cpp could not compute a step
+└── EngineStopped     the engine was closed while the request ran
+"""
+
+
+class EngineError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class LoadFailed(EngineError):
+    pass
+
+
+class PromptRefused(EngineError):
+    pass
+
+
+class PromptTooLong(EngineError):
+    def __init__(self, prompt_tokens: int, context_tokens: int) -> None:
+        self.prompt_tokens = prompt_tokens
+        self.context_tokens = context_tokens
+        super().__init__(
+            f"the message needs {prompt_tokens} tokens, but the context holds {context_tokens} including the answer: "
+            "shorten the message or raise model.context_tokens"
+        )
+
+
+class QueueFull(EngineError):
+    def __init__(self, waiting: int, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(f"{waiting} requests are waiting already: try again in {retry_after_s} s")
+
+
+class DecodeFailed(EngineError):
+    pass
+
+
+class EngineStopped(EngineError):
+    pass

@@ -1,0 +1,197 @@
+"""The decoding thread: obeys its inbox, asks the scheduler for a step, computes it, hands out the tokens.
+
+It alone owns the scheduler, the sequences and the llama context. Everyone else sends commands and reads `pulse`.
+"""
+
+import codecs
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+
+from modelsvc.engine.binding import Context, Entry, Model
+from modelsvc.engine.errors import DecodeFailed, EngineError, EngineStopped
+from modelsvc.engine.sampling import Sampler
+from modelsvc.engine.scheduler import Piece, Scheduler, Work
+from modelsvc.engine.types import Event, FinishReason, Finished, Sampling, Timings, Token, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The request left the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    error: EngineError
+
+
+Emit = Callable[[Event | Started | Failed], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    id: int
+    tokens: list[int]
+    max_tokens: int
+    sampling: Sampling
+    submitted_at: float
+    emit: Emit
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """The loop's sign of life, replaced after each step."""
+
+    running: int
+    prefilling: bool
+    last_step_at: float
+
+
+@dataclass(slots=True)
+class _Sequence:
+    """A request while the loop knows it."""
+
+    order: Submit
+    tokens: list[int]
+    sampler: Sampler
+    text: codecs.IncrementalDecoder = field(default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"))
+    completion: int = 0
+    started_at: float | None = None
+    first_token_at: float | None = None
+
+
+class DecodeLoop:
+    def __init__(self, model: Model, context: Context, scheduler: Scheduler) -> None:
+        self.inbox: SimpleQueue[Submit | Cancel | Stop] = SimpleQueue()
+        self.pulse = Pulse(0, False, time.monotonic())
+        self._model = model
+        self._context = context
+        self._scheduler = scheduler
+        self._sequences: dict[int, _Sequence] = {}
+        self._stopping = False
+
+    def run(self) -> None:
+        while not self._stopping:
+            self._obey_all()
+            self._step()
+        for request_id in list(self._sequences):
+            self._fail(request_id, EngineStopped("the engine was stopped"))
+
+    def _obey_all(self) -> None:
+        try:
+            if self._scheduler.idle:
+                self._obey(self.inbox.get())
+            while True:
+                self._obey(self.inbox.get_nowait())
+        except Empty:
+            return
+
+    def _obey(self, command: Submit | Cancel | Stop) -> None:
+        match command:
+            case Submit():
+                self._scheduler.enqueue(Work(command.id, len(command.tokens), command.max_tokens))
+                self._sequences[command.id] = _Sequence(command, list(command.tokens), Sampler(command.sampling))
+            case Cancel():
+                if command.id in self._sequences:
+                    self._finish(self._sequences[command.id], "cancelled")
+            case Stop():
+                self._stopping = True
+
+    def _step(self) -> None:
+        pieces = self._scheduler.next_step()
+        if pieces:
+            self._publish()
+            self._announce(pieces)
+            self._compute(pieces)
+        self._publish()
+
+    def _publish(self) -> None:
+        self.pulse = Pulse(self._scheduler.running, self._scheduler.prefilling, time.monotonic())
+
+    def _announce(self, pieces: tuple[Piece, ...]) -> None:
+        for piece in pieces:
+            sequence = self._sequences[piece.id]
+            if sequence.started_at is None:
+                sequence.started_at = time.monotonic()
+                sequence.order.emit(Started())
+
+    def _compute(self, pieces: tuple[Piece, ...]) -> None:
+        entries: list[Entry] = []
+        draws: list[tuple[int, int]] = []
+        for piece in pieces:
+            entries += self._entries(piece)
+            if piece.samples:
+                draws.append((piece.id, len(entries) - 1))
+        try:
+            self._context.decode(entries)
+        except DecodeFailed as error:
+            for piece in pieces:
+                self._fail(piece.id, error)
+            return
+        for request_id, index in draws:
+            sequence = self._sequences[request_id]
+            self._take(sequence, sequence.sampler.draw(self._context, index))
+
+    def _entries(self, piece: Piece) -> list[Entry]:
+        end = piece.start + piece.count
+        tokens = self._sequences[piece.id].tokens
+        last = end - 1 if piece.samples else -1
+        return [Entry(tokens[at], at, piece.slot, at == last) for at in range(piece.start, end)]
+
+    def _take(self, sequence: _Sequence, token: int) -> None:
+        if sequence.first_token_at is None:
+            sequence.first_token_at = time.monotonic()
+        if self._model.is_end(token):
+            self._finish(sequence, "stop")
+            return
+        sequence.tokens.append(token)
+        sequence.completion += 1
+        if text := sequence.text.decode(self._model.piece(token)):
+            sequence.order.emit(Token(text))
+        if sequence.completion == sequence.order.max_tokens:
+            self._finish(sequence, "length")
+
+    def _finish(self, sequence: _Sequence, reason: FinishReason) -> None:
+        if rest := sequence.text.decode(b"", final=True):
+            sequence.order.emit(Token(rest))
+        self._release(sequence)
+        usage = Usage(len(sequence.order.tokens), sequence.completion)
+        sequence.order.emit(Finished(reason, usage, _timings(sequence, time.monotonic())))
+
+    def _fail(self, request_id: int, error: EngineError) -> None:
+        sequence = self._sequences[request_id]
+        self._release(sequence)
+        sequence.order.emit(Failed(error))
+
+    def _release(self, sequence: _Sequence) -> None:
+        slot = self._scheduler.remove(sequence.order.id)
+        if slot is not None:
+            self._context.forget(slot)
+        del self._sequences[sequence.order.id]
+        sequence.sampler.close()
+
+
+def _timings(sequence: _Sequence, now: float) -> Timings:
+    submitted = sequence.order.submitted_at
+    started = sequence.started_at or now
+    first = sequence.first_token_at or now
+    decode = now - first
+    later_tokens = max(sequence.completion - 1, 0)
+    return Timings(
+        queue_seconds=round(started - submitted, 6),
+        prefill_seconds=round(first - started, 6),
+        first_token_seconds=round(first - submitted, 6),
+        decode_seconds=round(decode, 6),
+        tokens_per_second=round(later_tokens / decode, 3) if decode > 0 else 0.0,
+    )

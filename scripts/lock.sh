@@ -16,6 +16,7 @@ trap 'rm -rf "$scratch"' EXIT
 .venv/bin/python -m venv "$scratch/venv"
 "$scratch/venv/bin/python" -m pip install --quiet "uv==$UV_VERSION"
 
+# shellcheck disable=SC2086  # one word for each tool
 .venv/bin/python - $BUILD_TOOLS > "$scratch/build.in" <<'PYTHON'
 import sys, tomllib
 with open("pyproject.toml", "rb") as file:

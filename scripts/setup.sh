@@ -1,0 +1,117 @@
+#!/bin/sh
+# Set up everything `make demo` and `make test` need, from a bare macOS (Homebrew) or Debian/Ubuntu machine on.
+#
+#   1. what the system's package manager must give: a Python >= 3.11 with venv, a C++ compiler, nginx
+#   2. .venv with the packages of requirements.lock, each checked against its hash   (python_packages.sh)
+#
+# A second run finds the stamp of the first and nginx, and ends at once. Runs in dash and in macOS's bash 3.2.
+# MODELSVC_SETUP_PATH replaces the folders searched beyond $PATH (the tests empty it).
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+scripts=$root/scripts
+cd "$root"
+# Ordinary users of Debian lack the sbin folders, shells started by an editor lack Homebrew's.
+PATH=$PATH:${MODELSVC_SETUP_PATH-/usr/local/sbin:/usr/sbin:/sbin:/opt/homebrew/bin:/usr/local/bin}
+stamp=.venv/modelsvc-setup
+
+say() { echo "setup: $*"; }
+fail() { echo "setup: $*" >&2; exit 1; }
+have() { command -v "$1" > /dev/null 2>&1; }
+
+# All that decides what is installed, and where: a virtual environment cannot be moved.
+inputs() { echo "$root"; cat pyproject.toml requirements.lock; }
+set_up() { have nginx && [ -x .venv/bin/python ] && [ -f "$stamp" ] && inputs | cmp -s - "$stamp"; }
+
+# --- Python ---------------------------------------------------------------------------------------------------------
+
+# Prints the first Python >= 3.11 there is. A pyenv shim may exist and yet not run, hence the call.
+find_python() {
+    for name in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' > /dev/null 2>&1; then
+            command -v "$name"
+            return
+        fi
+    done
+    return 1
+}
+
+python_can_make_venvs() { "$1" -c 'import ensurepip, venv' > /dev/null 2>&1; }
+python_version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'; }
+
+no_python() {
+    fail "Python 3.11 or newer is needed and was not found. Get one and run this again:
+    macOS           brew install python@3.13
+    Debian, Ubuntu  sudo apt-get install python3 python3-venv   (Ubuntu 22.04: python3.11 python3.11-venv)
+    elsewhere       pyenv install 3.13, then: make setup PYTHON=/path/to/python3.13"
+}
+
+# --- the system's packages ------------------------------------------------------------------------------------------
+
+macos_packages() {
+    xcode-select -p > /dev/null 2>&1 ||
+        fail "Apple's compilers are missing: run xcode-select --install, wait for it to end, and run this again."
+    missing=
+    find_python > /dev/null || missing="$missing python@3.13"
+    have nginx || missing="$missing nginx"
+    [ -n "$missing" ] || return 0
+    have brew || fail "Homebrew is needed to install$missing: get it as brew.sh says, and run this again."
+    say "brew install$missing"
+    # shellcheck disable=SC2086  # one word for each package
+    brew install $missing
+}
+
+debian_packages() {
+    missing=
+    if python=$(find_python); then
+        python_can_make_venvs "$python" || missing="$missing python$(python_version "$python")-venv"
+    elif ! have python3; then
+        missing="$missing python3 python3-venv"
+    fi
+    have c++ || missing="$missing build-essential"
+    have nginx || missing="$missing nginx"
+    [ -n "$missing" ] || return 0
+    say "apt-get install$missing"
+    # shellcheck disable=SC2086  # one word for each package
+    as_root "$scripts/apt_install.sh" $missing
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif have sudo; then
+        sudo "$@"
+    else
+        fail "installing needs root, and there is no sudo. As root, run: $*"
+    fi
+}
+
+other_packages() {
+    find_python > /dev/null || no_python
+    have c++ || fail "a C++ compiler is needed: install your system's (gcc-c++, clang) and run this again."
+    have nginx || fail "nginx is needed: install your system's package of it, without starting it, and run this again."
+}
+
+system_packages() {
+    case $(uname -s) in
+        Darwin) macos_packages ;;
+        *) if have apt-get; then debian_packages; else other_packages; fi ;;
+    esac
+    hash -r
+    have nginx || fail "nginx was installed and is still not found; its folder must be on \$PATH."
+    # The deployment asks nginx how many connections wait.
+    nginx -V 2>&1 | grep -q http_stub_status_module ||
+        fail "$(command -v nginx) was built without http_stub_status_module; modelsvc needs that."
+}
+
+# --- all ------------------------------------------------------------------------------------------------------------
+
+if set_up; then
+    say "everything is there"
+    exit 0
+fi
+system_packages
+python=$(find_python) || no_python
+"$scripts/python_packages.sh" "$root" "$python"
+inputs > "$stamp"
+say "done"

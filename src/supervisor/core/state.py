@@ -3,11 +3,30 @@
 Wanted and actual are kept apart: `Slot.wanted` is what should be, `Slot.phase` what is, `Slot.pid` what was spawned.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Self
-from collections.abc import Mapping
+
+from supervisor.core.lifecycle import Phase
+from supervisor.core.steps import Step, StepState
+
+__all__ = [
+    "Boot",
+    "Change",
+    "Color",
+    "Deployment",
+    "DeploymentKind",
+    "EdgePhase",
+    "Outcome",
+    "Policy",
+    "SettingValue",
+    "Slot",
+    "State",
+    "StepState",
+    "Undo",
+]
+
+SettingValue = str | int | float | bool
 
 
 class Color(StrEnum):
@@ -30,7 +49,7 @@ class DeploymentKind(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How an operation ended."""
+    """How an operation ended: `rolled_back` was undone, `refused` never began, `failed` left nothing to go back to."""
 
     SUCCEEDED = "succeeded"
     ROLLED_BACK = "rolled_back"
@@ -38,12 +57,131 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-class StepState(StrEnum):
-    """Where a step of a deployment stands."""
+class EdgePhase(StrEnum):
+    """Whether nginx runs."""
 
-    PENDING = "pending"
+    ABSENT = "absent"
+    STARTING = "starting"
     RUNNING = "running"
-    DONE = "done"
-    SKIPPED = "skipped"
-    FAILED = "failed"
-    UNDONE = "undone"
+    STOPPING = "stopping"
+
+
+class Undo(StrEnum):
+    """What takes back a step that has begun."""
+
+    RESTORE_ROUTE = "restore_route"
+    RELOAD_EDGE = "reload_edge"
+    DRAIN_STANDBY = "drain_standby"
+    STOP_STANDBY = "stop_standby"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a deployment alters in the release it starts from; `path` and `settings` hold only what was asked."""
+
+    path: str | None = None
+    settings: Mapping[str, SettingValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The configured limits that decisions depend on, in seconds."""
+
+    ready_timeout_s: float = 180.0
+    drain_timeout_s: float = 300.0
+    bake_s: float = 10.0
+    stop_timeout_s: float = 30.0
+    keep_previous: bool = True
+    restart_delay_s: float = 0.2
+    restart_delay_limit_s: float = 30.0
+    stable_after_s: float = 60.0
+
+    def pause_s(self, attempt: int) -> float:
+        """The pause before restart number `attempt` (from 1): doubled each time, up to a limit."""
+        return min(self.restart_delay_s * 2.0 ** min(attempt - 1, 32), self.restart_delay_limit_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One colour: what should run there and what does.
+
+    `release` outlives the process, so that a stopped slot can be started again. `request` is the operator's request
+    that waits for the slot to become ready or absent.
+    """
+
+    color: Color
+    wanted: bool = False
+    phase: Phase = Phase.ABSENT
+    release: int | None = None
+    worker_id: str | None = None
+    pid: int | None = None
+    progress: str | None = None
+    restarts: int = 0
+    request: str | None = None
+
+    @property
+    def serves(self) -> bool:
+        return self.phase is Phase.READY
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A deployment under way. `undo` is what remains to take back; it is empty while all goes well."""
+
+    id: int
+    kind: DeploymentKind
+    request: str
+    from_color: Color | None
+    to_color: Color
+    previous_release: int | None = None  # the state's, to go back to
+    change: Change = field(default_factory=Change)
+    release: int | None = None
+    warm: bool = False  # the standby already runs: steps 3 to 6 are not needed
+    step: Step = Step.CHECK_ACTIVE
+    token: int = 0  # of the effect whose result is awaited
+    undo: tuple[Undo, ...] = ()
+    undoing: bool = False
+    retiring: bool = False  # baked: the old worker is being stopped
+    refused: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """What the supervisor deploys by itself when it starts and finds nothing serving."""
+
+    color: Color
+    change: Change = field(default_factory=Change)
+    release: int | None = None  # recorded earlier; None: made from `change`
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything decisions are made from. The counters give out numbers that are never used twice."""
+
+    slots: Mapping[Color, Slot] = field(default_factory=lambda: {color: Slot(color) for color in Color})
+    policy: Policy = field(default_factory=Policy)
+    active: Color | None = None
+    previous_release: int | None = None
+    edge: EdgePhase = EdgePhase.ABSENT
+    edge_restarts: int = 0
+    deployment: Deployment | None = None
+    boot: Boot | None = None  # deployed as soon as the edge runs
+    shutdown: str | None = None  # the request that ends the supervisor
+    last_release: int = 0
+    last_deployment: int = 0
+    last_worker: int = 0
+    last_token: int = 0
+
+    def with_slot(self, color: Color, **changes: object) -> "State":
+        """The same state with one slot changed."""
+        slot = replace(self.slots[color], **changes)  # type: ignore[arg-type]  # checked by Slot itself
+        return replace(self, slots={**self.slots, color: slot})
+
+    @property
+    def active_slot(self) -> Slot | None:
+        return self.slots[self.active] if self.active else None
+
+    @property
+    def active_release(self) -> int | None:
+        return self.active_slot.release if self.active_slot else None

@@ -1,0 +1,203 @@
+"""The configuration file as frozen values; every problem is reported at once, with its dotted path."""
+
+import tomllib
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from supervisor.core.state import Color, Policy, SettingValue
+from supervisor.errors import ConfigError, InvalidRequest
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+BYTES_PER_GB = 1_000_000_000
+
+
+def split_listen(listen: str) -> tuple[str, int]:
+    """`127.0.0.1:8080` or `[::1]:8080` as host and port. Raises ValueError on anything else."""
+    host, _, port = listen.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    try:
+        ip_address(bare)
+    except ValueError:
+        raise ValueError(
+            f"must be ADDRESS:PORT with a numeric address, such as 127.0.0.1:8080, not {listen!r}"
+        ) from None
+    if not port.isdecimal() or not 1 <= int(port) <= 65535:
+        raise ValueError(f"must end in a port from 1 to 65535, not {port!r}")
+    return bare, int(port)
+
+
+def _listen(value: str) -> str:
+    split_listen(value)
+    return value
+
+
+Listen = Annotated[str, AfterValidator(_listen)]
+
+
+class Section(BaseModel):
+    """Closed to unknown keys, and to values of another type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ModelSection(Section):
+    """What a worker runs; a deployment may change any of it."""
+
+    path: str = ""
+    context_tokens: int = Field(4096, ge=128, le=1_048_576)
+    slots: int = Field(4, ge=1, le=64)
+    threads: int = Field(0, ge=0, le=512)
+    gpu_layers: Literal["auto"] | Annotated[int, Field(ge=0, le=1000)] = "auto"
+    kv_cache: Literal["f16", "q8_0"] = "f16"
+    queue_limit: int = Field(64, ge=1, le=10_000)
+
+
+class EdgeSection(Section):
+    """nginx in front."""
+
+    listen: Listen = "127.0.0.1:8080"
+    nginx: str = "nginx"
+    hold_timeout_s: Seconds = 30.0
+
+
+class WorkersSection(Section):
+    """The two slots."""
+
+    blue_port: Port = 8000
+    green_port: Port = 8001
+    stop_timeout_s: Seconds = 30.0
+
+
+class MemorySection(Section):
+    """Limits of the ledger, in units of 10^9 bytes."""
+
+    budget_gb: float = Field(8.0, gt=0, le=10_000)
+    worker_limit_gb: float = Field(2.0, gt=0, le=10_000)
+
+
+class DeploySection(Section):
+    """How patient a deployment is."""
+
+    ready_timeout_s: Seconds = 180.0
+    drain_timeout_s: Seconds = 300.0
+    bake_s: float = Field(10.0, ge=0, le=86_400)
+    keep_previous: bool = True
+
+
+class ControlSection(Section):
+    """The supervisor's own listeners."""
+
+    socket: str = ""
+    metrics_listen: Listen = "127.0.0.1:9180"
+
+
+def _no_keys_yet(value: str) -> str:
+    if value:
+        raise ValueError("API keys are not supported by this version: leave it empty and listen on loopback")
+    return value
+
+
+class SecuritySection(Section):
+    """Who may ask."""
+
+    api_keys_file: Annotated[str, AfterValidator(_no_keys_yet)] = ""
+    allowed_hosts: list[str] = Field(["localhost", "127.0.0.1"], min_length=1)
+
+
+class Config(Section):
+    """The whole file; an absent key has its default."""
+
+    model: ModelSection = ModelSection()
+    edge: EdgeSection = EdgeSection()
+    workers: WorkersSection = WorkersSection()
+    memory: MemorySection = MemorySection()
+    deploy: DeploySection = DeploySection()
+    control: ControlSection = ControlSection()
+    security: SecuritySection = SecuritySection()
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        ports = {
+            "edge.listen": split_listen(self.edge.listen)[1],
+            "workers.blue_port": self.workers.blue_port,
+            "workers.green_port": self.workers.green_port,
+            "control.metrics_listen": split_listen(self.control.metrics_listen)[1],
+        }
+        for key, port in ports.items():
+            same = [other for other, its in ports.items() if its == port]
+            if same != [key]:
+                raise ValueError(f"{' and '.join(same)} use the same port {port}: give each its own")
+        return self
+
+    def port(self, color: Color) -> int:
+        return self.workers.blue_port if color is Color.BLUE else self.workers.green_port
+
+    @property
+    def budget_bytes(self) -> int:
+        return round(self.memory.budget_gb * BYTES_PER_GB)
+
+    @property
+    def worker_limit_bytes(self) -> int:
+        return round(self.memory.worker_limit_gb * BYTES_PER_GB)
+
+    def policy(self) -> Policy:
+        """The limits the planner decides by."""
+        return Policy(
+            ready_timeout_s=self.deploy.ready_timeout_s,
+            drain_timeout_s=self.deploy.drain_timeout_s,
+            bake_s=self.deploy.bake_s,
+            stop_timeout_s=self.workers.stop_timeout_s,
+            keep_previous=self.deploy.keep_previous,
+        )
+
+
+def load(path: Path | None) -> Config:
+    """The configuration in `path`, or the defaults. Raises ConfigError that lists all that is wrong with it."""
+    return parse(_read(path) if path else {}, str(path or "the defaults"))
+
+
+def parse(values: Mapping[str, Any], source: str) -> Config:
+    """Configuration values as a Config; `source` names them in errors."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        problems = describe(error)
+        raise ConfigError(
+            f"{source} has {len(problems)} problem(s):\n" + "\n".join(f"  {line}" for line in problems)
+        ) from None
+
+
+def with_settings(base: ModelSection, settings: Mapping[str, SettingValue]) -> ModelSection:
+    """`base` with dotted `model.…` keys replaced. Raises InvalidRequest that lists every wrong one."""
+    changed = {key.removeprefix("model."): value for key, value in settings.items()}
+    try:
+        return ModelSection.model_validate({**base.model_dump(), **changed})
+    except ValidationError as error:
+        raise InvalidRequest("; ".join(describe(error, "model")), code="bad_setting") from None
+
+
+def describe(error: ValidationError, prefix: str = "") -> list[str]:
+    """One line a problem: dotted path, what is allowed, and the value that is not."""
+    return list(dict.fromkeys(_line(detail, prefix) for detail in error.errors()))
+
+
+def _line(detail: ErrorDetails, prefix: str) -> str:
+    path = ".".join(str(part) for part in (prefix, *detail["loc"]) if part != "")
+    if detail["type"] == "extra_forbidden":
+        return f"{path}: there is no such key"
+    text = detail["msg"].removeprefix("Value error, ")
+    shown = "" if detail["type"] == "value_error" or isinstance(detail["input"], dict) else f", not {detail['input']!r}"
+    return f"{path}: {text}{shown}" if path else text
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read as TOML: {error}") from error

@@ -1,0 +1,67 @@
+"""Keeping nginx up: start, restart with growing pauses, and the boot deployment once it serves."""
+
+from dataclasses import replace
+from typing import assert_never
+
+from supervisor.core import deployment, requests
+from supervisor.core import events as ev
+from supervisor.core.decision import Decision, then, written
+from supervisor.core.effects import After, StartEdge
+from supervisor.core.records import EdgeChanged
+from supervisor.core.state import DeploymentKind, EdgePhase, State
+
+BOOT_REQUEST = "boot"
+
+
+def decide(
+    state: State, event: ev.Started | ev.EdgeStarted | ev.EdgeEnded | ev.EdgeRestartDue | ev.EdgeStable
+) -> Decision:
+    """Everything about nginx, the supervisor's own start included."""
+    match event:
+        case ev.Started():
+            return _start(state) if state.edge is EdgePhase.ABSENT else _boot(state)
+        case ev.EdgeStarted():
+            return _started(state, event.pid)
+        case ev.EdgeEnded():
+            return _ended(state, event.reason)
+        case ev.EdgeRestartDue():
+            due = state.edge is EdgePhase.ABSENT and state.edge_restarts == event.attempt and not state.shutdown
+            return _start(state) if due else (state, ())
+        case ev.EdgeStable():
+            return replace(state, edge_restarts=0) if state.edge is EdgePhase.RUNNING else state, ()
+        case _:
+            assert_never(event)
+
+
+def _start(state: State) -> Decision:
+    return replace(state, edge=EdgePhase.STARTING), (StartEdge(),)
+
+
+def _started(state: State, pid: int) -> Decision:
+    stable = After(state.policy.stable_after_s, ev.EdgeStable(pid))
+    running = replace(state, edge=EdgePhase.RUNNING)
+    return then((running, (*written(EdgeChanged(pid)), stable)), _boot)
+
+
+def _boot(state: State) -> Decision:
+    """Deploy what was found wanting at the start, once."""
+    boot = state.boot
+    if boot is None:
+        return state, ()
+    return deployment.begin(
+        replace(state, boot=None),
+        BOOT_REQUEST,
+        DeploymentKind.DEPLOY,
+        boot.color,
+        change=boot.change,
+        release=boot.release,
+    )
+
+
+def _ended(state: State, reason: str) -> Decision:
+    attempt = state.edge_restarts + 1
+    ended = replace(state, edge=EdgePhase.ABSENT, edge_restarts=attempt)
+    record = written(EdgeChanged(None, reason))
+    if state.shutdown:
+        return then((ended, record), requests.proceed_with_shutdown)
+    return ended, (*record, After(state.policy.pause_s(attempt), ev.EdgeRestartDue(attempt)))

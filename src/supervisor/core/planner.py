@@ -1,0 +1,115 @@
+"""decide(): the one function through which everything that happens becomes what is to be done."""
+
+from typing import assert_never
+
+from supervisor.core import deployment, edge, requests, slots
+from supervisor.core import events as ev
+from supervisor.core.decision import Decision, then
+from supervisor.core.lifecycle import Phase
+from supervisor.core.state import Slot, State
+
+
+def decide(state: State, event: ev.Event) -> Decision:
+    """The state after `event`, and the effects it calls for. Performs nothing; late news decide nothing."""
+    match event:
+        case ev.DeployRequested():
+            return requests.deploy(state, event)
+        case ev.SwitchRequested():
+            return requests.switch(state, event)
+        case ev.StartRequested():
+            return requests.start(state, event)
+        case ev.StopRequested():
+            return requests.stop(state, event)
+        case ev.ShutdownRequested():
+            return requests.shutdown(state, event)
+        case ev.StepSucceeded() | ev.StepFailed() | ev.StepProgressed():
+            return _step(state, event)
+        case ev.Started() | ev.EdgeStarted() | ev.EdgeEnded() | ev.EdgeRestartDue() | ev.EdgeStable():
+            return edge.decide(state, event)
+        case _:
+            return _worker(state, event)
+
+
+def _step(state: State, event: ev.StepSucceeded | ev.StepFailed | ev.StepProgressed) -> Decision:
+    """The answer to a step effect, unless it is not the one that is awaited."""
+    current = state.deployment
+    if current is None or current.token != event.token:
+        return state, ()
+    match event:
+        case ev.StepProgressed():
+            return deployment.shown(state, event.text)
+        case ev.StepSucceeded():
+            return (
+                deployment.undone(state)
+                if current.undoing
+                else deployment.step_done(state, event.detail, event.release)
+            )
+        case ev.StepFailed():
+            fail = deployment.undone if current.undoing else deployment.failed
+            return fail(state, event.reason)
+
+
+WorkerEvent = (
+    ev.WorkerSpawned
+    | ev.WorkerSpawnFailed
+    | ev.WorkerReady
+    | ev.WorkerProgressed
+    | ev.WorkerEnded
+    | ev.ReadyOverdue
+    | ev.RestartDue
+    | ev.WorkerStable
+)
+
+
+def _worker(state: State, event: WorkerEvent) -> Decision:
+    match event:
+        case ev.WorkerSpawned():
+            return then(slots.spawned(state, event), lambda s: deployment.spawned(s, event.color))
+        case ev.WorkerSpawnFailed():
+            noted = slots.progressed(state, ev.WorkerProgressed(event.worker_id, event.reason))
+            return _worker_ended(noted, event.worker_id, None)
+        case ev.WorkerReady():
+            return _worker_ready(state, event.worker_id)
+        case ev.WorkerProgressed():
+            return _worker_progressed(state, event)
+        case ev.WorkerEnded():
+            return _worker_ended(state, event.worker_id, event.code)
+        case ev.ReadyOverdue():
+            return slots.overdue(state, event.worker_id)
+        case ev.RestartDue():
+            return slots.restart(state, event)
+        case ev.WorkerStable():
+            return slots.stable(state, event.worker_id), ()
+        case _:
+            assert_never(event)
+
+
+def _worker_ready(state: State, worker_id: str) -> Decision:
+    slot = slots.owner(state, worker_id)
+    if slot is None:
+        return state, ()
+    return then(slots.became_ready(state, worker_id), lambda s: deployment.became_ready(s, slot.color))
+
+
+def _worker_progressed(state: State, event: ev.WorkerProgressed) -> Decision:
+    slot = slots.owner(state, event.worker_id)
+    if slot is None:
+        return state, ()
+    return deployment.standby_progressed(slots.progressed(state, event), slot.color, event.text)
+
+
+def _worker_ended(state: State, worker_id: str, code: int | None) -> Decision:
+    slot = slots.owner(state, worker_id)
+    if slot is None:
+        return state, ()
+    reason = "" if slot.phase is Phase.STOPPING else slots.describe_end(slot, code)
+    decision = slots.ended(state, slot, code, _is_missed(state, slot))
+    decision = then(decision, lambda s: deployment.standby_ended(s, slot.color, reason))
+    decision = then(decision, lambda s: deployment.old_ended(s, slot.color))
+    return then(decision, requests.proceed_with_shutdown)
+
+
+def _is_missed(state: State, slot: Slot) -> bool:
+    """Only the active colour is restarted, and not the one a deployment has on trial: that one is rolled back."""
+    on_trial = state.deployment is not None and state.deployment.to_color is slot.color
+    return slot.wanted and slot.color is state.active and not on_trial and state.shutdown is None

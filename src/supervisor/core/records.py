@@ -1,0 +1,96 @@
+"""What is worth remembering: one frozen record goes to the journal, the log, and whoever watches.
+
+Records carry no times: whoever writes one down stamps it.
+"""
+
+from dataclasses import dataclass
+
+from supervisor.core.state import Color, DeploymentKind, Outcome
+from supervisor.core.steps import Step, StepState
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentBegan:
+    """A deployment was accepted."""
+
+    request: str
+    deployment: int
+    kind: DeploymentKind
+    from_color: Color | None
+    to_color: Color
+
+
+@dataclass(frozen=True, slots=True)
+class StepChanged:
+    """A step began, ended or was undone; `release` is set once it is known."""
+
+    deployment: int
+    step: Step
+    state: StepState
+    detail: str = ""
+    release: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepShown:
+    """Something to show while a step runs; not kept."""
+
+    deployment: int
+    step: Step
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteChanged:
+    """The edge was verified to route to another colour."""
+
+    active: Color | None
+    release: int | None
+    previous_release: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestEnded:
+    """The operator's request is answered; `deployment` is None where none was begun."""
+
+    request: str
+    outcome: Outcome
+    reason: str = ""
+    deployment: int | None = None
+    release: int | None = None
+    active: Color | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerBegan:
+    """A worker's process exists."""
+
+    color: Color
+    worker_id: str
+    pid: int
+    created_at: float
+    release: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerGone:
+    """A worker's process ended; `expected` when it was told to."""
+
+    color: Color
+    worker_id: str
+    code: int | None
+    expected: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeChanged:
+    """nginx started (`pid`) or ended (`reason`)."""
+
+    pid: int | None
+    reason: str = ""
+
+
+Record = (
+    DeploymentBegan | StepChanged | StepShown | RouteChanged | RequestEnded | WorkerBegan | WorkerGone | EdgeChanged
+)

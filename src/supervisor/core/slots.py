@@ -1,0 +1,138 @@
+"""Keeping each colour's worker as it is wanted: start, readiness, stop, crash and restart."""
+
+from dataclasses import replace
+
+from supervisor.core import events as ev
+from supervisor.core.decision import Decision, written
+from supervisor.core.effects import After, Effect, StartWorker, StopWorker
+from supervisor.core.lifecycle import Phase, Signal, advance
+from supervisor.core.records import RequestEnded, WorkerBegan, WorkerGone
+from supervisor.core.state import Color, Outcome, Slot, State
+
+
+def owner(state: State, worker_id: str) -> Slot | None:
+    """The slot that worker runs in; None when it is an earlier one, whose news no longer count."""
+    return next((slot for slot in state.slots.values() if slot.worker_id == worker_id), None)
+
+
+def start(state: State, color: Color, release: int, request: str | None = None) -> Decision:
+    """Spawn a worker in a slot that is absent or in backoff."""
+    number = state.last_worker + 1
+    worker_id = f"{color}-{number}"
+    state = replace(state, last_worker=number).with_slot(
+        color,
+        wanted=True,
+        phase=advance(state.slots[color].phase, Signal.START),
+        release=release,
+        worker_id=worker_id,
+        pid=None,
+        progress=None,
+        request=request,
+    )
+    return state, (StartWorker(color, worker_id, release),)
+
+
+def stop(state: State, color: Color, request: str | None = None) -> Decision:
+    """Take a slot's worker down; one that is absent or stopping already only gets the request."""
+    slot = state.slots[color]
+    state = state.with_slot(color, wanted=False, request=request or slot.request)
+    if slot.phase in (Phase.ABSENT, Phase.STOPPING):
+        return state, ()
+    phase = advance(slot.phase, Signal.STOP)
+    state = state.with_slot(color, phase=phase)
+    if phase is Phase.ABSENT or slot.worker_id is None:
+        return state, ()
+    return state, (StopWorker(slot.worker_id, state.policy.stop_timeout_s),)
+
+
+def spawned(state: State, event: ev.WorkerSpawned) -> Decision:
+    """The process exists: remember it and give it its time to become ready."""
+    slot = owner(state, event.worker_id)
+    if slot is None or slot.release is None:
+        return state, ()
+    began = WorkerBegan(slot.color, event.worker_id, event.pid, event.created_at, slot.release)
+    overdue = After(state.policy.ready_timeout_s, ev.ReadyOverdue(event.worker_id))
+    return state.with_slot(slot.color, pid=event.pid), (*written(began), overdue)
+
+
+def became_ready(state: State, worker_id: str) -> Decision:
+    """The worker says it is ready; whoever asked for it has their answer."""
+    slot = owner(state, worker_id)
+    if slot is None or slot.phase is not Phase.STARTING:
+        return state, ()
+    state = state.with_slot(slot.color, phase=advance(slot.phase, Signal.BECAME_READY), request=None)
+    stable = After(state.policy.stable_after_s, ev.WorkerStable(worker_id))
+    return state, (stable, *_answer(state, slot, Outcome.SUCCEEDED, ""))
+
+
+def progressed(state: State, event: ev.WorkerProgressed) -> State:
+    slot = owner(state, event.worker_id)
+    return state.with_slot(slot.color, progress=event.text) if slot else state
+
+
+def stable(state: State, worker_id: str) -> State:
+    """Its earlier crashes are forgotten."""
+    slot = owner(state, worker_id)
+    return state.with_slot(slot.color, restarts=0) if slot and slot.serves else state
+
+
+def overdue(state: State, worker_id: str) -> Decision:
+    """Out of time: a worker that is still starting is ended, and its end is then dealt with as any other."""
+    slot = owner(state, worker_id)
+    if slot is None or slot.phase is not Phase.STARTING:
+        return state, ()
+    said = f", last heard: {slot.progress}" if slot.progress else ""
+    text = f"not ready within {state.policy.ready_timeout_s:g} s{said}"
+    return state.with_slot(slot.color, progress=text), (StopWorker(worker_id, 0.0),)
+
+
+def ended(state: State, slot: Slot, code: int | None, restart: bool) -> Decision:
+    """The process is gone. One that is still wanted is restarted after a pause that doubles with every crash."""
+    expected = slot.phase is Phase.STOPPING
+    reason = "" if expected else describe_end(slot, code)
+    gone = written(WorkerGone(slot.color, slot.worker_id or "", code, expected, reason))
+    signal = Signal.CRASHED if restart else Signal.ENDED
+    state = state.with_slot(
+        slot.color,
+        phase=advance(slot.phase, signal),
+        wanted=restart,
+        worker_id=None,
+        pid=None,
+        progress=reason or None,
+        request=None,
+        restarts=slot.restarts + 1 if restart else 0,
+    )
+    outcome = Outcome.SUCCEEDED if expected and not slot.wanted else Outcome.FAILED
+    effects: tuple[Effect, ...] = (*gone, *_answer(state, slot, outcome, reason))
+    return state, (*effects, *(_restart_later(state, slot.color) if restart else ()))
+
+
+def restart(state: State, event: ev.RestartDue) -> Decision:
+    """The pause is over: start the crashed worker's successor, unless the slot moved on meanwhile."""
+    slot = state.slots[event.color]
+    if slot.phase is not Phase.BACKOFF or slot.restarts != event.attempt or slot.release is None:
+        return state, ()
+    return start(state, event.color, slot.release)
+
+
+def describe_end(slot: Slot, code: int | None) -> str:
+    """Why an unexpected end happened, as far as the worker or its exit code tells."""
+    said = f": {slot.progress}" if slot.phase is Phase.STARTING and slot.progress else ""
+    return f"the {slot.color} worker {_how(code)}{said}"
+
+
+def _how(code: int | None) -> str:
+    if code is None:
+        return "ended"
+    return f"exited with code {code}" if code >= 0 else f"was killed by signal {-code}"
+
+
+def _restart_later(state: State, color: Color) -> tuple[Effect, ...]:
+    attempt = state.slots[color].restarts
+    return (After(state.policy.pause_s(attempt), ev.RestartDue(color, attempt)),)
+
+
+def _answer(state: State, slot: Slot, outcome: Outcome, reason: str) -> tuple[Effect, ...]:
+    if slot.request is None:
+        return ()
+    return written(RequestEnded(slot.request, outcome, reason, None, slot.release, state.active))

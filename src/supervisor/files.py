@@ -1,0 +1,33 @@
+"""Files that must survive a crash."""
+
+import os
+from pathlib import Path
+
+from supervisor.errors import JournalError
+
+
+def publish(path: Path, text: str) -> None:
+    """Replace `path` as a whole: write beside it, fsync, rename, fsync the folder.
+
+    A reader sees the old text or the new one, never a part; so does a supervisor after a power cut.
+    Raises JournalError when the disk refuses.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise JournalError(f"{path} cannot be written: {error.strerror}; free the disk or mend its rights") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

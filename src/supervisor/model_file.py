@@ -1,0 +1,82 @@
+"""A model file before it is run: is it one that llama.cpp loads, and exactly which one is it?
+
+The file is looked into by a process of its own, through the library that will load it: a hostile file ends that process
+and nothing else.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+from supervisor.core.ledger import ModelShape
+from supervisor.errors import Refused
+from supervisor.releases import ModelFile
+
+INSPECT_TIMEOUT_S = 60.0
+
+
+async def inspect(path: Path) -> ModelShape:
+    """What the file's header says. Raises Refused for a file that cannot be served, naming it and the remedy."""
+    facts = await _inspection(path)
+    if not facts.get("ok"):
+        raise Refused(str(facts.get("message")), code=str(facts.get("code", "model_unsupported")))
+    return ModelShape.from_facts(facts)
+
+
+async def identify(path: Path) -> ModelFile:
+    """The file's identity. The hash of an unchanged file is computed once."""
+    stat = path.stat()
+    sha256 = await asyncio.to_thread(_sha256, path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    return ModelFile(str(path), sha256, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+
+def verify_unchanged(model: ModelFile) -> None:
+    """Raise Refused when the file is no longer the one that was recorded."""
+    try:
+        stat = Path(model.path).stat()
+    except OSError as error:
+        raise Refused(f"{model.path} is gone: {error.strerror}; put the file back", code="model_missing") from None
+    if (stat.st_ino, stat.st_size, stat.st_mtime_ns) != (model.inode, model.size_bytes, model.mtime_ns):
+        raise Refused(
+            f"{model.path} was changed since its release was made: deploy it as a new release"
+            " (`modelsvc ctl deploy --model`), and replace model files by renaming only",
+            code="model_changed",
+        )
+
+
+async def _inspection(path: Path) -> dict[str, object]:
+    command = (sys.executable, "-m", "modelsvc.engine.inspect", str(path))
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        output, problems = await asyncio.wait_for(process.communicate(), INSPECT_TIMEOUT_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise Refused(f"{path} could not be read within {INSPECT_TIMEOUT_S:g} s", code="model_unreadable") from None
+    return _facts(path, output, problems, process.returncode)
+
+
+def _facts(path: Path, output: bytes, problems: bytes, code: int | None) -> dict[str, object]:
+    try:
+        facts = json.loads(output.splitlines()[-1])
+    except (IndexError, ValueError):
+        last = problems.decode(errors="replace").strip().splitlines()[-1:] or [f"exit code {code}"]
+        raise Refused(
+            f"{path} crashed the model reader: {last[0]}; get the file again", code="model_unreadable"
+        ) from None
+    return dict(facts)
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, inode: int, size_bytes: int, mtime_ns: int) -> str:
+    """The rest of the arguments are what the cached hash is valid for."""
+    with path.open("rb") as file:
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        return hashlib.file_digest(file, "sha256").hexdigest()

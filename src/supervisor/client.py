@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from supervisor.exchange import Events, Exchange
+from supervisor.exchange import Events as Events
+from supervisor.exchange import Exchange
 from supervisor.paths import check_socket_path
 from supervisor.protocol import (
     Color,

@@ -13,7 +13,7 @@ Built on the standard library's HTTP client: importing a better one costs more t
 import http.client
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -35,7 +35,7 @@ from supervisor.protocol import (
 )
 
 Reply = TypeVar("Reply")
-Events = Iterator[StreamEvent]
+Events = Generator[StreamEvent, None, None]
 
 
 class Unreachable(SupervisorError):

@@ -1,0 +1,89 @@
+"""What every command shares: `--json`, subcommands imported when used, and one line for an error.
+
+A subcommand is named by `module:attribute`, so that `modelsvc ctl status` does not pay for what it does not run.
+"""
+
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+
+from modelsvc.cli import output
+from supervisor.errors import SupervisorError
+from supervisor.protocol import ErrorBody, ExitCode
+
+INTERRUPTED = 130
+
+
+def json_option() -> click.Option:
+    return click.Option(
+        ["--json"], is_flag=True, expose_value=False, callback=output.want_json, help="Print JSON, for programs."
+    )
+
+
+class Command(click.Command):
+    """A command with `--json`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(json_option())
+
+
+class LazyGroup(click.Group):
+    """A group whose subcommands are imported when they are called. `hidden` ones are called, but not listed."""
+
+    command_class = Command
+
+    def __init__(
+        self, *args: Any, lazy: Mapping[str, str], hidden: Mapping[str, str] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._lazy = dict(lazy)
+        self._hidden = dict(hidden or {})
+        self.params.append(json_option())
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        where = {**self._lazy, **self._hidden}.get(cmd_name)
+        return _load(where) if where else None
+
+
+class Root(LazyGroup):
+    """The whole command line: nothing a user does wrong leaves it as a traceback."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        argv = args[0] if args else kwargs.get("args")
+        as_json = "--json" in (sys.argv[1:] if argv is None else argv)
+        sys.exit(self._run(as_json, *args, **{**kwargs, "standalone_mode": False}))
+
+    def _run(self, as_json: bool, *args: Any, **kwargs: Any) -> int:
+        try:
+            return int(super().main(*args, **kwargs) or 0)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            return ExitCode.MISUSE
+        except click.ClickException as error:
+            output.report(_misuse(error), as_json)
+            return ExitCode.MISUSE
+        except SupervisorError as error:
+            output.report(error.body(), as_json)
+            return error.exit_code
+        except click.Abort:
+            return INTERRUPTED
+
+
+def _load(where: str) -> click.Command:
+    module, attribute = where.split(":")
+    command = getattr(import_module(module), attribute)
+    assert isinstance(command, click.Command), f"{where} is no command"
+    return command
+
+
+def _misuse(error: click.ClickException) -> ErrorBody:
+    ctx = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f" (see `{ctx.command_path} --help`)" if ctx else ""
+    return ErrorBody(type="invalid_request", code="usage", message=error.format_message().rstrip(".") + hint)

@@ -1,0 +1,53 @@
+"""`modelsvc ctl`: ask the running service, over its control socket."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from modelsvc.cli.base import LazyGroup
+from supervisor.client import ControlClient
+from supervisor.paths import control_socket, find_config
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which daemon to ask. Resolved only when asked, so that `--help` works under a broken configuration."""
+
+    socket: Path | None = None
+    config: Path | None = None
+
+    def client(self, timeout_s: float = 10.0, patience_s: float | None = None) -> ControlClient:
+        path = self.socket.absolute() if self.socket else control_socket(find_config(self.config))
+        return ControlClient(path, timeout_s, patience_s)
+
+
+_HERE = "modelsvc.cli.ctl"
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "status": f"{_HERE}.status:status",
+        "deploy": f"{_HERE}.deploy:deploy",
+        "rollback": f"{_HERE}.operations:rollback",
+        "swap": f"{_HERE}.operations:swap",
+        "start": f"{_HERE}.operations:start",
+        "stop": f"{_HERE}.operations:stop",
+        "history": f"{_HERE}.history:history",
+        "logs": f"{_HERE}.logs:logs",
+        "shutdown": f"{_HERE}.operations:shutdown",
+    },
+)
+@click.option("--socket", type=click.Path(path_type=Path), metavar="PATH", help="The daemon's control socket.")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The configuration that names it.")
+@click.pass_context
+def ctl(ctx: click.Context, socket: Path | None, config: Path | None) -> None:
+    """Look at the running service, and change it.
+
+    \b
+    Example:
+      modelsvc ctl status
+      modelsvc ctl deploy --set model.context_tokens=8192
+    """
+    ctx.obj = Target(socket, config)

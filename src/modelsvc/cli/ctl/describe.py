@@ -1,0 +1,128 @@
+"""Replies of the daemon as lines for people. Pure: values in, text out."""
+
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from modelsvc.cli.text import columns, duration, mib
+from supervisor.protocol import Color, DeploymentStatus, EdgeStatus, Status, StepReport, StepState, WorkerStatus
+
+STEPS = 13
+OVER = (StepState.DONE, StepState.SKIPPED, StepState.FAILED, StepState.UNDONE)
+
+
+def status_lines(status: Status) -> list[str]:
+    facts = [
+        ["active", _active(status)],
+        *([str(color), *_worker(worker)] for color, worker in sorted(status.workers.items())),
+        ["edge", *_edge(status.edge)],
+        ["memory", _memory(status)],
+        ["deploying", _running(status.deployment) if status.deployment else "nothing"],
+    ]
+    daemon = f"pid {status.pid}, up {duration(status.uptime_s)}, state in {status.state_dir}"
+    return [f"modelsvc {status.version}, {daemon}", *columns(facts)]
+
+
+def route(source: Color | None, target: Color) -> str:
+    return f"{source} -> {target}" if source else str(target)
+
+
+def step_line(step: StepReport) -> str:
+    took = "" if step.seconds is None else duration(step.seconds)
+    return columns([[f"{step.number:>2}/{STEPS}", f"{step.state:<7}", f"{step.title:<44}", f"{took:>8}", step.detail]])[
+        0
+    ]
+
+
+def history_lines(deployments: Sequence[DeploymentStatus]) -> list[str]:
+    if not deployments:
+        return ["no deployment yet"]
+    return columns([["id", "kind", "colours", "release", "outcome", "took", "started"], *map(_past, deployments)])
+
+
+def deployment_lines(deployment: DeploymentStatus) -> list[str]:
+    return [
+        f"deployment {deployment.deployment}: {deployment.kind} {route(deployment.from_color, deployment.to_color)}",
+        *columns(
+            [
+                ["release", _or_dash(deployment.release)],
+                ["outcome", deployment.outcome or "running"],
+                *([["reason", deployment.reason]] if deployment.reason else []),
+                ["started", deployment.started_at],
+                ["finished", _or_dash(deployment.finished_at)],
+                ["took", _took(deployment)],
+            ]
+        ),
+        *map(step_line, deployment.steps),
+    ]
+
+
+def _active(status: Status) -> str:
+    if status.active is None:
+        return "none"
+    release = status.release
+    return f"{status.active}, release {release.number}, {_model(release.model_path)}" if release else status.active
+
+
+def _model(path: str) -> str:
+    return PurePath(path).name or "the built-in demo model"
+
+
+def _worker(worker: WorkerStatus) -> list[str]:
+    facts = [
+        (worker.pid, "pid {}"),
+        (worker.release, "release {}"),
+        (worker.in_flight, "{} in flight"),
+        (worker.rss_bytes and mib(worker.rss_bytes), "RSS {}"),
+        (worker.private_bytes and mib(worker.private_bytes), "private {}"),
+        (worker.restarts or None, "{} restarts"),
+        (worker.progress, "{}"),
+        (_last_exit(worker), "{}"),
+    ]
+    known = [form.format(value) for value, form in facts if value is not None]
+    return [worker.state, f":{worker.port}", ", ".join(known)]
+
+
+def _last_exit(worker: WorkerStatus) -> str | None:
+    last = worker.last_exit
+    if last is None or worker.state == "ready":
+        return None
+    return f"last ended {last.at} by {last.signal or f'exit {last.code}'}"
+
+
+def _edge(edge: EdgeStatus) -> list[str]:
+    where = f"routes to {edge.routes_to}" if edge.routes_to else "routes nowhere"
+    nginx = f"nginx {edge.nginx_version}" + (f" pid {edge.pid}" if edge.pid else "")
+    return [edge.state, edge.listen, f"{where}, {nginx}, {edge.swap}"]
+
+
+def _memory(status: Status) -> str:
+    memory = status.memory
+    return f"{mib(memory.used_bytes)} of {mib(memory.budget_bytes)} used, {mib(memory.shared_bytes)} of it shared"
+
+
+def _running(deployment: DeploymentStatus) -> str:
+    what = f"deployment {deployment.deployment}, {route(deployment.from_color, deployment.to_color)}"
+    step = next((step for step in deployment.steps if step.state is StepState.RUNNING), None)
+    if step is None:
+        return what
+    return f"{what}: step {step.number}/{STEPS}, {step.title}" + (f" ({step.detail})" if step.detail else "")
+
+
+def _past(deployment: DeploymentStatus) -> list[str]:
+    return [
+        str(deployment.deployment),
+        deployment.kind,
+        route(deployment.from_color, deployment.to_color),
+        _or_dash(deployment.release),
+        deployment.outcome or "running",
+        _took(deployment),
+        deployment.started_at + (f"  {deployment.reason}" if deployment.reason else ""),
+    ]
+
+
+def _took(deployment: DeploymentStatus) -> str:
+    return "-" if deployment.seconds is None else duration(deployment.seconds)
+
+
+def _or_dash(value: object) -> str:
+    return "-" if value is None else str(value)

@@ -1,0 +1,82 @@
+"""`modelsvc ctl rollback|swap|start|stop|shutdown`: the operations that take no input but a colour."""
+
+import click
+
+from modelsvc.cli.base import Command
+from modelsvc.cli.ctl import Target
+from modelsvc.cli.ctl.operate import operate, patience_option
+from supervisor.protocol import Color
+
+color_argument = click.argument("color", type=click.Choice([str(color) for color in Color]))
+
+
+@click.command(cls=Command)
+@patience_option
+@click.pass_obj
+def rollback(target: Target, patience_s: float | None) -> int:
+    """Go back to the release that served before.
+
+    At once when its worker is still warm, by a full deployment of that release when not.
+
+    \b
+    Example:
+      modelsvc ctl rollback
+    """
+    return operate("rollback", target.client(patience_s=patience_s).rollback)
+
+
+@click.command(cls=Command)
+@patience_option
+@click.pass_obj
+def swap(target: Target, patience_s: float | None) -> int:
+    """Let the other colour serve; its worker must be ready.
+
+    \b
+    Example:
+      modelsvc ctl start green && modelsvc ctl swap
+    """
+    return operate("swap", target.client(patience_s=patience_s).swap)
+
+
+@click.command(cls=Command)
+@color_argument
+@patience_option
+@click.pass_obj
+def start(target: Target, color: str, patience_s: float | None) -> int:
+    """Start a worker with the release it had, or with the active one.
+
+    \b
+    Example:
+      modelsvc ctl start green
+    """
+    client = target.client(patience_s=patience_s)
+    return operate(f"start {color}", lambda: client.start(Color(color)))
+
+
+@click.command(cls=Command)
+@color_argument
+@click.option("--force", is_flag=True, help="Even the worker that serves; requests then wait for another.")
+@patience_option
+@click.pass_obj
+def stop(target: Target, color: str, force: bool, patience_s: float | None) -> int:
+    """Stop a worker when its requests are done.
+
+    \b
+    Example:
+      modelsvc ctl stop blue
+    """
+    client = target.client(patience_s=patience_s)
+    return operate(f"stop {color}", lambda: client.stop(Color(color), force))
+
+
+@click.command(cls=Command)
+@patience_option
+@click.pass_obj
+def shutdown(target: Target, patience_s: float | None) -> int:
+    """Stop the whole service: the edge, the workers and the supervisor.
+
+    \b
+    Example:
+      modelsvc ctl shutdown
+    """
+    return operate("shutdown", target.client(patience_s=patience_s).shutdown)

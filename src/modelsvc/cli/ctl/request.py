@@ -1,0 +1,49 @@
+"""What the user asks to deploy, checked here for quick feedback and by the daemon for truth."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from supervisor.errors import InvalidRequest
+from supervisor.protocol import DeployRequest, ProtocolError, SettingValue, parse_assignment
+
+MODEL_KEY = "model.path"
+GGUF_MAGIC = b"GGUF"
+
+
+def deploy_request(model: Path | None, assignments: Sequence[str]) -> DeployRequest:
+    """Raises InvalidRequest, with what to write instead, when it cannot be meant."""
+    settings = _settings(assignments)
+    named = settings.get(MODEL_KEY)
+    if model is not None and named is not None:
+        raise InvalidRequest(f"--model and --set {MODEL_KEY} both name the model: give one of them")
+    if model is None and isinstance(named, str) and named:
+        model = Path(named)
+        del settings[MODEL_KEY]
+    return DeployRequest(model=str(checked_model(model)) if model else None, settings=settings)
+
+
+def checked_model(path: Path) -> Path:
+    """The absolute path of a file that at least begins as GGUF does."""
+    path = path.expanduser().absolute()
+    if not path.exists():
+        raise InvalidRequest(f"there is no model file {path}", code="no_model_file")
+    if not path.is_file():
+        raise InvalidRequest(f"{path} is no file: name the GGUF file itself", code="no_model_file")
+    if _magic(path) != GGUF_MAGIC:
+        raise InvalidRequest(f"{path} is no GGUF file: it does not begin with the bytes GGUF", code="not_gguf")
+    return path
+
+
+def _magic(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(GGUF_MAGIC))
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be read: {error.strerror}", code="no_model_file") from error
+
+
+def _settings(assignments: Sequence[str]) -> dict[str, SettingValue]:
+    try:
+        return dict(map(parse_assignment, assignments))
+    except ProtocolError as error:
+        raise InvalidRequest(str(error), code="bad_setting") from error

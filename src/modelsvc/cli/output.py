@@ -1,0 +1,36 @@
+"""How commands speak: results on stdout, as text or JSON; an error as one line on stderr."""
+
+from typing import Any
+
+import click
+
+from supervisor.protocol import ErrorBody, ErrorReply, encode
+
+_JSON = "modelsvc.json"
+
+
+def want_json(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    """Callback of `--json`, which counts on a group as well as on its command."""
+    if value:
+        ctx.meta[_JSON] = True
+
+
+def json_wanted() -> bool:
+    return bool(click.get_current_context().meta.get(_JSON))
+
+
+def emit(message: Any) -> None:
+    """Print one JSON line, at once: a reader at the other end of a pipe acts on it."""
+    click.echo(encode(message).decode())
+
+
+def say(line: str) -> None:
+    """One line for a person, on stderr."""
+    click.echo(f"modelsvc: {line}", err=True)
+
+
+def report(error: ErrorBody, as_json: bool) -> None:
+    """Tell an error: to people on stderr, to programs on stdout too."""
+    say(error.message)
+    if as_json:
+        emit(ErrorReply(error=error))

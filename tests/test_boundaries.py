@@ -1,0 +1,191 @@
+"""Who may import whom. Imports point inward, towards `supervisor.core`, which knows nothing of the outside.
+
+Every import counts: inside functions, under TYPE_CHECKING, relative ones, and `import_module("a.literal.name")`.
+"""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).resolve().parent.parent / "src"
+
+# What computes and nothing else: no files, no sockets, no clock, no randomness, no logging.
+PURE = [
+    "__future__",
+    "abc",
+    "bisect",
+    "collections",
+    "copy",
+    "dataclasses",
+    "enum",
+    "functools",
+    "heapq",
+    "itertools",
+    "math",
+    "operator",
+    "re",
+    "statistics",
+    "string",
+    "textwrap",
+    "types",
+    "typing",
+]
+# The same, reachable without an import.
+IMPURE_BUILTINS = {"__import__", "breakpoint", "eval", "exec", "input", "open", "print"}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Modules below `of` import, from what lies below `about`, only what lies below one of `allowed`."""
+
+    of: str
+    about: str  # "": everything
+    allowed: tuple[str, ...] = ()
+    exempt: str | None = None
+
+    def forbids(self, module: str, imported: str) -> bool:
+        concerned = below(module, self.of) and not (self.exempt and below(module, self.exempt))
+        return concerned and below(imported, self.about) and not any(below(imported, name) for name in self.allowed)
+
+
+RULES = (
+    Rule("supervisor.core", about="", allowed=(*PURE, "supervisor.core")),
+    Rule("supervisor", about="modelsvc", allowed=("modelsvc.models", "modelsvc.__version__")),
+    Rule(
+        "modelsvc",
+        about="supervisor",
+        allowed=("supervisor.protocol", "supervisor.client", "supervisor.paths", "supervisor.errors"),
+    ),
+    Rule("modelsvc.worker", about="supervisor"),
+    Rule("modelsvc.engine", about="supervisor"),
+    Rule("modelsvc.worker", about="modelsvc.cli"),  # else the supervisor comes in by that door
+    Rule("modelsvc.engine", about="modelsvc.cli"),
+    Rule("modelsvc.engine", about="modelsvc.worker"),
+    Rule("", about="llama_cpp", exempt="modelsvc.engine"),
+)
+
+
+def below(module: str, parent: str) -> bool:
+    """A name is below itself and below the empty one."""
+    return not parent or module == parent or module.startswith(parent + ".")
+
+
+def violations(src: Path, rules: tuple[Rule, ...] = RULES) -> list[str]:
+    """Every forbidden import in `src` and every impure call in the core, as `path:line: what`."""
+    return sorted(found for path in src.rglob("*.py") for found in _in_module(src, path, rules))
+
+
+def _in_module(src: Path, path: Path, rules: tuple[Rule, ...]) -> Iterator[str]:
+    module = _module_name(src, path)
+    tree = ast.parse(path.read_text())
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for line, imported in _imports(tree, package):
+        if any(rule.forbids(module, imported) for rule in rules):
+            yield f"{path.relative_to(src)}:{line}: {module} imports {imported}"
+    if below(module, "supervisor.core"):
+        yield from (f"{path.relative_to(src)}:{line}: {module} calls {name}" for line, name in _impure_calls(tree))
+
+
+def _module_name(src: Path, path: Path) -> str:
+    parts = path.relative_to(src).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(tree: ast.Module, package: str) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from ((node.lineno, alias.name) for alias in names)
+            case ast.ImportFrom(names=names):
+                # Whether a name is a submodule cannot be told here, and need not be: the rules go by prefix.
+                origin = _origin(node, package)
+                yield from ((node.lineno, f"{origin}.{alias.name}") for alias in names)
+            case ast.Call(func=function, args=[ast.Constant(value=str(name)), *_]) if _called(function) in {
+                "import_module",
+                "__import__",
+            }:
+                yield node.lineno, name
+
+
+def _origin(node: ast.ImportFrom, package: str) -> str:
+    if not node.level:
+        return node.module or ""
+    parents = package.split(".")
+    base = parents[: len(parents) - node.level + 1]
+    return ".".join([*base, node.module] if node.module else base)
+
+
+def _impure_calls(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in IMPURE_BUILTINS:
+            yield node.lineno, node.func.id
+
+
+def _called(function: ast.expr) -> str | None:
+    match function:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return None
+
+
+def test_the_source_keeps_to_the_rules() -> None:
+    """Imports point inward."""
+    assert violations(SRC) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "code", "found"),
+    [
+        ("supervisor/core/a.py", "import time", "supervisor.core.a imports time"),
+        ("supervisor/core/a.py", "import os.path as p", "supervisor.core.a imports os.path"),
+        ("supervisor/core/a.py", "import structlog", "supervisor.core.a imports structlog"),
+        ("supervisor/core/a.py", "def f():\n    from pathlib import Path", "supervisor.core.a imports pathlib.Path"),
+        ("supervisor/core/a.py", "from supervisor import journal", "supervisor.core.a imports supervisor.journal"),
+        ("supervisor/core/a.py", "from .. import journal", "supervisor.core.a imports supervisor.journal"),
+        ("supervisor/core/__init__.py", "from ..loop import Loop", "supervisor.core imports supervisor.loop.Loop"),
+        ("supervisor/core/a.py", "open('/etc/hosts')", "supervisor.core.a calls open"),
+        ("supervisor/loop.py", "from modelsvc.worker import app", "supervisor.loop imports modelsvc.worker.app"),
+        ("supervisor/loop.py", "import modelsvc.cli", "supervisor.loop imports modelsvc.cli"),
+        ("modelsvc/cli/up.py", "from supervisor.loop import Loop", "modelsvc.cli.up imports supervisor.loop.Loop"),
+        ("modelsvc/cli/up.py", "from supervisor import core", "modelsvc.cli.up imports supervisor.core"),
+        ("modelsvc/cli/up.py", "import importlib as i\ni.import_module('supervisor.loop')", "imports supervisor.loop"),
+        ("modelsvc/worker/a.py", "import supervisor.protocol", "modelsvc.worker.a imports supervisor.protocol"),
+        ("modelsvc/worker/a.py", "from modelsvc.cli import x", "modelsvc.worker.a imports modelsvc.cli.x"),
+        ("modelsvc/engine/a.py", "from supervisor.paths import x", "modelsvc.engine.a imports supervisor.paths.x"),
+        ("modelsvc/worker/a.py", "import llama_cpp.llama_cpp", "modelsvc.worker.a imports llama_cpp.llama_cpp"),
+        ("supervisor/memory.py", "import llama_cpp", "supervisor.memory imports llama_cpp"),
+    ],
+)
+def test_a_planted_violation_is_found(tmp_path: Path, module: str, code: str, found: str) -> None:
+    """The test above can fail."""
+    path = tmp_path / module
+    path.parent.mkdir(parents=True)
+    path.write_text(code)
+
+    assert len(violations(tmp_path)) == 1
+    assert violations(tmp_path)[0].endswith(found)
+
+
+@pytest.mark.parametrize(
+    ("module", "code"),
+    [
+        ("supervisor/core/a.py", "from collections.abc import Mapping\nfrom supervisor.core.state import Color"),
+        ("supervisor/core/a.py", "from . import state\nfrom .state import Color"),
+        ("supervisor/loop.py", "import asyncio\nfrom supervisor.core import planner\nfrom modelsvc import models"),
+        ("supervisor/loop.py", "from modelsvc import __version__\nfrom modelsvc.models import DEMO"),
+        ("modelsvc/cli/up.py", "from supervisor.client import ControlClient\nfrom supervisor import errors, protocol"),
+        ("modelsvc/worker/a.py", "from modelsvc.engine import engine\nimport litestar"),
+        ("modelsvc/engine/library.py", "import importlib\nimportlib.import_module('llama_cpp.llama_cpp')"),
+        ("supervisorish/core.py", "import time"),
+    ],
+)
+def test_what_the_rules_allow_is_not_reported(tmp_path: Path, module: str, code: str) -> None:
+    """The rules stop at whole names and know what is pure."""
+    path = tmp_path / module
+    path.parent.mkdir(parents=True)
+    path.write_text(code)
+
+    assert violations(tmp_path) == []

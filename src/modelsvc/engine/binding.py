@@ -91,7 +91,7 @@ class Model:
         data = text.encode("utf-8", "replace")
         tokens = (lib.llama_token * (len(data) + 8))()
         count = lib.llama_tokenize(self.vocabulary, data, len(data), tokens, len(tokens), False, control)
-        return tokens[:count]
+        return list(tokens[:count])
 
     def piece(self, token: int) -> bytes:
         """A token's bytes. For the decoding thread only."""

@@ -117,6 +117,7 @@ class Engine:
         submitted = [generation.submitted_at for generation in self._live.values()]
         waiting = [generation.submitted_at for generation in self._live.values() if not generation.started]
         return Snapshot(
+            alive=self._thread.is_alive(),
             in_flight=len(submitted) - len(waiting),
             waiting=len(waiting),
             prefilling=pulse.prefilling,

@@ -3,6 +3,7 @@
 import ctypes
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,13 @@ LogSink = Callable[[int, str], None]
 
 
 def _import_functions() -> Any:
+    # Two workers share the cores during every deployment. Threads that spin at barriers then take a step from
+    # milliseconds to half a second; threads that sleep hardly cost more alone.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    return _import_alone()
+
+
+def _import_alone() -> Any:
     """Import `llama_cpp.llama_cpp` alone.
 
     The package's own `__init__` pulls in numpy and the high-level class: 19 MB in every worker, none of it used.

@@ -13,7 +13,7 @@ from modelsvc.engine.binding import Context, Entry, Model
 from modelsvc.engine.errors import DecodeFailed, EngineError, EngineStopped
 from modelsvc.engine.sampling import Sampler
 from modelsvc.engine.scheduler import Piece, Scheduler, Work
-from modelsvc.engine.types import Event, FinishReason, Finished, Sampling, Timings, Token, Usage
+from modelsvc.engine.types import Event, Finished, FinishReason, Sampling, Timings, Token, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,14 @@ class DecodeLoop:
         self._stopping = False
 
     def run(self) -> None:
-        while not self._stopping:
-            self._obey_all()
-            self._step()
-        for request_id in list(self._sequences):
-            self._fail(request_id, EngineStopped("the engine was stopped"))
+        """Until `Stop`, or a defect: then whoever still waits is told, and the dead thread makes the worker unready."""
+        try:
+            while not self._stopping:
+                self._obey_all()
+                self._step()
+        finally:
+            for request_id in list(self._sequences):
+                self._fail(request_id, EngineStopped("the engine was stopped"))
 
     def _obey_all(self) -> None:
         try:

@@ -84,6 +84,7 @@ class ModelInfo:
 class Snapshot:
     """What liveness is judged by. `last_decode_age_s` is None while there is nothing to decode."""
 
+    alive: bool
     in_flight: int
     waiting: int
     prefilling: bool

@@ -1,0 +1,48 @@
+"""The application: routes, error answers, and the envelope around them."""
+
+from typing import Any
+
+from litestar import Litestar, Request, Response
+from litestar.exceptions import HTTPException
+
+from modelsvc.worker.envelope import Envelope
+from modelsvc.worker.errors import HttpError
+from modelsvc.worker.logs import log
+from modelsvc.worker.routes_chat import chat_routes
+from modelsvc.worker.routes_health import health_routes
+from modelsvc.worker.service import Service
+
+MAX_BODY_BYTES = 2**20
+_CODES = {
+    400: ("bad_request", "the request cannot be understood"),
+    404: ("no_such_route", "there is nothing at this path: see /health/deep and /chat"),
+    405: ("method_not_allowed", "this path does not know that method"),
+    413: ("body_too_large", f"the body may have at most {MAX_BODY_BYTES} bytes: send less"),
+}
+
+
+def build_app(service: Service) -> Envelope:
+    litestar = Litestar(
+        [*health_routes(service), *chat_routes(service)],
+        exception_handlers={HttpError: _known, HTTPException: _of_framework, Exception: _unexpected},
+        request_max_body_size=MAX_BODY_BYTES,
+        openapi_config=None,
+        logging_config=None,
+    )
+    return Envelope(litestar, service)
+
+
+def _known(_: Request[Any, Any, Any], error: HttpError) -> Response[dict[str, object]]:
+    return Response(error.body(), status_code=error.status, headers=dict(error.headers()))
+
+
+def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, object]]:
+    if error.status_code >= 500:
+        return _unexpected(request, error)
+    code, message = _CODES.get(error.status_code, ("refused", error.detail))
+    return _known(request, HttpError(error.status_code, code, message))
+
+
+def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, object]]:
+    log.error("request_failed", path=request.scope.get("path_template"), exc_info=error)
+    return _known(request, HttpError(500, "internal", "the worker failed on this request: see its log"))

@@ -1,0 +1,69 @@
+"""One chat turn: read the history, generate, and write the turn when it is complete."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from weakref import WeakValueDictionary
+
+from modelsvc.engine.errors import EngineError, PromptRefused, PromptTooLong, QueueFull
+from modelsvc.engine.types import Event, Finished, GenerationRequest, Message, Sampling, Token
+from modelsvc.worker.errors import HttpError
+from modelsvc.worker.schema import Ask
+from modelsvc.worker.service import Service
+
+_REMEMBERED = 1000  # messages looked back at; what of them fits the context is the engine's decision
+
+
+class Chat:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def turn_of(self, user_id: str) -> asyncio.Lock:
+        """Held for a whole turn: two messages of one user do not interleave."""
+        return self._turns.setdefault(user_id, asyncio.Lock())
+
+    async def ask(self, ask: Ask, user_id: str | None, held: AsyncExitStack) -> AsyncIterator[Event]:
+        """Queue a turn and return its events. `held` takes what must be given back when the request is over."""
+        engine = self._service.usable_engine()
+        if user_id is not None:
+            await held.enter_async_context(self.turn_of(user_id))
+        messages = (*await self._past(user_id), Message("user", ask.message))
+        request = GenerationRequest(messages, ask.max_tokens, Sampling(temperature=ask.temperature))
+        try:
+            generation = await engine.submit(request)
+        except EngineError as error:
+            raise as_http(error) from error
+        held.callback(generation.cancel)
+        return self._recorded(generation, ask.message, user_id)
+
+    async def _past(self, user_id: str | None) -> list[Message]:
+        if user_id is None:
+            return []
+        stored = await self._service.history.read(user_id, _REMEMBERED)
+        return [Message(message.role, message.content) for message in stored]
+
+    async def _recorded(self, events: AsyncIterator[Event], message: str, user_id: str | None) -> AsyncIterator[Event]:
+        """The events; before the last one passes, the turn is in the history."""
+        parts: list[str] = []
+        async for event in events:
+            match event:
+                case Token(text):
+                    parts.append(text)
+                case Finished():
+                    self._service.metrics.generated(event)
+                    if user_id is not None:
+                        await self._service.history.append_turn(user_id, message, "".join(parts))
+            yield event
+
+
+def as_http(error: EngineError) -> HttpError:
+    match error:
+        case QueueFull():
+            return HttpError(429, "queue_full", str(error), error.retry_after_s)
+        case PromptTooLong():
+            return HttpError(400, "prompt_too_long", str(error))
+        case PromptRefused():
+            return HttpError(400, "prompt_refused", str(error))
+        case _:
+            return HttpError(503, "engine_failed", f"{error}: try again", 1)

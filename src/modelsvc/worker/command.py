@@ -1,0 +1,22 @@
+"""`modelsvc worker`: started by the supervisor. Exit codes: 0 stopped when told, 1 failed, 2 misuse or bad release."""
+
+import sys
+from pathlib import Path
+
+import click
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command(epilog="Example: modelsvc worker --release 0007.toml --color blue --port 8000 --chat-db chat.db")
+@click.option("--release", "release_file", type=_FILE, required=True, help="What to run: a release file (TOML).")
+@click.option("--color", type=click.Choice(["blue", "green"]), required=True, help="The slot this worker fills.")
+@click.option("--port", type=click.IntRange(1, 65535), required=True, help="The port to listen on.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--chat-db", type=_FILE, required=True, help="Conversations (SQLite, shared by both colours).")
+@click.option("--worker-id", default="manual", show_default=True, help="Echoed in notifications and health.")
+def worker(release_file: Path, color: str, port: int, host: str, chat_db: Path, worker_id: str) -> None:
+    """Serve one release on one port until told to stop (internal: the supervisor starts it)."""
+    from modelsvc.worker.start import start  # late: the command tree must stay quick to import
+
+    sys.exit(start(release_file, color, host, port, chat_db, worker_id))

@@ -1,0 +1,97 @@
+"""What holds for every request, whoever answers it: guard, headers, counts, and release of what it held.
+
+It is outside the framework, so that no error page, stream or early answer escapes it.
+"""
+
+from collections.abc import Iterable, MutableMapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from modelsvc.worker.errors import HttpError
+from modelsvc.worker.guard import check_host, check_origin
+from modelsvc.worker.logs import log
+from modelsvc.worker.service import Service
+
+App = Any  # an ASGI application; the frameworks' own types for it disagree
+Scope = MutableMapping[str, Any]
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer. `held` is released at the end, however that comes about."""
+
+    held: AsyncExitStack = field(default_factory=AsyncExitStack)
+    status: int = 0
+    broken: bool = False  # failed after the answer had begun
+
+    @property
+    def failed(self) -> bool:
+        return self.broken or self.status >= 500 or self.status == 0
+
+
+class Envelope:
+    def __init__(self, app: App, service: Service) -> None:
+        self._app = app
+        self._service = service
+        identity = service.identity
+        self._hosts = identity.release.settings.allowed_hosts
+        self._headers = [
+            (b"x-modelsvc-color", identity.color.encode()),
+            (b"x-modelsvc-release", str(identity.release.number).encode()),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif scope["method"] == "POST" and scope["path"].partition("/")[2].startswith("chat"):
+            await self._counted(scope, receive, send)
+        else:
+            await self._exchange(scope, receive, send, Exchange())
+
+    async def _counted(self, scope: Scope, receive: Any, send: Any) -> None:
+        tally, exchange = self._service.tally, Exchange()
+        tally.begin()
+        try:
+            await self._exchange(scope, receive, send, exchange)
+        finally:
+            tally.end(failed=exchange.failed)
+
+    async def _exchange(self, scope: Scope, receive: Any, send: Any, exchange: Exchange) -> None:
+        scope.setdefault("state", {})["exchange"] = exchange
+
+        async def labelled(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *self._headers]
+            await send(message)
+
+        try:
+            async with exchange.held:
+                await self._answer(scope, receive, labelled)
+        finally:
+            self._service.metrics.answered(scope.get("path_template") or "unmatched", exchange.status)
+
+    async def _answer(self, scope: Scope, receive: Any, send: Any) -> None:
+        try:
+            check_host(_header(scope["headers"], b"host"), self._hosts)
+            check_origin(_header(scope["headers"], b"origin"), self._hosts)
+        except HttpError as error:
+            log.warning("refused", code=error.code, path=scope["path"])
+            await send_error(send, error)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
+    return next((value.decode("latin-1") for key, value in headers if key == name), None)
+
+
+async def send_error(send: Any, error: HttpError) -> None:
+    body = msgspec.json.encode(error.body())
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers += [(key.lower().encode(), value.encode()) for key, value in error.headers().items()]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,57 @@
+"""What the worker refuses or fails at.
+
+WorkerError
+├── StartRefused       misuse, found before anything runs: exit code 2
+│   ├── BadRelease     the release file is not one, or the model is not the one it records
+│   ├── BadHistory     the chat database cannot be used
+│   └── PortTaken      someone else listens on the port
+└── HttpError          an answer other than success; `status`, `code` and a message saying what to change
+"""
+
+from collections.abc import Mapping
+
+
+class WorkerError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class StartRefused(WorkerError):
+    code = "start_refused"
+
+
+class BadRelease(StartRefused):
+    code = "bad_release"
+
+
+class BadHistory(StartRefused):
+    code = "bad_history"
+
+
+class PortTaken(StartRefused):
+    code = "port_taken"
+
+
+_TYPES = {
+    400: "invalid_request",
+    403: "forbidden",
+    404: "not_found",
+    405: "not_found",
+    413: "invalid_request",
+    429: "overloaded",
+    503: "unavailable",
+}
+
+
+class HttpError(WorkerError):
+    def __init__(self, status: int, code: str, message: str, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+    def body(self) -> dict[str, object]:
+        return {"error": {"type": _TYPES.get(self.status, "failed"), "message": self.message, "code": self.code}}
+
+    def headers(self) -> Mapping[str, str]:
+        return {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}

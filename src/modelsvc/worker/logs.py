@@ -1,0 +1,32 @@
+"""Log lines: JSON to stderr, one object a line. Contents of messages are never logged."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+
+def configure(**context: object) -> None:
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(**context)
+
+
+log: Any = structlog.get_logger()
+
+
+class Forward(logging.Handler):
+    """Takes what libraries log through the standard library into our log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)

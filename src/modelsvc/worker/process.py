@@ -1,0 +1,99 @@
+"""A worker's life: listen, load, serve, stop.
+
+Stopping is a protocol. SIGTERM or SIGINT: announce it, close the listener, let every chat request finish (streams
+included, however long; repeating the signal changes nothing), then give idle connections `SOCKETS_S` seconds, then exit
+with 0. Who wants it faster sends SIGKILL.
+"""
+
+import asyncio
+import signal
+import socket
+
+from modelsvc.engine.engine import Engine
+from modelsvc.engine.errors import LoadFailed
+from modelsvc.worker.app import build_app
+from modelsvc.worker.logs import log
+from modelsvc.worker.notify import Notifier
+from modelsvc.worker.options import engine_options
+from modelsvc.worker.server import EmbeddedServer
+from modelsvc.worker.service import Service
+from modelsvc.worker.state import Phase
+
+SOCKETS_S = 5.0
+
+
+class Life:
+    def __init__(self, service: Service, listener: socket.socket, notifier: Notifier) -> None:
+        self._service = service
+        self._notifier = notifier
+        self._server = EmbeddedServer(build_app(service), listener)
+        self._stop = asyncio.Event()
+
+    async def run(self) -> int:
+        """The exit code."""
+        self._catch_signals()
+        serving = asyncio.create_task(self._server.serve())
+        try:
+            await self._load()
+        except LoadFailed as error:
+            return await self._fail(serving, error)
+        await self._until_told(serving)
+        died = serving.done()
+        await self._shut_down(serving)
+        log.info("stopped", server_died=died)
+        return int(died)
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signal_number, self._stop.set)
+
+    async def _load(self) -> None:
+        """Raises LoadFailed, unless that is only because we were told to stop."""
+        release = self._service.identity.release
+        options = engine_options(release.settings, release.model.size_bytes)
+        try:
+            engine = await asyncio.to_thread(Engine.load, release.model.path, options, self._progress)
+        except LoadFailed:
+            if self._stop.is_set():
+                return
+            raise
+        self._service.engine = engine
+        self._service.metrics.loaded(engine.model.load_seconds)
+        if engine.model.repacked or not engine.model.mapped_bytes:
+            log.warning("weights_not_shared", copied_bytes=engine.model.copied_bytes)
+        if not self._stop.is_set():
+            self._service.phase = Phase.READY
+            self._notifier.ready()
+            log.info("ready", load_seconds=engine.model.load_seconds, mapped_bytes=engine.model.mapped_bytes)
+
+    def _progress(self, fraction: float) -> bool:
+        """In the loading thread. False gives up."""
+        self._notifier.status(f"loading {int(fraction * 100)} %")
+        return not self._stop.is_set()
+
+    async def _until_told(self, serving: asyncio.Task[None]) -> None:
+        told = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({told, serving}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+
+    async def _fail(self, serving: asyncio.Task[None], error: LoadFailed) -> int:
+        self._service.phase = Phase.FAILED
+        self._notifier.status(f"failed: {error}")
+        await self._close(serving)
+        log.error("load_failed", reason=str(error))
+        return 1
+
+    async def _shut_down(self, serving: asyncio.Task[None]) -> None:
+        self._service.phase = Phase.STOPPING
+        self._notifier.stopping()
+        log.info("stopping", in_flight=self._service.tally.in_flight)
+        await self._close(serving)
+
+    async def _close(self, serving: asyncio.Task[None]) -> None:
+        self._server.stop()  # type: ignore[no-untyped-call]
+        await self._service.tally.idle.wait()
+        await asyncio.wait({serving}, timeout=SOCKETS_S)
+        if self._service.engine:
+            await self._service.engine.close()
+        await self._service.history.close()

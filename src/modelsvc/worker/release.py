@@ -1,0 +1,64 @@
+"""The release file: what this worker is to run, as recorded by whoever started it."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from modelsvc.worker.errors import BadRelease
+
+
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file: every key is required, and no other is allowed."""
+
+
+class ModelFile(_Table, frozen=True):
+    path: Annotated[str, msgspec.Meta(min_length=1)]
+    sha256: str
+    size_bytes: int
+    mtime_ns: int
+    inode: int
+
+
+class Settings(_Table, frozen=True):
+    context_tokens: Annotated[int, msgspec.Meta(ge=128)]
+    slots: Annotated[int, msgspec.Meta(ge=1, le=64)]
+    threads: Annotated[int, msgspec.Meta(ge=0)]
+    gpu_layers: Literal["auto"] | Annotated[int, msgspec.Meta(ge=-1)]
+    kv_cache: Literal["f16", "q8_0"]
+    queue_limit: Annotated[int, msgspec.Meta(ge=0)]
+    allowed_hosts: tuple[str, ...]
+
+
+class Release(_Table, frozen=True):
+    number: Annotated[int, msgspec.Meta(ge=1)]
+    created_at: str
+    package_version: str
+    model: ModelFile
+    settings: Settings
+
+
+def read_release(path: Path) -> Release:
+    """Raises BadRelease for anything but a complete release."""
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=Release)
+    except OSError as error:
+        raise BadRelease(f"cannot read the release file {path}: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise BadRelease(f"{path} is not a release file: {error}") from error
+
+
+def check_unchanged(model: ModelFile) -> None:
+    """Raises BadRelease when the file is not the recorded one: its weights would not be what was approved."""
+    try:
+        found = Path(model.path).stat()
+    except OSError as error:
+        raise BadRelease(f"cannot read the model file {model.path}: {error.strerror}") from error
+    recorded = {"size": model.size_bytes, "mtime_ns": model.mtime_ns, "inode": model.inode}
+    actual = {"size": found.st_size, "mtime_ns": found.st_mtime_ns, "inode": found.st_ino}
+    changed = [f"{name} {recorded[name]} -> {actual[name]}" for name in recorded if recorded[name] != actual[name]]
+    if changed:
+        raise BadRelease(
+            f"the model file {model.path} changed since the release was recorded ({', '.join(changed)}): "
+            "deploy again to record what is there now"
+        )

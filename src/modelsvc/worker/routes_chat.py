@@ -1,0 +1,103 @@
+"""POST, GET and DELETE /chat."""
+
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, delete, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from modelsvc.engine.errors import EngineError
+from modelsvc.engine.types import Event, Finished, Token
+from modelsvc.worker.chat import Chat, as_http
+from modelsvc.worker.envelope import Exchange
+from modelsvc.worker.logs import log
+from modelsvc.worker.presence import unless_gone
+from modelsvc.worker.schema import parse_ask, parse_user_id
+from modelsvc.worker.service import Identity, Service
+
+AnyRequest = Request[Any, Any, Any]
+
+
+def chat_routes(service: Service) -> list[HTTPRouteHandler]:
+    chat = Chat(service)
+    identity = service.identity
+
+    async def turn(request: AnyRequest, user_id: str | None) -> Response[Any]:
+        ask = parse_ask(await request.body())
+        exchange: Exchange = request.scope["state"]["exchange"]
+        events = await unless_gone(request.receive, chat.ask(ask, user_id, exchange.held))
+        if ask.stream:
+            return ServerSentEvent(_stream(events, identity, exchange))
+        return Response(await unless_gone(request.receive, _whole(events, identity)))
+
+    @post("/chat", status_code=200)
+    async def ask_once(request: AnyRequest) -> Response[Any]:
+        return await turn(request, None)
+
+    @post("/chat/{user_id:str}", status_code=200)
+    async def ask_as_user(request: AnyRequest, user_id: str) -> Response[Any]:
+        return await turn(request, parse_user_id(user_id))
+
+    @get("/chat/{user_id:str}")
+    async def read_history(user_id: str) -> dict[str, Any]:
+        messages = await service.history.read(parse_user_id(user_id))
+        return {"user_id": user_id, "messages": [message._asdict() for message in messages]}
+
+    @delete("/chat/{user_id:str}", status_code=200)
+    async def forget_history(user_id: str) -> dict[str, int]:
+        async with chat.turn_of(parse_user_id(user_id)):
+            return {"deleted": await service.history.forget(user_id)}
+
+    return [ask_once, ask_as_user, read_history, forget_history]
+
+
+async def _whole(events: AsyncIterator[Event], identity: Identity) -> dict[str, Any]:
+    parts: list[str] = []
+    try:
+        async for event in events:
+            match event:
+                case Token(text):
+                    parts.append(text)
+                case Finished():
+                    return _answer("".join(parts), event, identity)
+    except EngineError as error:
+        raise as_http(error) from error
+    raise RuntimeError("a generation ended without saying so")
+
+
+async def _stream(
+    events: AsyncIterator[Event], identity: Identity, exchange: Exchange
+) -> AsyncIterator[ServerSentEventMessage]:
+    parts: list[str] = []
+    try:
+        async for event in events:
+            match event:
+                case Token(text):
+                    parts.append(text)
+                    yield _event("token", {"text": text})
+                case Finished():
+                    yield _event("done", _answer("".join(parts), event, identity))
+    except Exception as error:  # the status line is out: an event is the only way left to tell
+        exchange.broken = True
+        log.error("stream_failed", exc_info=error)
+        told = as_http(error if isinstance(error, EngineError) else EngineError("the worker failed"))
+        yield _event("error", told.body())
+
+
+def _event(name: str, data: dict[str, Any]) -> ServerSentEventMessage:
+    return ServerSentEventMessage(event=name, data=msgspec.json.encode(data).decode())
+
+
+def _answer(text: str, finished: Finished, identity: Identity) -> dict[str, Any]:
+    usage = finished.usage
+    return {
+        "response": text,
+        "color": identity.color,
+        "release": identity.release.number,
+        "usage": {**asdict(usage), "total_tokens": usage.prompt_tokens + usage.completion_tokens},
+        "finish_reason": finished.reason,
+        "timings": asdict(finished.timings),
+    }

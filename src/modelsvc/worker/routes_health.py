@@ -1,0 +1,60 @@
+"""GET /healthz, /ready, /health/deep and /metrics."""
+
+import os
+import time
+from dataclasses import asdict
+from typing import Any
+
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+
+from modelsvc.worker import metrics
+from modelsvc.worker.errors import HttpError
+from modelsvc.worker.memory import own_memory
+from modelsvc.worker.service import Service
+
+
+def health_routes(service: Service) -> list[HTTPRouteHandler]:
+    @get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @get("/ready")
+    async def ready() -> dict[str, str]:
+        if reason := service.why_not_ready():
+            raise HttpError(503, reason.code, reason.message, reason.retry_after_s)
+        return {"status": "ready"}
+
+    @get("/health/deep")
+    async def deep() -> dict[str, Any]:
+        return report(service)
+
+    @get("/metrics")
+    async def scrape() -> Response[bytes]:
+        return Response(service.metrics.render(), media_type=metrics.CONTENT_TYPE)
+
+    return [healthz, ready, deep, scrape]
+
+
+def report(service: Service) -> dict[str, Any]:
+    identity = service.identity
+    snapshot = service.snapshot()
+    return {
+        "color": identity.color,
+        "worker_id": identity.worker_id,
+        "release": identity.release.number,
+        "package_version": identity.release.package_version,
+        "pid": os.getpid(),
+        "uptime_s": round(time.monotonic() - service.started_at, 3),
+        "state": service.phase,
+        "model": _model(service),
+        "memory": asdict(own_memory()),
+        "engine": asdict(snapshot) if snapshot else None,
+        "requests": service.tally.counts(),
+    }
+
+
+def _model(service: Service) -> dict[str, Any]:
+    recorded = service.identity.release.model
+    loaded = asdict(service.engine.model) if service.engine else {}
+    return {"path": recorded.path, "sha256": recorded.sha256, "size_bytes": recorded.size_bytes, **loaded}

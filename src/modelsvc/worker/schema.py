@@ -1,0 +1,48 @@
+"""What a chat request may say. Pure; every complaint tells what to change."""
+
+import re
+from typing import Annotated
+
+import msgspec
+
+from modelsvc.worker.errors import HttpError
+
+MAX_MESSAGE_CHARACTERS = 100_000
+DEFAULT_MAX_TOKENS = 512
+_USER_ID = re.compile(r"[A-Za-z0-9._@-]{1,64}")
+_ALLOWED = "allowed: message (text), max_tokens (1 or more), temperature (0 to 2), stream (true or false)"
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    message: Annotated[str, msgspec.Meta(max_length=MAX_MESSAGE_CHARACTERS)]
+    max_tokens: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] = DEFAULT_MAX_TOKENS
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.7
+    stream: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.message.strip():
+            raise ValueError("message is empty: write something in it")
+
+
+_decoder = msgspec.json.Decoder(Ask)
+
+
+def parse_ask(body: bytes) -> Ask:
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise HttpError(400, "invalid_field", f"{_in_words(str(error))}; {_ALLOWED}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise HttpError(400, "invalid_json", f"the body is not JSON: {error}; send an object; {_ALLOWED}") from error
+
+
+def parse_user_id(user_id: str) -> str:
+    if not _USER_ID.fullmatch(user_id):
+        raise HttpError(400, "invalid_user_id", "the user id must be 1 to 64 of A-Z a-z 0-9 . _ @ -")
+    return user_id
+
+
+def _in_words(complaint: str) -> str:
+    """msgspec's message with the field's name in front instead of a JSON path behind."""
+    text, _, path = complaint.partition(" - at `$.")
+    return f"{path.rstrip('`')}: {text}" if path else text

@@ -1,0 +1,44 @@
+"""From arguments to a running worker: everything that can be refused is refused before anything is loaded."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+from modelsvc.worker import logs
+from modelsvc.worker.errors import StartRefused
+from modelsvc.worker.history import History
+from modelsvc.worker.logs import log
+from modelsvc.worker.metrics import Metrics
+from modelsvc.worker.notify import Notifier
+from modelsvc.worker.process import Life
+from modelsvc.worker.release import check_unchanged, read_release
+from modelsvc.worker.server import listen
+from modelsvc.worker.service import Identity, Service
+
+
+def start(release_file: Path, color: str, host: str, port: int, chat_db: Path, worker_id: str) -> int:
+    logs.configure(color=color, worker_id=worker_id)
+    notifier = Notifier(worker_id)
+    try:
+        service, listener = _prepare(release_file, color, host, port, chat_db, worker_id)
+    except StartRefused as error:
+        notifier.status(f"failed: {error}")
+        log.error(error.code, reason=str(error))
+        return 2
+    return asyncio.run(_live(service, listener, notifier))
+
+
+def _prepare(
+    release_file: Path, color: str, host: str, port: int, chat_db: Path, worker_id: str
+) -> tuple[Service, socket.socket]:
+    release = read_release(release_file)
+    check_unchanged(release.model)
+    listener = listen(host, port)
+    metrics = Metrics(color, release.number, release.package_version)
+    service = Service(Identity(color, worker_id, release), History(chat_db), metrics)
+    metrics.watch(lambda: service.tally.in_flight, service.snapshot)
+    return service, listener
+
+
+async def _live(service: Service, listener: socket.socket, notifier: Notifier) -> int:
+    return await Life(service, listener, notifier).run()

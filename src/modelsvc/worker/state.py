@@ -1,0 +1,45 @@
+"""Where the worker is in its life, and whether it should be given requests. Pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from modelsvc.engine.types import Snapshot
+
+# A step decodes at most a few hundred tokens, so it takes seconds on the slowest machine; this long, it hangs.
+STALL_S = 30.0
+
+
+class Phase(StrEnum):
+    LOADING = "loading"
+    READY = "ready"
+    STOPPING = "stopping"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class NotReady:
+    code: str
+    message: str
+    retry_after_s: int
+
+
+def why_not_ready(phase: Phase, engine: Snapshot | None) -> NotReady | None:
+    """None: send requests."""
+    match phase:
+        case Phase.LOADING:
+            return NotReady("loading", "the model is loading: try again shortly", 1)
+        case Phase.STOPPING:
+            return NotReady("stopping", "this worker is stopping: use the other one", 1)
+        case Phase.FAILED:
+            return NotReady("failed", "the model could not be loaded: see the worker's log", 5)
+        case Phase.READY:
+            return _stalled(engine)
+
+
+def _stalled(engine: Snapshot | None) -> NotReady | None:
+    if engine is None or not engine.alive:
+        return NotReady("engine_dead", "the engine has stopped: restart this worker", 5)
+    age = engine.last_decode_age_s
+    if age is not None and age > STALL_S:
+        return NotReady("stalled", f"no decode progress for {age:.0f} s although requests are pending", 5)
+    return None

@@ -1,0 +1,1 @@
+"""One private nginx: its templates, its process, its counters, and how it reloads without losing a connection."""

@@ -1,0 +1,73 @@
+"""A running private nginx: its master, its folder, and what can be seen of its connections."""
+
+import asyncio
+import signal
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from supervisor.errors import EdgeError
+from supervisor.nginx.command import complaint
+from supervisor.nginx.master import Master
+from supervisor.nginx.patience import eventually
+from supervisor.nginx.status import ConnectionCounts, connection_counts
+
+STATUS_SOCKET = "status.sock"
+ERROR_LOG = "error.log"
+REPLACE_TIMEOUT_S = 10.0
+
+Client = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """`port` is the one its clients come to."""
+
+    master: Master
+    folder: Path
+    port: int
+
+    async def counts(self) -> ConnectionCounts | None:
+        return await connection_counts(self.folder / STATUS_SOCKET)
+
+    async def clients(self, workers: Iterable[int]) -> frozenset[Client]:
+        """Who is connected to these workers, each by its own address and port."""
+        return await asyncio.to_thread(lambda: frozenset(client for pid in workers for client in self._clients(pid)))
+
+    async def replace_workers(self, old: frozenset[int]) -> None:
+        """SIGHUP: on return new workers serve, and the old ones only finish what they have.
+
+        Raises EdgeError when nginx keeps the old ones, with what it logged.
+        """
+        logged = self._log_size()
+        self.master.signal(signal.SIGHUP)
+
+        async def decided() -> bool:
+            return self._replaced(old) or bool(self._complaint(logged)) or not self.master.alive()
+
+        await eventually(decided, REPLACE_TIMEOUT_S)
+        if not self._replaced(old):
+            raise EdgeError(f"nginx did not reload: {self._complaint(logged) or 'it gave no reason'}")
+
+    def _replaced(self, old: frozenset[int]) -> bool:
+        workers = self.master.workers()
+        return bool(workers) and workers.isdisjoint(old)
+
+    def _clients(self, pid: int) -> Iterable[Client]:
+        with suppress(psutil.Error):
+            for entry in psutil.Process(pid).net_connections("tcp"):
+                if entry.status == psutil.CONN_ESTABLISHED and entry.laddr.port == self.port:
+                    yield (entry.raddr.ip, entry.raddr.port)
+
+    def _log_size(self) -> int:
+        log = self.folder / ERROR_LOG
+        return log.stat().st_size if log.exists() else 0
+
+    def _complaint(self, offset: int) -> str:
+        with suppress(FileNotFoundError), (self.folder / ERROR_LOG).open("rb") as log:
+            log.seek(offset)
+            return complaint(log.read().decode(errors="replace"))
+        return ""

@@ -1,0 +1,86 @@
+"""TCP ports: what a listen address means, the listening socket, and who sits on a port that should be ours."""
+
+import errno
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psutil
+
+from supervisor.errors import ConfigError, PortTaken
+
+BACKLOG = 511
+WILDCARDS = {"0.0.0.0", "::"}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A numeric host and a port; prints as `127.0.0.1:8080` or `[::1]:8080`."""
+
+    host: str
+    port: int
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if self.family == socket.AF_INET6 else f"{self.host}:{self.port}"
+
+
+def resolve(listen: str) -> Address:
+    """`host:port`, as a numeric address. Raises ConfigError when it names none."""
+    host, _, port = listen.rpartition(":")
+    try:
+        found = socket.getaddrinfo(
+            host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"edge.listen is {listen!r}, which is no address to listen on: {error}") from error
+    numeric = min(found, key=lambda entry: entry[0] != socket.AF_INET)[4]
+    return Address(str(numeric[0]), int(numeric[1]))
+
+
+def bind(address: Address) -> socket.socket:
+    """A listening socket. Raises PortTaken, naming the holder."""
+    listener = socket.socket(address.family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address.host, address.port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise _refusal(address, error) from error
+    return listener
+
+
+def check_free(host: str, port: int) -> None:
+    """Raises PortTaken, naming the holder, when nobody else could listen on the port now."""
+    bind(Address(host, port)).close()
+
+
+def holder_of(host: str, port: int) -> str | None:
+    """Who listens on the port, as `nginx (pid 123)`; None when nobody does that this user may see."""
+    for process in psutil.process_iter(["name"]):
+        with suppress(psutil.Error):
+            if _listens(process, host, port):
+                return f"{process.info['name']} (pid {process.pid})"
+    return None
+
+
+def _listens(process: psutil.Process, host: str, port: int) -> bool:
+    return any(
+        entry.status == psutil.CONN_LISTEN and entry.laddr.port == port and _overlap(entry.laddr.ip, host)
+        for entry in process.net_connections("tcp")
+    )
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one == other or bool({one, other} & WILDCARDS)
+
+
+def _refusal(address: Address, error: OSError) -> PortTaken | ConfigError:
+    if error.errno == errno.EADDRINUSE:
+        holder = holder_of(address.host, address.port) or "another process"
+        return PortTaken(f"{address} is taken by {holder}: stop it, or configure another port")
+    return ConfigError(f"cannot listen on {address}: {error.strerror}: configure another address", code="cannot_listen")

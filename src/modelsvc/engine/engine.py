@@ -11,9 +11,10 @@ import time
 from collections.abc import Sequence
 from threading import Thread
 
-from modelsvc.engine.binding import STEP_TOKENS, Context, Model, OnProgress, describe
+from modelsvc.engine.context import STEP_TOKENS, Context, describe
 from modelsvc.engine.errors import EngineStopped, LoadFailed, PromptRefused, QueueFull
 from modelsvc.engine.loop import Cancel, DecodeLoop, Failed, Started, Stop, Submit
+from modelsvc.engine.model import Model, OnProgress
 from modelsvc.engine.prompt import fit
 from modelsvc.engine.scheduler import Scheduler, may_enter
 from modelsvc.engine.template import ChatTemplate
@@ -79,7 +80,7 @@ class Engine:
     @classmethod
     def load(cls, path: str, options: EngineOptions, on_progress: OnProgress) -> "Engine":
         """Load and try out a model; takes seconds, so call it in a thread. Raises LoadFailed."""
-        model = Model(path, options.gpu_layers, on_progress)
+        model = Model.mapped(path, options.gpu_layers, on_progress)
         try:
             return cls(model, Context(model, options), options, _template_of(model))
         except PromptRefused as error:

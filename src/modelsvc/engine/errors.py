@@ -2,6 +2,8 @@
 
 EngineError
 ├── LoadFailed        the model cannot be loaded; the message carries llama.cpp's own reason
+├── HeaderUnreadable  the file is no GGUF, or a damaged one (in gguf_header)
+├── Unusable          inspection found the file unfit; `code` says how (in model_file)
 ├── PromptRefused     the prompt cannot be built (the chat template rejects it)
 ├── PromptTooLong     the newest message alone does not fit; carries the counts
 ├── QueueFull         too many requests wait already

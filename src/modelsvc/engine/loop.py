@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
-from modelsvc.engine.binding import Context, Entry, Model
+from modelsvc.engine.context import Context, Entry
 from modelsvc.engine.errors import DecodeFailed, EngineError, EngineStopped
+from modelsvc.engine.model import Model
 from modelsvc.engine.sampling import Sampler
 from modelsvc.engine.scheduler import Piece, Scheduler, Work
 from modelsvc.engine.types import Event, Finished, FinishReason, Sampling, Timings, Token, Usage

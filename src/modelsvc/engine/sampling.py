@@ -3,7 +3,7 @@
 import secrets
 from typing import Any
 
-from modelsvc.engine.binding import Context
+from modelsvc.engine.context import Context
 from modelsvc.engine.library import lib
 from modelsvc.engine.types import Sampling
 

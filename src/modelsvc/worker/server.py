@@ -58,5 +58,5 @@ class EmbeddedServer(Server):
     def _init_shared_socket(self) -> None:
         """Granian's hook for making its socket; its type stubs do not know the holder's constructor."""
         self._ssp = None
-        self._sfd: Any = self._listener.fileno()
+        self._sfd: Any = self._listener.detach()  # closed by the holder
         self._shd: Any = _holder(self._sfd, False, BACKLOG)

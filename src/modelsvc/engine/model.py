@@ -1,0 +1,119 @@
+"""A model file, loaded. Read only from then on, so any thread may use it (but for `piece`)."""
+
+import ctypes
+import time
+from collections.abc import Callable
+from typing import Any
+
+from modelsvc.engine.errors import LoadFailed
+from modelsvc.engine.library import captured_log, lib
+from modelsvc.engine.load_log import failure_reason, weight_buffers
+
+_TEXT_BYTES = 256
+
+OnProgress = Callable[[float], bool]  # 0..1; False aborts the load
+
+
+class Model:
+    def __init__(self, path: str, params: Any) -> None:
+        """Raises LoadFailed with llama.cpp's own words."""
+        began = time.monotonic()
+        with captured_log() as log:
+            handle = lib.llama_model_load_from_file(path.encode(), params)
+        if not handle:
+            raise LoadFailed(failure_reason(log, f"llama.cpp could not load {path}"))
+        self.handle = handle
+        self.vocabulary = lib.llama_model_get_vocab(handle)
+        self.buffers = weight_buffers(line for _, line in log)
+        self.load_seconds = time.monotonic() - began
+        self._text = ctypes.create_string_buffer(_TEXT_BYTES)
+
+    @classmethod
+    def mapped(cls, path: str, gpu_layers: int | None, on_progress: OnProgress) -> "Model":
+        """With its weights mapped from the file, not copied, so that processes share them."""
+        params = lib.llama_model_default_params()
+        params.load_mode = lib.LLAMA_LOAD_MODE_MMAP
+        params.use_extra_bufts = False  # or every process copies the weights into repacked buffers of its own
+        params.n_gpu_layers = _gpu_layers(gpu_layers)
+        callback = lib.llama_progress_callback(lambda fraction, _: on_progress(fraction))
+        params.progress_callback = callback
+        return cls(path, params)
+
+    @classmethod
+    def without_weights(cls, path: str) -> "Model":
+        """For looking at it: it cannot decode."""
+        params = lib.llama_model_default_params()
+        params.vocab_only = True
+        return cls(path, params)
+
+    def close(self) -> None:
+        lib.llama_model_free(self.handle)
+
+    def metadata(self, key: str) -> str | None:
+        size = lib.llama_model_meta_val_str(self.handle, key.encode(), None, 0)
+        if size < 0:
+            return None
+        value = ctypes.create_string_buffer(size + 1)
+        lib.llama_model_meta_val_str(self.handle, key.encode(), value, size + 1)
+        return value.value.decode("utf-8", "replace")
+
+    @property
+    def description(self) -> str:
+        text = ctypes.create_string_buffer(_TEXT_BYTES)
+        lib.llama_model_desc(self.handle, text, _TEXT_BYTES)
+        return text.value.decode("utf-8", "replace")
+
+    @property
+    def chat_template(self) -> str | None:
+        template = lib.llama_model_chat_template(self.handle, None)
+        return template.decode("utf-8", "replace") if template else None
+
+    @property
+    def can_answer(self) -> bool:
+        return bool(lib.llama_model_has_decoder(self.handle)) and not lib.llama_model_has_encoder(self.handle)
+
+    @property
+    def begin(self) -> int | None:
+        """The token every prompt starts with, if the vocabulary wants one."""
+        return int(lib.llama_vocab_bos(self.vocabulary)) if lib.llama_vocab_get_add_bos(self.vocabulary) else None
+
+    def begin_text(self) -> str:
+        return self._token_text(lib.llama_vocab_bos(self.vocabulary))
+
+    def end_text(self) -> str:
+        return self._token_text(lib.llama_vocab_eos(self.vocabulary))
+
+    def control_texts(self) -> list[str]:
+        """The spellings that the tokenizer would turn into control tokens."""
+        control = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
+        tokens = range(lib.llama_vocab_n_tokens(self.vocabulary))
+        found = [token for token in tokens if lib.llama_vocab_get_attr(self.vocabulary, token) & control]
+        return [text for token in found if (text := self._token_text(token))]
+
+    def tokenize(self, text: str, *, control: bool) -> list[int]:
+        """Tokens of `text`; `control` says whether spellings of control tokens become those."""
+        data = text.encode("utf-8", "replace")
+        tokens = (lib.llama_token * (len(data) + 8))()
+        count = lib.llama_tokenize(self.vocabulary, data, len(data), tokens, len(tokens), False, control)
+        return list(tokens[:count])
+
+    def piece(self, token: int) -> bytes:
+        """A token's bytes. For the decoding thread only."""
+        count = lib.llama_token_to_piece(self.vocabulary, token, self._text, _TEXT_BYTES, 0, False)
+        if count < 0:
+            self._text = ctypes.create_string_buffer(-count)
+            count = lib.llama_token_to_piece(self.vocabulary, token, self._text, -count, 0, False)
+        return self._text.raw[:count]
+
+    def is_end(self, token: int) -> bool:
+        return bool(lib.llama_vocab_is_eog(self.vocabulary, token))
+
+    def _token_text(self, token: int) -> str:
+        text = lib.llama_vocab_get_text(self.vocabulary, token) if token >= 0 else None
+        return text.decode("utf-8", "replace") if text else ""
+
+
+def _gpu_layers(wanted: int | None) -> int:
+    if wanted is not None:
+        return wanted
+    return -1 if lib.llama_supports_gpu_offload() else 0

@@ -1,0 +1,90 @@
+"""Can this file be served? The checks in order, each with the message its failure deserves."""
+
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from modelsvc.engine.errors import EngineError
+
+Code = Literal[
+    "model_missing",
+    "model_not_a_file",
+    "model_unreadable",
+    "model_not_gguf",
+    "model_truncated",
+    "model_unsupported",
+]
+
+
+class Unusable(EngineError):
+    def __init__(self, code: Code, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    architecture: str
+    description: str
+    size_bytes: int
+    block_count: int
+    embedding_length: int
+    head_count: int
+    head_count_kv: int
+    key_length: int
+    value_length: int
+    context_length: int
+    vocabulary_size: int
+    parameters: int
+    chat_template: bool
+
+
+def inspect(path: str) -> Contents:
+    """Raises Unusable."""
+    size = _check_file(path)
+    _check_complete(path, size)
+    from modelsvc.engine.vocabulary import read_contents  # late: a missing file needs no llama.cpp
+
+    return read_contents(path, size)
+
+
+def _check_file(path: str) -> int:
+    try:
+        found = Path(path).stat()
+    except FileNotFoundError as error:
+        raise Unusable("model_missing", f"{path} does not exist: check the path") from error
+    except OSError as error:
+        raise Unusable("model_unreadable", f"{path} cannot be looked at: {error.strerror}") from error
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+        raise Unusable("model_not_a_file", f"{path} is {kind}: give the path of a .gguf file")
+    _check_magic(path)
+    return found.st_size
+
+
+def _check_magic(path: str) -> None:
+    try:
+        with Path(path).open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise Unusable("model_unreadable", f"{path} cannot be read: {error.strerror}") from error
+    if magic != b"GGUF":
+        begins = "is empty" if not magic else f"begins with {magic!r} instead of b'GGUF'"
+        raise Unusable("model_not_gguf", f"{path} is not a GGUF file, it {begins}: download or convert the model again")
+
+
+def _check_complete(path: str, size: int) -> None:
+    from modelsvc.engine.gguf_header import HeaderUnreadable, open_header
+
+    try:
+        with open_header(path) as header:
+            promised = header.promised_bytes
+    except HeaderUnreadable as error:
+        if error.truncated:
+            cut = f"{path} ends at byte {size:,}, within its header ({error}): download it again"
+            raise Unusable("model_truncated", cut) from error
+        raise Unusable("model_not_gguf", f"{path} has a damaged header ({error}): download it again") from error
+    if size < promised:
+        cut = f"{path} ends at byte {size:,} but its header promises {promised:,}: download it again"
+        raise Unusable("model_truncated", cut)

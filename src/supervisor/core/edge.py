@@ -21,7 +21,7 @@ def decide(
         case ev.Started():
             return _start(state) if state.edge is EdgePhase.ABSENT else _boot(state)
         case ev.EdgeStarted():
-            return _started(state, event.pid)
+            return _started(state, event)
         case ev.EdgeEnded():
             return _ended(state, event.reason)
         case ev.EdgeRestartDue():
@@ -37,10 +37,10 @@ def _start(state: State) -> Decision:
     return replace(state, edge=EdgePhase.STARTING), (StartEdge(),)
 
 
-def _started(state: State, pid: int) -> Decision:
-    stable = After(state.policy.stable_after_s, ev.EdgeStable(pid))
+def _started(state: State, event: ev.EdgeStarted) -> Decision:
+    stable = After(state.policy.stable_after_s, ev.EdgeStable(event.pid))
     running = replace(state, edge=EdgePhase.RUNNING)
-    return then((running, (*written(EdgeChanged(pid)), stable)), _boot)
+    return then((running, (*written(EdgeChanged(event.pid, event.created_at)), stable)), _boot)
 
 
 def _boot(state: State) -> Decision:
@@ -61,7 +61,7 @@ def _boot(state: State) -> Decision:
 def _ended(state: State, reason: str) -> Decision:
     attempt = state.edge_restarts + 1
     ended = replace(state, edge=EdgePhase.ABSENT, edge_restarts=attempt)
-    record = written(EdgeChanged(None, reason))
+    record = written(EdgeChanged(None, reason=reason))
     if state.shutdown:
         return then((ended, record), requests.proceed_with_shutdown)
     return ended, (*record, After(state.policy.pause_s(attempt), ev.EdgeRestartDue(attempt)))

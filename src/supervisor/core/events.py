@@ -103,6 +103,7 @@ class EdgeStarted:
     """nginx serves."""
 
     pid: int
+    created_at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,9 +85,10 @@ class WorkerGone:
 
 @dataclass(frozen=True, slots=True)
 class EdgeChanged:
-    """nginx started (`pid`) or ended (`reason`)."""
+    """nginx started (`pid`, `created_at`) or ended (`reason`)."""
 
     pid: int | None
+    created_at: float = 0.0
     reason: str = ""
 
 

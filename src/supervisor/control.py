@@ -1,0 +1,161 @@
+"""The control API: decode, enqueue, reply. What is asked is decided by the planner, never here."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import uuid4
+
+import structlog
+from litestar import Litestar, Request, Response, get, post
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from modelsvc import __version__
+from supervisor.admission import changed
+from supervisor.config import ModelSection
+from supervisor.core import events as ev
+from supervisor.core.state import Change, Color, DeploymentKind
+from supervisor.errors import InvalidRequest, NotFound, SupervisorError
+from supervisor.journal import Journal
+from supervisor.logs import last_lines
+from supervisor.protocol import (
+    API_PREFIX,
+    HTTP_STATUS,
+    DeploymentStatus,
+    DeployRequest,
+    ErrorBody,
+    ErrorReply,
+    History,
+    LogLines,
+    ProtocolError,
+    Status,
+    StopRequest,
+    check_settable,
+    encode,
+)
+from supervisor.status import StatusReporter
+from supervisor.telemetry import Hub
+
+log = structlog.get_logger()
+
+STREAM = "application/x-ndjson"
+MAX_BODY_BYTES = 64 * 1024
+OPERATION: dict[str, Any] = {"status_code": 200, "media_type": STREAM}
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    """What the handlers forward to."""
+
+    post: Callable[[ev.Event], None]
+    hub: Hub
+    status: StatusReporter
+    journal: Journal
+    logs: dict[str, Path]
+
+    def operate(self, event: Callable[[str], ev.Event]) -> Stream:
+        """Hand the request in, and answer with everything that becomes of it."""
+        request = uuid4().hex[:12]
+        return Stream(self._lines(request, event(request)), media_type=STREAM, status_code=200)
+
+    async def _lines(self, request: str, event: ev.Event) -> AsyncIterator[bytes]:
+        with self.hub.subscribe(request) as events:
+            self.post(event)
+            async for told in events:
+                yield encode(told) + b"\n"
+
+
+def build_app(plane: ControlPlane) -> Litestar:
+    """The Litestar application of the control socket."""
+
+    @get("/status", sync_to_thread=False)
+    async def status() -> Status:
+        return await plane.status.report()
+
+    @post("/deployments", **OPERATION)
+    async def deploy(data: DeployRequest) -> Stream:
+        change = _change(data)
+        return plane.operate(lambda request: ev.DeployRequested(request, change))
+
+    @post("/rollback", **OPERATION)
+    async def rollback() -> Stream:
+        return plane.operate(lambda request: ev.SwitchRequested(request, DeploymentKind.ROLLBACK))
+
+    @post("/swap", **OPERATION)
+    async def swap() -> Stream:
+        return plane.operate(lambda request: ev.SwitchRequested(request, DeploymentKind.SWAP))
+
+    @post("/workers/{color:str}/start", **OPERATION)
+    async def start(color: Color) -> Stream:
+        return plane.operate(lambda request: ev.StartRequested(request, color))
+
+    @post("/workers/{color:str}/stop", **OPERATION)
+    async def stop(color: Color, data: StopRequest) -> Stream:
+        return plane.operate(lambda request: ev.StopRequested(request, color, data.force))
+
+    @post("/shutdown", **OPERATION)
+    async def shutdown() -> Stream:
+        return plane.operate(ev.ShutdownRequested)
+
+    @get("/history", sync_to_thread=False)
+    def history(limit: Annotated[int, Parameter(ge=1, le=1000)] = 20) -> History:
+        return History(deployments=plane.journal.history(limit))
+
+    @get("/deployments/{number:int}", sync_to_thread=False)
+    def deployment(number: int) -> DeploymentStatus:
+        found = plane.journal.deployment(number)
+        if found is None:
+            raise NotFound(f"there is no deployment {number}: see `modelsvc ctl history`", code="no_deployment")
+        return found
+
+    @get("/logs", sync_to_thread=False)
+    def logs(source: str, lines: Annotated[int, Parameter(ge=1, le=10_000)] = 100) -> LogLines:
+        if source not in plane.logs:
+            raise NotFound(f"there is no log {source!r}: there are {', '.join(plane.logs)}", code="no_log")
+        return LogLines(source=source, lines=last_lines(plane.logs[source], lines))
+
+    return Litestar(
+        path=API_PREFIX,
+        route_handlers=[status, deploy, rollback, swap, start, stop, shutdown, history, deployment, logs],
+        exception_handlers={SupervisorError: _known, HTTPException: _of_framework, Exception: _unexpected},
+        request_max_body_size=MAX_BODY_BYTES,
+        openapi_config=OpenAPIConfig(title="modelsvc control API", version=__version__),
+        logging_config=None,
+    )
+
+
+def _change(request: DeployRequest) -> Change:
+    """The request as a change, checked as far as it can be without a base. Raises InvalidRequest."""
+    try:
+        for key in request.settings:
+            check_settable(key)
+    except ProtocolError as error:
+        raise InvalidRequest(str(error), code="bad_setting") from None
+    if request.model is not None and not Path(request.model).is_absolute():
+        raise InvalidRequest(f"model must be an absolute path, not {request.model!r}", code="model_path_relative")
+    change = Change(request.model, request.settings)
+    changed(ModelSection(), change)
+    return change
+
+
+def _known(_: Request[Any, Any, Any], error: SupervisorError) -> Response[ErrorReply]:
+    return Response(ErrorReply(error=error.body()), status_code=HTTP_STATUS[error.type])
+
+
+def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[ErrorReply]:
+    if error.status_code >= 500:
+        return _unexpected(request, error)
+    extra = "; ".join(str(item) for item in error.extra) if isinstance(error.extra, list) else ""
+    message = f"{request.method} {request.url.path}: {error.detail}{f' ({extra})' if extra else ''}"
+    kind = "not_found" if error.status_code == 404 else "invalid_request"
+    body = ErrorBody(type=kind, message=message, code=kind)
+    return Response(ErrorReply(error=body), status_code=error.status_code)
+
+
+def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[ErrorReply]:
+    log.error("control_request_failed", path=request.url.path, exc_info=error)
+    body = ErrorBody(type="failed", message="a defect of modelsvc: see logs/supervisor.log", code="internal")
+    return Response(ErrorReply(error=body), status_code=500)

@@ -1,0 +1,103 @@
+"""What an earlier supervisor left: from the journal and the live processes to a state to go on from.
+
+A deployment that had not been verified at the edge (step 10) is rolled back, one that had is taken as done. Workers that
+live and are ready are adopted; those of a rolled back deployment, and those that are not ready, are ended.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from supervisor.core.lifecycle import Phase
+from supervisor.core.state import Boot, Color, EdgePhase, Outcome, Policy, Slot, State
+
+
+@dataclass(frozen=True, slots=True)
+class Survivor:
+    """A worker of an earlier supervisor whose process still lives."""
+
+    color: Color
+    worker_id: str
+    pid: int
+    release: int
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A deployment the journal shows as under way."""
+
+    deployment: int
+    from_color: Color | None
+    to_color: Color
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All that is known at the start. `active` is the colour the edge was last verified to route to."""
+
+    boot: Boot
+    policy: Policy = field(default_factory=Policy)
+    active: Color | None = None
+    previous_release: int | None = None
+    last_release: int = 0
+    last_deployment: int = 0
+    last_worker: int = 0
+    edge_lives: bool = False
+    survivors: tuple[Survivor, ...] = ()
+    unfinished: Unfinished | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """How to go on: the state, the workers to end, and how the unfinished deployment is to be recorded."""
+
+    state: State
+    stop: tuple[str, ...]
+    outcome: Outcome | None
+
+
+def reconcile(found: Found) -> Resumption:
+    """Decide what is adopted and what is ended. The boot deployment is dropped when the active worker lives on."""
+    outcome = _outcome(found)
+    rejected = found.unfinished.to_color if found.unfinished and outcome is not Outcome.SUCCEEDED else None
+    kept = {
+        survivor.color: survivor for survivor in found.survivors if survivor.ready and survivor.color is not rejected
+    }
+    active = found.active if found.active in kept else None
+    state = State(
+        slots=_slots(kept),
+        policy=found.policy,
+        active=active,
+        previous_release=found.previous_release,
+        edge=EdgePhase.RUNNING if found.edge_lives else EdgePhase.ABSENT,
+        boot=None if active else found.boot,
+        last_release=found.last_release,
+        last_deployment=found.last_deployment,
+        last_worker=found.last_worker,
+    )
+    stop = tuple(survivor.worker_id for survivor in found.survivors if survivor not in kept.values())
+    return Resumption(state, stop, outcome)
+
+
+def _outcome(found: Found) -> Outcome | None:
+    if found.unfinished is None:
+        return None
+    if found.active is found.unfinished.to_color:
+        return Outcome.SUCCEEDED
+    return Outcome.ROLLED_BACK if found.unfinished.from_color else Outcome.FAILED
+
+
+def _slots(kept: Mapping[Color, Survivor]) -> dict[Color, Slot]:
+    return {color: _adopted(kept[color]) if color in kept else Slot(color) for color in Color}
+
+
+def _adopted(survivor: Survivor) -> Slot:
+    return Slot(
+        survivor.color,
+        wanted=True,
+        phase=Phase.READY,
+        release=survivor.release,
+        worker_id=survivor.worker_id,
+        pid=survivor.pid,
+        progress="adopted",
+    )

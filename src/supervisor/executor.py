@@ -1,0 +1,112 @@
+"""From effects to adapters, and from their results to events."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from supervisor.core import effects as fx
+from supervisor.core import events as ev
+from supervisor.core.records import Record
+from supervisor.edge import Edge
+from supervisor.errors import SupervisorError
+from supervisor.step_runner import StepResult, StepRunner
+from supervisor.workforce import Workforce
+
+log = structlog.get_logger()
+
+
+class Sink(Protocol):
+    """Somewhere records go."""
+
+    def publish(self, record: Record) -> None: ...
+
+
+class Executor:
+    """Performs effects: small ones at once, those that wait as tasks. Only one step runs at a time."""
+
+    def __init__(
+        self,
+        post: Callable[[ev.Event], None],
+        sinks: Sequence[Sink],
+        workforce: Workforce,
+        edge: Edge,
+        steps: StepRunner,
+    ) -> None:
+        self._post = post
+        self._sinks = sinks
+        self._workforce = workforce
+        self._edge = edge
+        self._steps = steps
+        self._step: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def perform(self, effect: fx.Effect) -> None:
+        """Do it, or see to it that it gets done. Raises JournalError when a record cannot be kept."""
+        match effect:
+            case fx.Write():
+                for sink in self._sinks:
+                    sink.publish(effect.record)
+            case fx.After():
+                asyncio.get_running_loop().call_later(effect.delay_s, self._post, effect.event)
+            case fx.StartWorker():
+                self._post(self._workforce.start(effect))
+            case fx.StopWorker():
+                self._spawn(self._workforce.processes.stop(effect.worker_id, effect.timeout_s))
+            case fx.StartEdge():
+                self._spawn(self._run_edge())
+            case fx.StopEdge():
+                self._spawn(self._edge.stop(effect.timeout_s))
+            case fx.CancelStep():
+                self._cancel_step()
+            case fx.Exit():
+                pass  # the loop's own
+            case _:
+                self._cancel_step()
+                self._step = self._spawn(self._run_step(effect))
+
+    def watch_edge(self) -> None:
+        """Report the end of an nginx that was adopted."""
+        self._spawn(self._await_edge_end())
+
+    async def close(self) -> None:
+        """Abandon whatever still runs."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run_step(self, effect: fx.StepEffect) -> None:
+        try:
+            result: StepResult = await self._steps.run(effect)
+        except SupervisorError as error:
+            self._post(ev.StepFailed(effect.token, error.message))
+        except Exception as error:
+            log.exception("step_crashed", effect=repr(effect))
+            self._post(ev.StepFailed(effect.token, f"a defect of modelsvc: {error!r}; see logs/supervisor.log"))
+        else:
+            self._post(ev.StepSucceeded(effect.token, result.detail, result.release))
+
+    async def _run_edge(self) -> None:
+        try:
+            identity = await self._edge.start()
+        except SupervisorError as error:
+            self._post(ev.EdgeEnded(error.message))
+            return
+        self._post(ev.EdgeStarted(identity.pid, identity.started_at))
+        await self._await_edge_end()
+
+    async def _await_edge_end(self) -> None:
+        code = await self._edge.wait()
+        self._post(ev.EdgeEnded("nginx ended" if code is None else f"nginx ended with code {code}"))
+
+    def _cancel_step(self) -> None:
+        if self._step is not None:
+            self._step.cancel()
+            self._step = None
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -1,0 +1,260 @@
+"""The durable record of deployments, steps, routes and workers: SQLite, synced to disk at each write.
+
+The loop is its only writer. A record is on disk before the effects that follow it are performed, so that whoever comes
+after a crash knows at least what had begun.
+"""
+
+import json
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, assert_never
+
+from supervisor.core import records as rec
+from supervisor.core.state import Color, DeploymentKind, Outcome
+from supervisor.core.steps import Step, StepState
+from supervisor.errors import JournalError
+from supervisor.protocol import DeploymentStatus, LastExit, StepReport
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS deployments (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, from_color TEXT, to_color TEXT NOT NULL, release INTEGER,
+    started_at REAL NOT NULL, finished_at REAL, outcome TEXT, reason TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE IF NOT EXISTS steps (
+    deployment INTEGER NOT NULL REFERENCES deployments(id), number INTEGER NOT NULL, state TEXT NOT NULL,
+    started_at REAL NOT NULL, seconds REAL, detail TEXT NOT NULL DEFAULT '', PRIMARY KEY (deployment, number)
+);
+CREATE TABLE IF NOT EXISTS workers (
+    worker_id TEXT PRIMARY KEY, color TEXT NOT NULL, pid INTEGER NOT NULL, created_at REAL NOT NULL,
+    release INTEGER NOT NULL, started_at REAL NOT NULL, ended_at REAL, code INTEGER, expected INTEGER,
+    reason TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """A worker whose end was never written down."""
+
+    worker_id: str
+    color: Color
+    pid: int
+    created_at: float
+    release: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What the edge was last verified to route to."""
+
+    active: Color | None = None
+    release: int | None = None
+    previous_release: int | None = None
+
+
+class Journal:
+    """One SQLite file. Every method raises JournalError when the file cannot be read or written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.executescript(SCHEMA)
+            self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        except sqlite3.Error as error:
+            raise self._broken("opened", error) from error
+
+    def close(self) -> None:
+        self._db.close()
+
+    def write(self, record: rec.Record) -> None:
+        """Keep the record, stamped with the time of day."""
+        now = time.time()
+        match record:
+            case rec.DeploymentBegan():
+                self._run(
+                    "INSERT INTO deployments (id, kind, from_color, to_color, started_at) VALUES (?, ?, ?, ?, ?)",
+                    (record.deployment, record.kind, record.from_color, record.to_color, now),
+                )
+            case rec.StepChanged():
+                self._write_step(record, now)
+            case rec.RequestEnded():
+                self._end_deployment(record, now)
+            case rec.RouteChanged():
+                route = {
+                    "active": record.active,
+                    "release": record.release,
+                    "previous_release": record.previous_release,
+                }
+                self.remember("route", route)
+            case rec.WorkerBegan():
+                self._run(
+                    "INSERT INTO workers (worker_id, color, pid, created_at, release, started_at)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (record.worker_id, record.color, record.pid, record.created_at, record.release, now),
+                )
+            case rec.WorkerGone():
+                self._run(
+                    "UPDATE workers SET ended_at=?, code=?, expected=?, reason=? WHERE worker_id=?",
+                    (now, record.code, record.expected, record.reason, record.worker_id),
+                )
+            case rec.EdgeChanged():
+                self.remember("edge", [record.pid, record.created_at] if record.pid else None)
+            case rec.StepShown():
+                pass  # of the moment only
+            case _:
+                assert_never(record)
+
+    def remember(self, name: str, value: Any) -> None:
+        """Keep a fact by name, as JSON, instead of its earlier value."""
+        self._run("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, json.dumps(value)))
+
+    def fact(self, name: str) -> Any:
+        """The fact of that name; None when there is none."""
+        rows = self._rows("SELECT value FROM facts WHERE name=?", (name,))
+        return json.loads(rows[0]["value"]) if rows else None
+
+    def route(self) -> Route:
+        fact = self.fact("route") or {}
+        active = fact.get("active")
+        return Route(Color(active) if active else None, fact.get("release"), fact.get("previous_release"))
+
+    def last_deployment(self) -> int:
+        return int(self._rows("SELECT coalesce(max(id), 0) AS n FROM deployments")[0]["n"])
+
+    def last_worker(self) -> int:
+        """The highest number in a worker id; ids are never used twice."""
+        rows = self._rows("SELECT worker_id FROM workers ORDER BY rowid DESC LIMIT 1")
+        return int(rows[0]["worker_id"].rpartition("-")[2]) if rows else 0
+
+    def living_workers(self) -> list[WorkerRow]:
+        rows = self._rows("SELECT worker_id, color, pid, created_at, release FROM workers WHERE ended_at IS NULL")
+        return [
+            WorkerRow(row["worker_id"], Color(row["color"]), row["pid"], row["created_at"], row["release"])
+            for row in rows
+        ]
+
+    def last_exits(self) -> dict[Color, LastExit]:
+        """How the last worker of each colour ended."""
+        rows = self._rows(
+            "SELECT color, ended_at, code FROM workers w WHERE ended_at ="
+            " (SELECT max(ended_at) FROM workers WHERE color = w.color)"
+        )
+        return {Color(row["color"]): _last_exit(row) for row in rows}
+
+    def unfinished(self) -> DeploymentStatus | None:
+        """The deployment that was under way when the supervisor ended."""
+        rows = self._rows("SELECT * FROM deployments WHERE finished_at IS NULL ORDER BY id DESC LIMIT 1")
+        return self._deployment(rows[0]) if rows else None
+
+    def deployment(self, number: int) -> DeploymentStatus | None:
+        rows = self._rows("SELECT * FROM deployments WHERE id=?", (number,))
+        return self._deployment(rows[0]) if rows else None
+
+    def history(self, limit: int) -> list[DeploymentStatus]:
+        """The last deployments, newest first."""
+        rows = self._rows("SELECT * FROM deployments ORDER BY id DESC LIMIT ?", (limit,))
+        return [self._deployment(row) for row in rows]
+
+    def end_unfinished(self, number: int, outcome: Outcome, reason: str) -> None:
+        """Close a deployment that an earlier supervisor left open."""
+        self._run(
+            "UPDATE deployments SET finished_at=?, outcome=?, reason=? WHERE id=?",
+            (time.time(), outcome, reason, number),
+        )
+
+    def _write_step(self, record: rec.StepChanged, now: float) -> None:
+        self._run(
+            "INSERT INTO steps (deployment, number, state, started_at, detail) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (deployment, number) DO UPDATE SET state=excluded.state,"
+            " seconds=coalesce(seconds, ?-started_at),"
+            " detail=CASE WHEN excluded.detail='' THEN detail ELSE excluded.detail END",
+            (record.deployment, record.step, record.state, now, record.detail, now),
+        )
+        if record.release is not None:
+            self._run("UPDATE deployments SET release=? WHERE id=?", (record.release, record.deployment))
+
+    def _end_deployment(self, record: rec.RequestEnded, now: float) -> None:
+        if record.deployment is None:
+            return
+        self._run(
+            "UPDATE deployments SET finished_at=?, outcome=?, reason=?, release=coalesce(?, release) WHERE id=?",
+            (now, record.outcome, record.reason, record.release, record.deployment),
+        )
+
+    def _deployment(self, row: sqlite3.Row) -> DeploymentStatus:
+        steps = self._rows("SELECT * FROM steps WHERE deployment=? ORDER BY number", (row["id"],))
+        finished = row["finished_at"]
+        return DeploymentStatus(
+            deployment=row["id"],
+            kind=DeploymentKind(row["kind"]),
+            release=row["release"],
+            from_color=Color(row["from_color"]) if row["from_color"] else None,
+            to_color=Color(row["to_color"]),
+            started_at=rfc3339(row["started_at"]),
+            finished_at=rfc3339(finished) if finished else None,
+            outcome=Outcome(row["outcome"]) if row["outcome"] else None,
+            reason=row["reason"],
+            seconds=round((finished or time.time()) - row["started_at"], 3),
+            steps=[_step(step) for step in steps],
+        )
+
+    def _run(self, sql: str, values: tuple[Any, ...]) -> None:
+        try:
+            self._db.execute(sql, values)
+        except sqlite3.Error as error:
+            raise self._broken("written", error) from error
+
+    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
+        try:
+            with closing(self._db.execute(sql, values)) as cursor:
+                return cursor.fetchall()
+        except sqlite3.Error as error:
+            raise self._broken("read", error) from error
+
+    def _broken(self, done: str, error: sqlite3.Error) -> JournalError:
+        return JournalError(
+            f"the journal {self._path} cannot be {done}: {error};"
+            " free the disk, or move the file away to begin a new one"
+        )
+
+
+def rfc3339(epoch_s: float) -> str:
+    """A time of day as people and machines read it, in UTC."""
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _step(row: sqlite3.Row) -> StepReport:
+    step = Step(row["number"])
+    seconds = row["seconds"]
+    return StepReport(
+        number=step,
+        name=step.key,
+        title=step.title,
+        state=StepState(row["state"]),
+        seconds=None if seconds is None else round(seconds, 3),
+        detail=row["detail"],
+    )
+
+
+def _last_exit(row: sqlite3.Row) -> LastExit:
+    code = row["code"]
+    killed = code is not None and code < 0
+    return LastExit(
+        at=rfc3339(row["ended_at"]), code=None if killed else code, signal=_signal_name(-code) if killed else None
+    )
+
+
+def _signal_name(number: int) -> str:
+    import signal
+
+    return signal.Signals(number).name

@@ -1,0 +1,66 @@
+"""Log files: JSON lines of our own, and the output of processes; rotated by size."""
+
+from collections import deque
+from pathlib import Path
+from typing import BinaryIO
+
+import structlog
+
+ROTATE_BYTES = 10_000_000
+KEPT = 3
+
+
+def open_log(path: Path) -> BinaryIO:
+    """Open `path` for appending, after moving it aside when it has grown past ROTATE_BYTES."""
+    if path.exists() and path.stat().st_size > ROTATE_BYTES:
+        rotate(path)
+    return path.open("ab")
+
+
+def rotate(path: Path) -> None:
+    """`x.log` becomes `x.log.1`, that `x.log.2`, and so on; the oldest beyond KEPT goes."""
+    for number in range(KEPT, 0, -1):
+        older = path.with_name(f"{path.name}.{number}")
+        newer = path if number == 1 else path.with_name(f"{path.name}.{number - 1}")
+        if newer.exists():
+            newer.replace(older)
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """The last `count` lines; none when there is no such file yet."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return [line.rstrip("\n") for line in deque(file, maxlen=count)]
+    except FileNotFoundError:
+        return []
+
+
+class RotatingFile:
+    """A text file for structlog that rotates itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = open_log(path)
+
+    def write(self, text: str) -> None:
+        self._file.write(text.encode())
+
+    def flush(self) -> None:
+        self._file.flush()
+        if self._file.tell() > ROTATE_BYTES:
+            self._file.close()
+            self._file = open_log(self._path)
+
+
+def configure(path: Path) -> None:
+    """Have structlog write JSON lines to `path`."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(RotatingFile(path)),  # type: ignore[arg-type]  # it is file enough
+        cache_logger_on_first_use=True,
+    )

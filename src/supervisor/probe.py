@@ -1,0 +1,136 @@
+"""Asking workers, directly or through the edge."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from supervisor.core.state import Color
+from supervisor.errors import WorkerError
+
+PROBE_TIMEOUT_S = 5.0
+STATUS_TIMEOUT_S = 0.2
+WARM_UP_TIMEOUT_S = 120.0
+WARM_UP_PROMPTS = ("Hello.", "What is a rollback?")
+BAKE_INTERVAL_S = 0.25
+BAKE_FAILURES = 3  # in a row: one late answer is no breach
+VERIFIED_ANSWERS = 5  # in a row, each on a connection of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """Who answered, by the response's headers."""
+
+    color: str | None
+    release: str | None
+
+
+class Probe:
+    """Plain HTTP to workers and edge; `ports` are the workers' own."""
+
+    def __init__(self, ports: dict[Color, int], edge_url: str) -> None:
+        self._ports = ports
+        self._edge_url = edge_url
+        self._client = httpx.AsyncClient(timeout=PROBE_TIMEOUT_S, trust_env=False)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def ready(self, color: Color) -> None:
+        """Raise WorkerError unless the worker itself says it is ready."""
+        response = await self._get(f"{self._url(color)}/ready", f"the {color} worker")
+        if response.status_code != httpx.codes.OK:
+            raise WorkerError(f"the {color} worker is not ready: {_reason(response)}", code="not_ready")
+
+    async def warm_up(self, color: Color) -> str:
+        """Real inference, before any client's; says how quick it was."""
+        started, tokens = time.monotonic(), 0
+        for prompt in WARM_UP_PROMPTS:
+            tokens += await self._infer(color, prompt)
+        return f"{tokens} tokens in {time.monotonic() - started:.2f} s"
+
+    async def health(self, color: Color) -> dict[str, Any] | None:
+        """The worker's own report, or None when it does not answer at once."""
+        try:
+            response = await self._client.get(f"{self._url(color)}/health/deep", timeout=STATUS_TIMEOUT_S)
+            return dict(response.json())
+        except (httpx.HTTPError, ValueError):
+            return None
+
+    async def in_flight(self, color: Color) -> int:
+        """Chat requests the worker is busy with; none when it is gone. Raises WorkerError when it does not tell."""
+        try:
+            response = await self._client.get(f"{self._url(color)}/health/deep")
+            return int(response.json()["requests"]["in_flight"])
+        except httpx.ConnectError:
+            return 0
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            raise WorkerError(f"the {color} worker does not tell its requests in flight: {error!r}") from error
+
+    async def through_edge(self) -> Answerer:
+        """Who answers at the edge, on a connection of its own."""
+        async with httpx.AsyncClient(timeout=PROBE_TIMEOUT_S, trust_env=False) as client:
+            try:
+                response = await client.get(f"{self._edge_url}/healthz")
+            except httpx.HTTPError as error:
+                raise WorkerError(f"the edge at {self._edge_url} does not answer: {error!r}") from error
+        return Answerer(response.headers.get("x-modelsvc-color"), response.headers.get("x-modelsvc-release"))
+
+    async def verify_route(self, color: Color, release: int | None, timeout_s: float = 10.0) -> str:
+        """Ask until `color` answered VERIFIED_ANSWERS times in a row. Raises WorkerError at the deadline."""
+        wanted = Answerer(color, str(release))
+        deadline, right, last = time.monotonic() + timeout_s, 0, Answerer(None, None)
+        while time.monotonic() < deadline:
+            last = await self.through_edge()
+            right = right + 1 if last == wanted else 0
+            if right == VERIFIED_ANSWERS:
+                return f"{right} answers from {color}, release {release}"
+            await asyncio.sleep(0.01)
+        raise WorkerError(
+            f"the edge still answers from {last.color or 'nobody'} (release {last.release}) after {timeout_s:g} s,"
+            f" not from {color} (release {release})"
+        )
+
+    async def bake(self, color: Color, seconds: float) -> str:
+        """Watch readiness for `seconds`. Raises WorkerError after BAKE_FAILURES bad answers in a row."""
+        deadline, bad, asked = time.monotonic() + seconds, 0, 0
+        while time.monotonic() < deadline:
+            asked += 1
+            try:
+                await self.ready(color)
+                bad = 0
+            except WorkerError:
+                bad += 1
+                if bad == BAKE_FAILURES:
+                    raise
+            await asyncio.sleep(min(BAKE_INTERVAL_S, max(0.0, deadline - time.monotonic())))
+        return f"ready in {asked} of {asked} looks" if not bad else f"{bad} bad looks at the end of {asked}"
+
+    async def _infer(self, color: Color, prompt: str) -> int:
+        body = {"message": prompt, "max_tokens": 8, "temperature": 0.0}
+        try:
+            response = await self._client.post(f"{self._url(color)}/chat", json=body, timeout=WARM_UP_TIMEOUT_S)
+        except httpx.HTTPError as error:
+            raise WorkerError(f"the {color} worker did not finish a warm-up prompt: {error!r}") from error
+        if response.status_code != httpx.codes.OK:
+            raise WorkerError(f"the {color} worker refused a warm-up prompt: {_reason(response)}")
+        return int(response.json()["usage"]["completion_tokens"])
+
+    async def _get(self, url: str, who: str) -> httpx.Response:
+        try:
+            return await self._client.get(url)
+        except httpx.HTTPError as error:
+            raise WorkerError(f"{who} does not answer at {url}: {error!r}", code="no_answer") from error
+
+    def _url(self, color: Color) -> str:
+        return f"http://127.0.0.1:{self._ports[color]}"
+
+
+def _reason(response: httpx.Response) -> str:
+    """What an error answer says, in one line."""
+    try:
+        return str(response.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {response.status_code}: {response.text[:200]}"

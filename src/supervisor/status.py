@@ -1,0 +1,125 @@
+"""The truth of the moment: the loop's state, joined with what processes and workers tell when asked."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from modelsvc import __version__
+from supervisor.config import Config, ModelSection
+from supervisor.core import ledger
+from supervisor.core.state import Slot, State
+from supervisor.edge import Edge
+from supervisor.errors import SupervisorError
+from supervisor.journal import Journal
+from supervisor.memory import ProcessMemory
+from supervisor.paths import StatePaths
+from supervisor.probe import Probe
+from supervisor.protocol import (
+    DeploymentStatus,
+    EdgeStatus,
+    LastExit,
+    MemoryStatus,
+    ReleaseStatus,
+    Status,
+    WorkerStatus,
+)
+from supervisor.releases import ReleaseStore
+from supervisor.workforce import Workforce
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReporter:
+    """Answers GET /v1/status."""
+
+    config: Config
+    config_path: str | None
+    paths: StatePaths
+    state: Callable[[], State]
+    journal: Journal
+    releases: ReleaseStore
+    workforce: Workforce
+    probe: Probe
+    edge: Edge
+    started: float  # monotonic seconds
+
+    async def report(self) -> Status:
+        """Workers that do not answer within a moment are shown without what only they could tell."""
+        state = self.state()
+        health = await asyncio.gather(*(self._health(slot) for slot in state.slots.values()))
+        exits = self.journal.last_exits()
+        workers = {
+            slot.color: self._worker(slot, its, exits.get(slot.color))
+            for slot, its in zip(state.slots.values(), health, strict=True)
+        }
+        return Status(
+            version=__version__,
+            pid=os.getpid(),
+            uptime_s=round(time.monotonic() - self.started, 1),
+            state_dir=str(self.paths.root),
+            config=self.config_path,
+            active=state.active,
+            release=self._release(state.active_release),
+            workers=workers,
+            edge=await self._edge(state),
+            memory=self._memory(state),
+            deployment=self._deployment(state),
+        )
+
+    async def _health(self, slot: Slot) -> dict[str, Any] | None:
+        return await self.probe.health(slot.color) if slot.pid else None
+
+    def _worker(self, slot: Slot, health: dict[str, Any] | None, last_exit: LastExit | None) -> WorkerStatus:
+        memory = self.workforce.memory(slot) or ProcessMemory(0, 0, None)
+        present = memory.rss_bytes > 0
+        return WorkerStatus(
+            state=slot.phase,
+            wanted=slot.wanted,
+            port=self.config.port(slot.color),
+            pid=slot.pid,
+            worker_id=slot.worker_id,
+            release=slot.release,
+            progress=slot.progress,
+            restarts=slot.restarts,
+            in_flight=health["requests"]["in_flight"] if health else None,
+            rss_bytes=memory.rss_bytes if present else None,
+            private_bytes=memory.private_bytes if present else None,
+            pss_bytes=memory.pss_bytes,
+            last_exit=last_exit,
+        )
+
+    async def _edge(self, state: State) -> EdgeStatus:
+        report = await self.edge.report()
+        return EdgeStatus(
+            state=state.edge,
+            listen=report.listen,
+            pid=report.pid,
+            nginx_version=report.nginx_version,
+            swap=report.swap,
+            routes_to=report.routes_to,
+        )
+
+    def _memory(self, state: State) -> MemoryStatus:
+        used, shared = ledger.total(self.workforce.usages(state))
+        return MemoryStatus(budget_bytes=self.config.budget_bytes, used_bytes=used, shared_bytes=shared)
+
+    def _deployment(self, state: State) -> DeploymentStatus | None:
+        return self.journal.deployment(state.deployment.id) if state.deployment else None
+
+    def _release(self, number: int | None) -> ReleaseStatus | None:
+        if number is None:
+            return None
+        try:
+            release = self.releases.read(number)
+        except SupervisorError:
+            return None
+        return ReleaseStatus(
+            number=number,
+            model_path=release.model.path,
+            model_sha256=release.model.sha256,
+            model_size_bytes=release.model.size_bytes,
+            settings=release.model_settings(tuple(ModelSection.model_fields)),
+            package_version=release.package_version,
+        )

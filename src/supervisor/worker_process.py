@@ -1,0 +1,136 @@
+"""Worker processes: spawn, watch, stop, and find again those of an earlier supervisor.
+
+Each runs in a session of its own with its output in a log file, so that it goes on when the supervisor ends.
+Stopping is: TERM to the group, one deadline, KILL to the group, then its end is reported. A process is identified by
+its pid and its start time, since pids are used again.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from supervisor.core.state import Color
+from supervisor.errors import WorkerError
+from supervisor.logs import open_log
+
+OnEnd = Callable[[str, int | None], None]  # worker_id, exit code (negative: signal; None: unknown)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCommand:
+    """What the worker is told on its command line."""
+
+    color: Color
+    worker_id: str
+    port: int
+    release: Path
+    chat_history: Path
+
+    def argv(self) -> list[str]:
+        return [
+            *(sys.executable, "-m", "modelsvc.worker"),
+            *("--release", str(self.release)),
+            *("--color", self.color),
+            *("--port", str(self.port)),
+            *("--chat-db", str(self.chat_history)),
+            *("--worker-id", self.worker_id),
+        ]
+
+
+class WorkerProcesses:
+    """All workers that run, by worker id. `on_end` is called in the event loop, once for each."""
+
+    def __init__(self, logs: Path, notify_socket: Path, on_end: OnEnd) -> None:
+        self._logs = logs
+        self._notify_socket = notify_socket
+        self._on_end = on_end
+        self._running: dict[str, psutil.Process] = {}
+
+    def spawn(self, command: WorkerCommand) -> psutil.Process:
+        """Start the process and watch it. Raises WorkerError when the system refuses."""
+        try:
+            with open_log(self._logs / f"worker-{command.color}.log") as log:
+                process = psutil.Popen(
+                    command.argv(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    env=self._environment(),
+                )
+        except OSError as error:
+            raise WorkerError(f"the {command.color} worker cannot be started: {error}") from error
+        self._watch(command.worker_id, process)
+        return process
+
+    def adopt(self, worker_id: str, pid: int, created_at: float) -> bool:
+        """Take over a worker of an earlier supervisor; False when that process is gone."""
+        process = find_process(pid, created_at)
+        if process is None:
+            return False
+        self._watch(worker_id, process)
+        return True
+
+    def process(self, worker_id: str | None) -> psutil.Process | None:
+        return self._running.get(worker_id) if worker_id else None
+
+    async def stop(self, worker_id: str, timeout_s: float) -> None:
+        """TERM, wait `timeout_s`, KILL. Returns when the process is gone; `on_end` reports it as any other end."""
+        process = self._running.get(worker_id)
+        if process is None:
+            return
+        if timeout_s > 0:
+            signal_group(process.pid, signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._gone(worker_id), timeout_s)
+        if worker_id in self._running:
+            signal_group(process.pid, signal.SIGKILL)
+            await self._gone(worker_id)
+
+    async def _gone(self, worker_id: str) -> None:
+        while worker_id in self._running:
+            await asyncio.sleep(0.02)
+
+    def _environment(self) -> Mapping[str, str]:
+        return {**os.environ, "NOTIFY_SOCKET": str(self._notify_socket), "PYTHONUNBUFFERED": "1"}
+
+    def _watch(self, worker_id: str, process: psutil.Process) -> None:
+        """A thread waits for the end: the one way that serves children and adopted processes on every system."""
+        self._running[worker_id] = process
+        loop = asyncio.get_running_loop()
+
+        def wait() -> None:
+            code = process.wait()
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is interested any more
+                loop.call_soon_threadsafe(self._ended, worker_id, code)
+
+        threading.Thread(target=wait, name=f"wait-{worker_id}", daemon=True).start()
+
+    def _ended(self, worker_id: str, code: int | None) -> None:
+        self._running.pop(worker_id, None)
+        self._on_end(worker_id, code)
+
+
+def find_process(pid: int, created_at: float) -> psutil.Process | None:
+    """The live process with this pid, if it is the one that was started at `created_at`."""
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - created_at) < 0.02 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return None
+    return process if same else None
+
+
+def signal_group(pid: int, number: signal.Signals) -> None:
+    """Signal the session's process group; a process that is gone needs none."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)

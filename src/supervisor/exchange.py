@@ -37,6 +37,8 @@ from supervisor.protocol import (
 Reply = TypeVar("Reply")
 Events = Generator[StreamEvent, None, None]
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+
 
 class Unreachable(SupervisorError):
     """No daemon answers on the socket."""
@@ -168,7 +170,7 @@ def _no_daemon(path: Path, error: OSError) -> str:
 def _event(line: bytes) -> StreamEvent:
     try:
         return decode_event(line)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         if not line.startswith(b'{"error"'):
             raise _bad_answer(_excerpt(line)) from None
         raise DaemonError(_decode(line, ErrorReply).error) from None
@@ -177,7 +179,7 @@ def _event(line: bytes) -> StreamEvent:
 def _decode(body: bytes, kind: type[Reply]) -> Reply:
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise _bad_answer(f"{error}; it began with {_excerpt(body)}") from error
 
 

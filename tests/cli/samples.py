@@ -18,6 +18,7 @@ from supervisor.protocol import (
     StepState,
     StreamEvent,
     WorkerStatus,
+    encode,
 )
 
 MIB = 1 << 20
@@ -163,3 +164,5 @@ STATUS = Status(
     memory=MemoryStatus(budget_bytes=8000 * MIB, used_bytes=900 * MIB, shared_bytes=700 * MIB),
     deployment=CURRENT,
 )
+
+STATUS_JSON = encode(STATUS)

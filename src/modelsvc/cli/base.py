@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from modelsvc.cli import output
-from supervisor.errors import SupervisorError
+from supervisor.errors import InvalidRequest, SupervisorError
 from supervisor.protocol import ErrorBody, ExitCode
 
 INTERRUPTED = 130
@@ -56,13 +56,15 @@ class Root(LazyGroup):
     """The whole command line: nothing a user does wrong leaves it as a traceback."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        argv = args[0] if args else kwargs.get("args")
-        as_json = "--json" in (sys.argv[1:] if argv is None else argv)
-        sys.exit(self._run(as_json, *args, **{**kwargs, "standalone_mode": False}))
+        given = args[0] if args else kwargs.pop("args", None)
+        argv = sys.argv[1:] if given is None else list(given)
+        sys.exit(self._run(argv, **{**kwargs, "standalone_mode": False}))
 
-    def _run(self, as_json: bool, *args: Any, **kwargs: Any) -> int:
+    def _run(self, argv: list[str], **kwargs: Any) -> int:
+        as_json = "--json" in argv
         try:
-            return int(super().main(*args, **kwargs) or 0)
+            _check_text(argv)
+            return int(super().main(argv, **kwargs) or 0)
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             return ExitCode.MISUSE
@@ -81,6 +83,15 @@ def _load(where: str) -> click.Command:
     command = getattr(import_module(module), attribute)
     assert isinstance(command, click.Command), f"{where} is no command"
     return command
+
+
+def _check_text(argv: list[str]) -> None:
+    """What travels as JSON must be text: Python keeps an argument's undecodable bytes as lone surrogates."""
+    for argument in argv:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidRequest(f"the argument {argument!r} is not UTF-8 text") from error
 
 
 def _misuse(error: click.ClickException) -> ErrorBody:

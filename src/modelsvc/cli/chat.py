@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 import click
 
@@ -85,7 +84,7 @@ def _turns(conversation: Conversation) -> None:
 def _lines() -> Iterator[str]:
     """What the user types, line by line, until Ctrl-D; piped input works too."""
     if not sys.stdin.isatty():
-        yield from filter(None, map(str.strip, sys.stdin))
+        yield from filter(None, (raw.decode(errors="replace").strip() for raw in sys.stdin.buffer))
         return
     import readline  # noqa: F401 - gives input() its editing and history
 
@@ -111,5 +110,5 @@ def _show(text: str) -> None:
     click.echo(text, nl=False)
 
 
-def _silent(_text: str) -> Any:
+def _silent(_text: str) -> None:
     pass

@@ -20,6 +20,7 @@ from supervisor.protocol import ErrorType
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
 LOOKUP_S = 2.0
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 
 _TYPES: dict[int, ErrorType] = {
     HTTPStatus.REQUEST_TIMEOUT: "timed_out",
@@ -47,9 +48,14 @@ class ServerEvent:
 
 def edge_url(given: str | None) -> SplitResult:
     """The edge to talk to: `--url`, else where the running service says it listens, else the default."""
-    url = urlsplit(given or f"http://{_listening()}")
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise InvalidRequest(f"{given!r} is no address of the service: write it as http://{DEFAULT_LISTEN}")
+    text = given or f"http://{_listening()}"
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InvalidRequest(f"{text!r} is no address of the service: write it as http://{DEFAULT_LISTEN}")
     return url
 
 
@@ -102,7 +108,7 @@ class Edge:
         name = "message"
         with self._translated(f"{self.where} broke its answer off", "failed"):
             for line in response:
-                field, _, value = line.decode().rstrip("\r\n").partition(":")
+                field, _, value = line.decode(errors="replace").rstrip("\r\n").partition(":")
                 if field == "event":
                     name = value.strip()
                 elif field == "data":
@@ -117,13 +123,13 @@ class Edge:
             yield
         except TimeoutError as error:
             raise EdgeFailure(f"{self.where} did not answer in time", "timed_out", "timed_out") from error
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, UnicodeError, http.client.HTTPException) as error:
             raise EdgeFailure(broken, kind, "unreachable" if kind == "unavailable" else "broken_answer") from error
 
     def _decode(self, body: bytes) -> Any:
         try:
             return msgspec.json.decode(body)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise EdgeFailure(f"{self.where} answered no JSON: {error}", "failed", "bad_answer") from error
 
 
@@ -143,7 +149,7 @@ def _type_of(status: int) -> ErrorType:
 def _told(body: bytes) -> dict[str, Any]:
     try:
         answer = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return {}
     error = answer.get("error") if isinstance(answer, dict) else None
     return error if isinstance(error, dict) else {}

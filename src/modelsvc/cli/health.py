@@ -11,8 +11,8 @@ import msgspec
 
 from modelsvc.cli import output
 from modelsvc.cli.base import Command
-from modelsvc.cli.edge import Edge, edge_url
-from modelsvc.cli.text import columns, yes_no
+from modelsvc.cli.edge import UNREADABLE, Edge, edge_url
+from modelsvc.cli.text import columns, mib, yes_no
 from supervisor.protocol import ExitCode
 
 TIMEOUT_S = 10.0
@@ -46,7 +46,7 @@ def _content(body: bytes) -> Any:
     """An answer that says no is content too; a page of nginx's own says nothing."""
     try:
         return msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
 
 
@@ -63,5 +63,7 @@ def facts_of(value: Any, name: str = "") -> Iterator[list[str]]:
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from facts_of(inner, f"{name}.{key}" if name else str(key))
+    elif name.endswith("_bytes") and isinstance(value, int):
+        yield [name.removesuffix("_bytes"), mib(value)]
     elif name:
         yield [name, yes_no(value)]

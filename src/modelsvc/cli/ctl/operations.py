@@ -33,7 +33,7 @@ def swap(target: Target, patience_s: float | None) -> int:
 
     \b
     Example:
-      modelsvc ctl start green && modelsvc ctl swap
+      modelsvc ctl swap --timeout 60
     """
     return operate("swap", target.client(patience_s=patience_s).swap)
 

@@ -20,7 +20,8 @@ usable() { "$venv/bin/python" -c '' > /dev/null 2>&1 && grep -qF "$venv" "$venv/
 part() { awk -v compiled="$1" '/^[^ ]/ { mine = /^llama-cpp-python==/ } mine + 0 == compiled' "$lock"; }
 
 # A sign of life every 15 s: minutes without a word look like a hang. The sleeps are short and keep no pipe open, so
-# that nothing outlives the setup by more than a second.
+# that nothing outlives the setup by more than a second. This script sets no trap: a shell just forked would catch the
+# kill that ends this with its parent's handler, forget it, and be waited for without end.
 sign_of_life() {
     seconds=0
     while sleep 1 > /dev/null 2>&1 && kill -0 $$ 2> /dev/null; do
@@ -36,7 +37,6 @@ pip_install() {
     "$venv/bin/python" -m pip --disable-pip-version-check install "$@" > "$log" 2>&1 || status=$?
     kill "$life" 2> /dev/null || true
     wait "$life" 2> /dev/null || true
-    life=
     [ "$status" = 0 ] || give_up "$status"
 }
 
@@ -46,17 +46,13 @@ give_up() {
     exit "$1"
 }
 
-life=
-trap '[ -z "$life" ] || kill "$life" 2> /dev/null || true' EXIT
-trap 'exit 130' INT HUP TERM
-
 if ! usable; then
     say "making .venv with $("$python" --version)"
     "$python" -m venv --clear "$venv"
 fi
 PATH=$venv/bin:$PATH  # the backends find their cmake and ninja there
 
-say "installing $(part 0 | grep -c '^[a-z].*==') packages"
+say "installing the packages of requirements.lock"
 part 0 > "$venv/ready.lock"
 pip_install --require-hashes -r "$venv/ready.lock"
 

@@ -1,0 +1,11 @@
+"""A fresh fake machine for each test."""
+
+from pathlib import Path
+
+import pytest
+from tests.setup.machine import Machine
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)

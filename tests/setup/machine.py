@@ -1,0 +1,110 @@
+"""A machine to set up that is only a folder: fake programs that note how they were called."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# What the scripts may use of the real machine.
+COREUTILS = (
+    "sh", "awk", "cat", "chmod", "cmp", "cp", "dirname", "env", "flock", "grep", "kill", "mkdir", "mktemp", "mv", "rm",
+    "sleep", "tail",
+)  # fmt: skip
+
+PYTHON = """\
+case "$*" in
+    *version_info\\ \\<*) exit {too_old} ;;
+    *ensurepip*) exit {no_venv} ;;
+    *%d.%d*) echo 3.12 ;;
+    *"-m venv"*)
+        for venv; do :; done
+        mkdir -p "$venv/bin"
+        echo "VIRTUAL_ENV=$venv" > "$venv/bin/activate"
+        cp "$0" "$venv/bin/python" ;;
+    *"-m pip"*) {pip} ;;
+esac"""
+
+NGINX = 'echo "configure arguments: {modules}" >&2'
+
+
+class Machine:
+    """A checkout and a PATH below `folder`; `calls` tells which fake programs ran, in order."""
+
+    def __init__(self, folder: Path) -> None:
+        self.checkout = folder / "checkout"
+        self.root = folder / "root"
+        self.bin = folder / "bin"
+        self._log = folder / "calls"
+        for path in (self.bin, self.checkout, self.root / "usr/sbin", self.root / "run/lock"):
+            path.mkdir(parents=True)
+        shutil.copytree(ROOT / "scripts", self.checkout / "scripts")
+        for name in ("pyproject.toml", "requirements.lock"):
+            shutil.copy(ROOT / name, self.checkout)
+        for name in COREUTILS:
+            (self.bin / name).symlink_to(shutil.which(name) or name)
+        self.has("id", "echo 0")
+
+    @property
+    def policy(self) -> Path:
+        return self.root / "usr/sbin/policy-rc.d"
+
+    @property
+    def calls(self) -> list[str]:
+        """Calls of fake programs, without those that only ask."""
+        asked = ("id ", "uname ", "xcode-select ", "nginx -V", "python3 -c", "python -c", "python3 --version")
+        lines = self._log.read_text().splitlines() if self._log.exists() else []
+        return [line for line in lines if not line.startswith(asked)]
+
+    def has(self, name: str, does: str = ":") -> None:
+        """Install a program."""
+        program = self.bin / name
+        program.write_text(f'#!/bin/sh\necho "${{0##*/}} $*" >> "{self._log}"\n{does}\n')
+        program.chmod(0o755)
+
+    def has_python(self, *, too_old: bool = False, no_venv: bool = False, pip: str = ":") -> None:
+        self.has("python3", PYTHON.format(too_old=int(too_old), no_venv=int(no_venv), pip=pip))
+
+    def has_nginx(self, modules: str = "--with-http_stub_status_module") -> None:
+        self.has("nginx", NGINX.format(modules=modules))
+
+    def is_macos(self, *, brew: bool = True) -> None:
+        """Homebrew and Apple's compilers, but neither a new Python nor nginx."""
+        self.has("uname", "echo Darwin")
+        self.has("xcode-select")
+        if brew:
+            self.has("brew", self._appears("nginx", NGINX.format(modules="--with-http_stub_status_module")))
+
+    def is_debian(self, *, apt: str = ":") -> None:
+        """apt-get install brings nginx, after running `apt`; services would start when the policy lets them."""
+        self.has("uname", "echo Linux")
+        install = self._appears("nginx", NGINX.format(modules="--with-http_stub_status_module"))
+        asked = f'if [ -x "{self.policy}" ]; then "{self.policy}" nginx start || exit 0; fi'
+        start = f'{asked}\necho nginx started >> "{self._log}"'
+        self.has("apt-get", f'case "$1" in install)\n{apt}\n{install}\n{start}\n;; esac')
+        self.has("systemctl")
+
+    def _appears(self, name: str, does: str) -> str:
+        text = f'#!/bin/sh\necho "{name} $*" >> "{self._log}"\n{does}\n'
+        return f'cat > "{self.bin / name}" <<\'PROGRAM\'\n{text}PROGRAM\nchmod 755 "{self.bin / name}"'
+
+    def run(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", self.checkout / "scripts" / script, *arguments],
+            env={
+                "PATH": str(self.bin),
+                "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
+                "MODELSVC_SETUP_PATH": str(self.bin),
+                "MODELSVC_ROOT": str(self.root),
+                **environment,
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def setup(self, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.run("setup.sh", **environment)

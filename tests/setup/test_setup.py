@@ -1,0 +1,255 @@
+"""What `make setup` decides, on machines that are folders full of fake programs."""
+
+import pytest
+from tests.setup.machine import Machine
+
+
+def bare_debian(machine: Machine) -> None:
+    machine.is_debian()
+    machine.has_python()
+    machine.has("c++")
+
+
+def test_a_bare_mac_gets_nginx_from_homebrew(machine: Machine) -> None:
+    """brew does not start what it installs, so nothing has to be stopped."""
+    machine.is_macos()
+    machine.has_python()
+
+    done = machine.setup()
+
+    assert done.returncode == 0, done.stderr
+    assert machine.calls[0] == "brew install nginx"
+    assert not [call for call in machine.calls if "services" in call]
+
+
+def test_a_mac_with_apples_old_python_gets_a_new_one(machine: Machine) -> None:
+    """Apple's command line tools bring Python 3.9."""
+    machine.is_macos()
+    machine.has_python(too_old=True)
+
+    done = machine.setup()
+
+    assert machine.calls[0] == "brew install python@3.13 nginx"
+    assert done.returncode == 1  # the fake brew brings no Python
+    assert "brew install python@3.13" in done.stderr
+
+
+def test_a_mac_without_homebrew_is_told_what_is_missing(machine: Machine) -> None:
+    """We install no package manager behind anyone's back."""
+    machine.is_macos(brew=False)
+    machine.has_python()
+
+    done = machine.setup()
+
+    assert done.returncode == 1
+    assert "Homebrew is needed to install nginx" in done.stderr
+
+
+def test_a_mac_without_compilers_is_told_the_command(machine: Machine) -> None:
+    """Apple's installer is a window; a script cannot answer it."""
+    machine.is_macos()
+    machine.has("xcode-select", "exit 2")
+
+    done = machine.setup()
+
+    assert done.returncode == 1
+    assert "xcode-select --install" in done.stderr
+    assert machine.calls == []
+
+
+def test_a_bare_debian_gets_everything_in_one_installation(machine: Machine) -> None:
+    """One question of sudo, at the start."""
+    machine.is_debian()
+
+    done = machine.setup()
+
+    assert machine.calls[0].startswith("apt-get update")
+    assert machine.calls[1].startswith("apt-get install")
+    assert machine.calls[1].endswith("python3 python3-venv build-essential nginx")
+    assert done.returncode == 1  # the fake apt brings no Python
+    assert "sudo apt-get install python3 python3-venv" in done.stderr
+
+
+def test_debian_installs_only_what_is_missing(machine: Machine) -> None:
+    """Debian splits venv off Python, and names it after the version."""
+    machine.is_debian()
+    machine.has_python(no_venv=True)
+    machine.has("c++")
+    machine.has_nginx()
+
+    machine.setup()
+
+    assert machine.calls[1].endswith(" python3.12-venv")
+
+
+def test_nothing_missing_means_no_package_manager(machine: Machine) -> None:
+    """A machine that has all needs neither root nor network for it."""
+    bare_debian(machine)
+    machine.has_nginx()
+
+    done = machine.setup()
+
+    assert done.returncode == 0, done.stderr
+    assert not [call for call in machine.calls if call.startswith("apt-get")]
+
+
+def test_an_ordinary_user_of_debian_installs_with_sudo(machine: Machine) -> None:
+    """Only the system's packages are installed as root, the rest as the user."""
+    bare_debian(machine)
+    machine.has("id", "echo 1000")
+    machine.has("sudo", 'exec "$@"')
+
+    done = machine.setup()
+
+    assert done.returncode == 0, done.stderr
+    assert [call.split()[1:] for call in machine.calls if call.startswith("sudo")] == [
+        [str(machine.checkout / "scripts/apt_install.sh"), "nginx"]
+    ]
+
+
+def test_an_ordinary_user_without_sudo_is_told_what_root_must_run(machine: Machine) -> None:
+    """The message can be copied to whoever is root."""
+    bare_debian(machine)
+    machine.has("id", "echo 1000")
+
+    done = machine.setup()
+
+    assert done.returncode == 1
+    assert "As root, run:" in done.stderr
+    assert "apt_install.sh nginx" in done.stderr
+
+
+def test_another_linux_is_told_what_to_install(machine: Machine) -> None:
+    """We know two package managers and do not guess a third."""
+    machine.has("uname", "echo Linux")
+    machine.has_python()
+    machine.has("c++")
+
+    done = machine.setup()
+
+    assert done.returncode == 1
+    assert "nginx is needed" in done.stderr
+
+
+def test_an_nginx_that_cannot_count_its_connections_is_refused(machine: Machine) -> None:
+    """A deployment asks stub_status how many connections wait."""
+    bare_debian(machine)
+    machine.has_nginx(modules="--with-http_ssl_module")
+
+    done = machine.setup()
+
+    assert done.returncode == 1
+    assert "http_stub_status_module" in done.stderr
+
+
+def test_every_package_is_installed_by_hash_and_nothing_built_in_isolation(machine: Machine) -> None:
+    """Build isolation would fetch backends that no hash covers."""
+    bare_debian(machine)
+    machine.has_nginx()
+
+    machine.setup()
+
+    ready, compiled, project = (call for call in machine.calls if " -m pip " in call)
+    assert "--require-hashes" in ready
+    assert "--require-hashes" in compiled
+    assert "--no-build-isolation" in compiled
+    assert "--no-build-isolation" in project
+    assert "--no-deps" in project
+
+
+def test_the_lock_is_split_without_losing_a_line(machine: Machine) -> None:
+    """What is compiled comes second, with its hashes; the rest first, build backends included."""
+    bare_debian(machine)
+    machine.has_nginx()
+
+    machine.setup()
+
+    venv = machine.checkout / ".venv"
+    ready = (venv / "ready.lock").read_text().splitlines()
+    compiled = (venv / "compiled.lock").read_text().splitlines()
+    assert compiled[0].startswith("llama-cpp-python==")
+    assert compiled[1:] and all("--hash=sha256:" in line for line in compiled[1:])
+    assert sorted(ready + compiled) == sorted((machine.checkout / "requirements.lock").read_text().splitlines())
+
+
+def test_a_second_run_does_nothing(machine: Machine) -> None:
+    """`make demo` and `make test` run it each time."""
+    bare_debian(machine)
+    machine.has_nginx()
+    machine.setup()
+    before = machine.calls
+
+    done = machine.setup()
+
+    assert done.stdout == "setup: everything is there\n"
+    assert machine.calls == before
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "requirements.lock"])
+def test_a_changed_dependency_is_installed(machine: Machine, name: str) -> None:
+    """The stamp holds what was installed from; .venv itself is kept."""
+    bare_debian(machine)
+    machine.has_nginx()
+    machine.setup()
+    with (machine.checkout / name).open("a") as file:
+        file.write("# another line\n")
+
+    machine.setup()
+
+    assert len([call for call in machine.calls if " -m pip " in call]) == 6
+    assert len([call for call in machine.calls if " -m venv " in call]) == 1
+
+
+def test_a_moved_checkout_gets_a_new_environment(machine: Machine) -> None:
+    """A virtual environment's commands name the folder it was made in."""
+    bare_debian(machine)
+    machine.has_nginx()
+    machine.setup()
+    machine.checkout = machine.checkout.rename(machine.checkout.with_name("elsewhere"))
+
+    done = machine.setup()
+
+    assert done.returncode == 0, done.stderr
+    assert len([call for call in machine.calls if " -m venv " in call]) == 2
+
+
+def test_a_removed_nginx_is_installed_again(machine: Machine) -> None:
+    """The stamp says nothing about the system's packages."""
+    bare_debian(machine)
+    machine.has_nginx()
+    machine.setup()
+    (machine.bin / "nginx").unlink()
+
+    done = machine.setup()
+
+    assert done.returncode == 0, done.stderr
+    assert [call for call in machine.calls if call.startswith("apt-get install")]
+
+
+def test_a_failed_installation_shows_why_and_is_tried_again(machine: Machine) -> None:
+    """No stamp without success."""
+    bare_debian(machine)
+    machine.has_nginx()
+    machine.has_python(pip="echo no such compiler; exit 7")
+
+    failed = machine.setup()
+    again = machine.setup()
+
+    assert failed.returncode == again.returncode == 7
+    assert "no such compiler" in failed.stderr
+    assert "setup.log" in failed.stderr
+    assert "done" not in failed.stdout
+
+
+def test_a_chosen_python_is_taken(machine: Machine) -> None:
+    """make setup PYTHON=... for those who have several."""
+    bare_debian(machine)
+    machine.has_nginx()
+    machine.has_python(too_old=True)
+    (machine.bin / "mine").write_text((machine.bin / "python3").read_text().replace("exit 1", "exit 0"))
+    (machine.bin / "mine").chmod(0o755)
+
+    done = machine.setup(PYTHON=str(machine.bin / "mine"))
+
+    assert done.returncode == 0, done.stderr
+    assert [call for call in machine.calls if call.startswith("mine -m venv")]

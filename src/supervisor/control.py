@@ -28,6 +28,7 @@ from supervisor.protocol import (
     DeployRequest,
     ErrorBody,
     ErrorReply,
+    ErrorType,
     History,
     LogLines,
     ProtocolError,
@@ -71,7 +72,7 @@ class ControlPlane:
 def build_app(plane: ControlPlane) -> Litestar:
     """The Litestar application of the control socket."""
 
-    @get("/status", sync_to_thread=False)
+    @get("/status")
     async def status() -> Status:
         return await plane.status.report()
 
@@ -150,7 +151,7 @@ def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Resp
         return _unexpected(request, error)
     extra = "; ".join(str(item) for item in error.extra) if isinstance(error.extra, list) else ""
     message = f"{request.method} {request.url.path}: {error.detail}{f' ({extra})' if extra else ''}"
-    kind = "not_found" if error.status_code == 404 else "invalid_request"
+    kind: ErrorType = "not_found" if error.status_code == 404 else "invalid_request"
     body = ErrorBody(type=kind, message=message, code=kind)
     return Response(ErrorReply(error=body), status_code=error.status_code)
 

@@ -143,6 +143,10 @@ class Journal:
             for row in rows
         ]
 
+    def lose_worker(self, worker_id: str) -> None:
+        """Write down that the worker ended while nobody watched."""
+        self._run("UPDATE workers SET ended_at=?, expected=0 WHERE worker_id=?", (time.time(), worker_id))
+
     def last_exits(self) -> dict[Color, LastExit]:
         """How the last worker of each colour ended."""
         rows = self._rows(

@@ -13,8 +13,19 @@ from supervisor import protocol
 from supervisor.core import records as rec
 from supervisor.core.state import Color
 from supervisor.core.steps import Step, StepState
+from supervisor.journal import Journal
 
 log = structlog.get_logger()
+
+
+class Journaling:
+    """The journal first: what cannot be kept must not be done."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def publish(self, record: rec.Record) -> None:
+        self._journal.write(record)
 
 
 class Log:

@@ -1,7 +1,7 @@
 """What an earlier supervisor left: from the journal and the live processes to a state to go on from.
 
-A deployment that had not been verified at the edge (step 10) is rolled back, one that had is taken as done. Workers that
-live and are ready are adopted; those of a rolled back deployment, and those that are not ready, are ended.
+A deployment that had not been verified at the edge (step 10) is rolled back, one that had is taken as done. Workers
+that live and are ready are adopted; those of a rolled back deployment, and those that are not ready, are ended.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,44 @@
+"""`python -m supervisor`: what `modelsvc up` becomes."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from supervisor import config as configuration
+from supervisor import logs, startup
+from supervisor.console import say
+from supervisor.errors import SupervisorError
+from supervisor.paths import control_socket, find_config, state_paths
+from supervisor.service import Settings, serve
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until shut down; the exit code is that of protocol.ExitCode."""
+    options = _parser().parse_args(arguments)
+    try:
+        _run(options.config)
+    except SupervisorError as error:
+        say(error.message)
+        return error.exit_code
+    return 0
+
+
+def _run(config_option: Path | None) -> None:
+    path = find_config(config_option)
+    config = configuration.load(path)
+    paths = state_paths()
+    startup.lay_out(paths)
+    with startup.lock(paths.lock):
+        logs.configure(paths.logs / "supervisor.log")
+        asyncio.run(serve(Settings(config, path, paths, control_socket(path))))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="modelsvc up", description="Run the supervisor in the foreground.")
+    parser.add_argument("--config", type=Path, help="configuration file (TOML)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""The supervisor put together: adapters made, the past taken up, the loop run, everything closed."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import start_http_server
+
+from supervisor import config as configuration
+from supervisor.admission import Admission
+from supervisor.config import Config, ModelSection, split_listen
+from supervisor.console import Console, say
+from supervisor.control import ControlPlane, build_app
+from supervisor.control_server import ControlServer
+from supervisor.core import events as ev
+from supervisor.core.reconcile import Resumption, reconcile
+from supervisor.core.state import Color, State
+from supervisor.edge import Edge, EdgeOptions
+from supervisor.executor import Executor
+from supervisor.journal import Journal
+from supervisor.loop import Loop
+from supervisor.notify import listen
+from supervisor.paths import StatePaths
+from supervisor.ports import check_free
+from supervisor.probe import Probe
+from supervisor.releases import ReleaseStore
+from supervisor.startup import Discovery
+from supervisor.status import StatusReporter
+from supervisor.step_runner import StepRunner
+from supervisor.telemetry import Hub, Journaling, Log, Metrics
+from supervisor.worker_process import WorkerProcesses
+from supervisor.workforce import Workforce
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one supervisor runs with."""
+
+    config: Config
+    config_path: Path | None
+    paths: StatePaths
+    control_socket: Path
+
+    def model_section(self) -> ModelSection:
+        """`[model]` as the file says it now, since a deployment takes up what was edited."""
+        return configuration.load(self.config_path).model
+
+
+class Service:
+    """One supervisor's parts. `run` is its whole life."""
+
+    def __init__(self, settings: Settings, edge: Edge, journal: Journal) -> None:
+        config, paths = settings.config, settings.paths
+        self.settings, self.edge, self.journal = settings, edge, journal
+        self.loop = Loop(State(policy=config.policy()))
+        self.hub, self.metrics = Hub(), Metrics()
+        self.probe = Probe({color: config.port(color) for color in Color}, f"http://{config.edge.listen}")
+        processes = WorkerProcesses(
+            paths.logs, paths.notify_socket, lambda worker, code: self.loop.post(ev.WorkerEnded(worker, code))
+        )
+        self.workforce = Workforce(config, paths, ReleaseStore(paths.releases), processes)
+        self.admission = Admission(
+            config, paths, self.workforce.releases, journal, self.workforce, self._state, settings.model_section
+        )
+        steps = StepRunner(edge, self.probe, self.admission, self.loop.post)
+        sinks = (Journaling(journal), Log(), self.metrics, self.hub, Console())
+        self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps)
+
+    async def run(self) -> None:
+        """Serve until a shutdown was asked for. Raises SupervisorError when it cannot begin."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.probe.close)
+            stack.callback(self.edge.close)
+            await self._take_up()
+            inbox = await listen(self.settings.paths.notify_socket, self.loop.post)
+            stack.callback(inbox.close)
+            stack.callback(self._serve_metrics())
+            control = ControlServer(build_app(self._plane()), self.settings.control_socket)
+            stack.push_async_callback(control.stop)
+            stack.push_async_callback(self.executor.close)
+            await control.start()
+            self._announce()
+            await self._until_exit()
+
+    async def _take_up(self) -> None:
+        """Adopt what an earlier supervisor left, or claim the ports for a new beginning."""
+        discovery = Discovery(self.journal, self.admission, self.probe)
+        boot = discovery.boot()
+        edge_lives = self._adopt_edge()
+        survivors = await discovery.survivors()
+        found = discovery.found(boot, self.settings.config.policy(), edge_lives, survivors)
+        resumption = reconcile(found)
+        if resumption.state.boot:
+            await discovery.check_boot(boot)
+        if not edge_lives:
+            self.edge.bind()
+        for survivor in survivors:
+            self.workforce.processes.adopt(survivor.worker_id, survivor.pid, self._created_at(survivor.worker_id))
+        await self._resume(resumption)
+        if found.unfinished and resumption.outcome:
+            self.journal.end_unfinished(
+                found.unfinished.deployment, resumption.outcome, "the supervisor ended during the deployment"
+            )
+
+    async def _resume(self, resumption: Resumption) -> None:
+        state = self.loop.state = resumption.state
+        for worker_id in resumption.stop:
+            await self.workforce.processes.stop(worker_id, state.policy.stop_timeout_s)
+        if state.active or not self._adopted:
+            self.edge.write_route(state.active)
+        if self._adopted:
+            await self.edge.reload()
+            self.executor.watch_edge()
+
+    def _adopt_edge(self) -> bool:
+        recorded = self.journal.fact("edge")
+        self._adopted = bool(recorded) and self.edge.adopt(int(recorded[0]), float(recorded[1]))
+        return self._adopted
+
+    def _created_at(self, worker_id: str) -> float:
+        return next(row.created_at for row in self.journal.living_workers() if row.worker_id == worker_id)
+
+    async def _until_exit(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.loop.post, ev.ShutdownRequested("signal"))
+        self.loop.post(ev.Started())
+        await self.loop.run(self.executor)
+
+    def _serve_metrics(self) -> Callable[[], None]:
+        host, port = split_listen(self.settings.config.control.metrics_listen)
+        check_free(host, port)
+        server, thread = start_http_server(port, host, self.metrics.registry)
+
+        def stop() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        return stop
+
+    def _plane(self) -> ControlPlane:
+        logs = self.settings.paths.logs
+        status = StatusReporter(
+            self.settings.config,
+            str(self.settings.config_path) if self.settings.config_path else None,
+            self.settings.paths,
+            self._state,
+            self.journal,
+            self.workforce.releases,
+            self.workforce,
+            self.probe,
+            self.edge,
+            time.monotonic(),
+        )
+        sources = {str(color): logs / f"worker-{color}.log" for color in Color}
+        return ControlPlane(
+            self.loop.post,
+            self.hub,
+            status,
+            self.journal,
+            {
+                "supervisor": logs / "supervisor.log",
+                **sources,
+                "edge": self.settings.paths.edge / "error.log",
+            },
+        )
+
+    def _announce(self) -> None:
+        say(f"edge http://{self.settings.config.edge.listen} · control {self.settings.control_socket}")
+        say(f"state {self.settings.paths.root}")
+
+    def _state(self) -> State:
+        return self.loop.state
+
+
+async def serve(settings: Settings) -> None:
+    """Run one supervisor. Raises SupervisorError."""
+    config, paths = settings.config, settings.paths
+    options = EdgeOptions(
+        paths.edge, {color: config.port(color) for color in Color}, config.edge.listen, config.edge.nginx
+    )
+    edge = await Edge.open(options)
+    journal = Journal(paths.journal)
+    try:
+        await Service(settings, edge, journal).run()
+    finally:
+        journal.close()

@@ -1,0 +1,131 @@
+"""Before the loop runs: the state folder locked, what an earlier supervisor left, and what is to be booted."""
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from supervisor import model_file
+from supervisor.admission import Admission, changed, model_path, recorded_section
+from supervisor.core.reconcile import Found, Survivor, Unfinished
+from supervisor.core.state import Boot, Change, Color, Policy
+from supervisor.errors import AlreadyRunning, ConfigError, NotFound, Refused, WorkerError
+from supervisor.journal import Journal, WorkerRow
+from supervisor.paths import StatePaths, check_socket_path
+from supervisor.probe import Probe
+from supervisor.releases import ModelFile
+from supervisor.worker_process import find_process
+
+
+def lay_out(paths: StatePaths) -> None:
+    """Make the state folder; only its owner may enter. Raises ConfigError when that cannot be."""
+    for socket in (paths.control_socket, paths.notify_socket, paths.hold_socket):
+        check_socket_path(socket)
+    try:
+        for folder in (paths.root, paths.run, paths.edge, paths.releases, paths.logs):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        paths.run.chmod(0o700)
+    except OSError as error:
+        raise ConfigError(
+            f"the state folder {paths.root} cannot be used: {error.strerror}; set MODELSVC_HOME to one that can"
+        ) from error
+
+
+def lock(path: Path) -> TextIO:
+    """Hold the state folder until the file is closed. Raises AlreadyRunning, naming the holder."""
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        pid = file.read().strip() or "unknown"
+        file.close()
+        raise AlreadyRunning(
+            f"a supervisor (pid {pid}) runs on {path.parent.parent} already: use `modelsvc ctl`,"
+            " or set MODELSVC_HOME to another folder"
+        ) from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """Looks at the journal and the processes it names."""
+
+    journal: Journal
+    admission: Admission
+    probe: Probe
+
+    def boot(self) -> Boot:
+        """The release that served last, unless the configuration or its model file changed since: then a new one."""
+        route = self.journal.route()
+        color = route.active or Color.BLUE
+        if route.release is None:
+            return Boot(color)
+        try:
+            recorded = self.admission.releases.read(route.release)
+        except NotFound:
+            return Boot(color)
+        section = self.admission.baseline(route.release)
+        if section == recorded_section(recorded) and _unchanged(recorded.model):
+            return Boot(color, release=route.release)
+        settings = {f"model.{key}": value for key, value in section.model_dump(exclude={"path"}).items()}
+        return Boot(color, Change(section.path, settings))
+
+    async def check_boot(self, boot: Boot) -> None:
+        """Raise ConfigError when the model to be booted cannot be served, before anything is started."""
+        if boot.release is not None:
+            return
+        path = model_path(changed(self.admission.configured(), boot.change))
+        try:
+            await model_file.inspect(path)
+        except Refused as error:
+            raise ConfigError(f"model.path: {error.message}", code=error.code) from None
+
+    def found(self, boot: Boot, policy: Policy, edge_lives: bool, survivors: tuple[Survivor, ...]) -> Found:
+        route = self.journal.route()
+        return Found(
+            boot=boot,
+            policy=policy,
+            active=route.active,
+            previous_release=route.previous_release,
+            last_release=self.admission.releases.last(),
+            last_deployment=self.journal.last_deployment(),
+            last_worker=self.journal.last_worker(),
+            edge_lives=edge_lives,
+            survivors=survivors,
+            unfinished=self._unfinished(),
+        )
+
+    def _unfinished(self) -> Unfinished | None:
+        left = self.journal.unfinished()
+        return Unfinished(left.deployment, left.from_color, left.to_color) if left else None
+
+    async def survivors(self) -> tuple[Survivor, ...]:
+        """Workers of an earlier supervisor that live; those that do not are written down as gone."""
+        return tuple([await self._survivor(row) for row in self.journal.living_workers() if self._lives(row)])
+
+    def _lives(self, row: WorkerRow) -> bool:
+        if find_process(row.pid, row.created_at):
+            return True
+        self.journal.lose_worker(row.worker_id)
+        return False
+
+    async def _survivor(self, row: WorkerRow) -> Survivor:
+        try:
+            await self.probe.ready(row.color)
+            ready = True
+        except WorkerError:
+            ready = False
+        return Survivor(row.color, row.worker_id, row.pid, row.release, ready)
+
+
+def _unchanged(model: ModelFile) -> bool:
+    try:
+        model_file.verify_unchanged(model)
+    except Refused:
+        return False
+    return True

@@ -34,9 +34,12 @@ class Probe:
         self._ports = ports
         self._edge_url = edge_url
         self._client = httpx.AsyncClient(timeout=PROBE_TIMEOUT_S, trust_env=False)
+        one_request_each = httpx.Limits(max_keepalive_connections=0)
+        self._edge_client = httpx.AsyncClient(timeout=PROBE_TIMEOUT_S, trust_env=False, limits=one_request_each)
 
     async def close(self) -> None:
         await self._client.aclose()
+        await self._edge_client.aclose()
 
     async def ready(self, color: Color) -> None:
         """Raise WorkerError unless the worker itself says it is ready."""
@@ -71,11 +74,10 @@ class Probe:
 
     async def through_edge(self) -> Answerer:
         """Who answers at the edge, on a connection of its own."""
-        async with httpx.AsyncClient(timeout=PROBE_TIMEOUT_S, trust_env=False) as client:
-            try:
-                response = await client.get(f"{self._edge_url}/healthz")
-            except httpx.HTTPError as error:
-                raise WorkerError(f"the edge at {self._edge_url} does not answer: {error!r}") from error
+        try:
+            response = await self._edge_client.get(f"{self._edge_url}/healthz")
+        except httpx.HTTPError as error:
+            raise WorkerError(f"the edge at {self._edge_url} does not answer: {error!r}") from error
         return Answerer(response.headers.get("x-modelsvc-color"), response.headers.get("x-modelsvc-release"))
 
     async def verify_route(self, color: Color, release: int | None, timeout_s: float = 10.0) -> str:

@@ -18,7 +18,7 @@ from supervisor.control import ControlPlane, build_app
 from supervisor.control_server import ControlServer
 from supervisor.core import events as ev
 from supervisor.core.reconcile import Resumption, reconcile
-from supervisor.core.state import Color, State
+from supervisor.core.state import Color, EdgePhase, State
 from supervisor.edge import Edge, EdgeOptions
 from supervisor.executor import Executor
 from supervisor.journal import Journal
@@ -32,7 +32,7 @@ from supervisor.startup import Discovery
 from supervisor.status import StatusReporter
 from supervisor.step_runner import StepRunner
 from supervisor.telemetry import Hub, Journaling, Log, Metrics
-from supervisor.worker_process import WorkerProcesses
+from supervisor.worker_process import WORKER_PROGRAM, WorkerProcesses
 from supervisor.workforce import Workforce
 
 
@@ -44,6 +44,7 @@ class Settings:
     config_path: Path | None
     paths: StatePaths
     control_socket: Path
+    worker_program: tuple[str, ...] = WORKER_PROGRAM
 
     def model_section(self) -> ModelSection:
         """`[model]` as the file says it now, since a deployment takes up what was edited."""
@@ -62,7 +63,7 @@ class Service:
         processes = WorkerProcesses(
             paths.logs, paths.notify_socket, lambda worker, code: self.loop.post(ev.WorkerEnded(worker, code))
         )
-        self.workforce = Workforce(config, paths, ReleaseStore(paths.releases), processes)
+        self.workforce = Workforce(config, paths, ReleaseStore(paths.releases), processes, settings.worker_program)
         self.admission = Admission(
             config, paths, self.workforce.releases, journal, self.workforce, self._state, settings.model_section
         )
@@ -89,40 +90,34 @@ class Service:
     async def _take_up(self) -> None:
         """Adopt what an earlier supervisor left, or claim the ports for a new beginning."""
         discovery = Discovery(self.journal, self.admission, self.probe)
-        boot = discovery.boot()
-        edge_lives = self._adopt_edge()
-        survivors = await discovery.survivors()
-        found = discovery.found(boot, self.settings.config.policy(), edge_lives, survivors)
+        boot, edge_lives = discovery.boot(), self._adopt_edge()
+        found = discovery.found(boot, self.settings.config.policy(), edge_lives, await discovery.survivors())
         resumption = reconcile(found)
         if resumption.state.boot:
             await discovery.check_boot(boot)
-        if not edge_lives:
-            self.edge.bind()
-        for survivor in survivors:
-            self.workforce.processes.adopt(survivor.worker_id, survivor.pid, self._created_at(survivor.worker_id))
+        for survivor in found.survivors:
+            self.workforce.processes.adopt(survivor.worker_id, survivor.pid, survivor.created_at)
         await self._resume(resumption)
         if found.unfinished and resumption.outcome:
-            self.journal.end_unfinished(
-                found.unfinished.deployment, resumption.outcome, "the supervisor ended during the deployment"
-            )
+            reason = "the supervisor ended during the deployment"
+            self.journal.end_unfinished(found.unfinished.deployment, resumption.outcome, reason)
 
     async def _resume(self, resumption: Resumption) -> None:
+        """Bring route and processes to what was decided."""
         state = self.loop.state = resumption.state
-        for worker_id in resumption.stop:
-            await self.workforce.processes.stop(worker_id, state.policy.stop_timeout_s)
-        if state.active or not self._adopted:
-            self.edge.write_route(state.active)
-        if self._adopted:
+        self.edge.write_route(state.active)
+        if state.edge is EdgePhase.RUNNING:
             await self.edge.reload()
             self.executor.watch_edge()
+        else:
+            self.edge.bind()
+        for worker_id in resumption.stop:
+            await self.workforce.processes.stop(worker_id, state.policy.stop_timeout_s)
+            self.journal.lose_worker(worker_id)
 
     def _adopt_edge(self) -> bool:
         recorded = self.journal.fact("edge")
-        self._adopted = bool(recorded) and self.edge.adopt(int(recorded[0]), float(recorded[1]))
-        return self._adopted
-
-    def _created_at(self, worker_id: str) -> float:
-        return next(row.created_at for row in self.journal.living_workers() if row.worker_id == worker_id)
+        return bool(recorded) and self.edge.adopt(int(recorded[0]), float(recorded[1]))
 
     async def _until_exit(self) -> None:
         loop = asyncio.get_running_loop()

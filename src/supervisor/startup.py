@@ -120,7 +120,7 @@ class Discovery:
             ready = True
         except WorkerError:
             ready = False
-        return Survivor(row.color, row.worker_id, row.pid, row.release, ready)
+        return Survivor(row.color, row.worker_id, row.pid, row.created_at, row.release, ready)
 
 
 def _unchanged(model: ModelFile) -> bool:

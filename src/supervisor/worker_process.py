@@ -22,6 +22,8 @@ from supervisor.core.state import Color
 from supervisor.errors import WorkerError
 from supervisor.logs import open_log
 
+WORKER_PROGRAM = (sys.executable, "-m", "modelsvc.worker")
+
 OnEnd = Callable[[str, int | None], None]  # worker_id, exit code (negative: signal; None: unknown)
 
 
@@ -34,10 +36,11 @@ class WorkerCommand:
     port: int
     release: Path
     chat_history: Path
+    program: tuple[str, ...] = WORKER_PROGRAM
 
     def argv(self) -> list[str]:
         return [
-            *(sys.executable, "-m", "modelsvc.worker"),
+            *self.program,
             *("--release", str(self.release)),
             *("--color", self.color),
             *("--port", str(self.port)),

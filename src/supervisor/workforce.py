@@ -13,7 +13,7 @@ from supervisor.model_file import verify_unchanged
 from supervisor.paths import StatePaths
 from supervisor.ports import holder_of
 from supervisor.releases import ReleaseStore
-from supervisor.worker_process import WorkerCommand, WorkerProcesses
+from supervisor.worker_process import WORKER_PROGRAM, WorkerCommand, WorkerProcesses
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Workforce:
     paths: StatePaths
     releases: ReleaseStore
     processes: WorkerProcesses
+    program: tuple[str, ...] = WORKER_PROGRAM
 
     def start(self, order: StartWorker) -> ev.WorkerSpawned | ev.WorkerSpawnFailed:
         """Spawn what the order says, or say why that cannot be."""
@@ -60,6 +61,7 @@ class Workforce:
             self.config.port(order.color),
             self.releases.path(order.release),
             self.paths.chat_history,
+            self.program,
         )
 
     def _check_port(self, color: Color) -> None:

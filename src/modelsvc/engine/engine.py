@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
 
 from modelsvc.engine.context import STEP_TOKENS, Context, describe
@@ -71,6 +72,8 @@ class Engine:
         self._context = context
         self._options = options
         self._template = template
+        self._closed = False
+        self._prompts = ThreadPoolExecutor(1, thread_name_prefix="prompt")
         self._live: dict[int, Generation] = {}
         self._ids = itertools.count(1)
         self._decoding = DecodeLoop(model, context, Scheduler(options.slots, context.tokens, STEP_TOKENS))
@@ -89,7 +92,7 @@ class Engine:
     async def submit(self, request: GenerationRequest) -> Generation:
         """Queue a request. Raises QueueFull, PromptTooLong, PromptRefused or EngineStopped."""
         self._check_room()
-        tokens = await asyncio.to_thread(self._prompt, request)
+        tokens = await asyncio.get_running_loop().run_in_executor(self._prompts, self._prompt, request)
         self._check_room()
         generation = Generation(self, next(self._ids))
         self._live[generation._id] = generation
@@ -128,13 +131,17 @@ class Engine:
 
     async def close(self) -> None:
         """Stop decoding and free the model. Generations that still run raise EngineStopped."""
+        if self._closed:
+            return
+        self._closed = True
         self._decoding.inbox.put(Stop())
         await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._prompts.shutdown)  # a cancelled request may still be tokenizing
         self._context.close()
         self._model.close()
 
     def _check_room(self) -> None:
-        if not self._thread.is_alive():
+        if self._closed or not self._thread.is_alive():
             raise EngineStopped("the engine is stopped")
         if not may_enter(len(self._live), self._options.slots, self._options.queue_limit):
             raise QueueFull(len(self._live) - self._options.slots, _RETRY_AFTER_S)

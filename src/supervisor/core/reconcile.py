@@ -18,6 +18,7 @@ class Survivor:
     color: Color
     worker_id: str
     pid: int
+    created_at: float
     release: int
     ready: bool
 

@@ -70,14 +70,15 @@ class Journey:
 
 def verdict(journey: Journey, finished: Finished) -> str:
     """The last line about an operation, such as: deployment 4: blue -> green, release 7, 3.2 s."""
-    took = duration(finished.seconds)
+    took = f", {duration(finished.seconds)}" if finished.seconds else ""
     if finished.outcome is Outcome.SUCCEEDED:
         done = "" if journey.accepted else ": done"
         release = "" if finished.release is None else f", release {finished.release}"
-        return f"{journey.headline}{done}{release}, {took}"
+        return f"{journey.headline}{done}{release}{took}"
     ending = str(finished.outcome).replace("_", " ")
+    reason = f": {finished.reason}" if finished.reason else ""
     serving = f"; {finished.active} is active" if finished.active else ""
-    return f"{journey.headline}: {ending}{_failed_step(journey)}: {finished.reason}{serving}, {took}"
+    return f"{journey.headline}: {ending}{_failed_step(journey)}{reason}{serving}{took}"
 
 
 def _failed_step(journey: Journey) -> str:

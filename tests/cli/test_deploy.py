@@ -95,9 +95,9 @@ def test_json_is_the_events_one_a_line_with_the_outcome_last(daemon: Script, run
         (
             [samples.ACCEPTED, samples.REFUSED],
             ExitCode.REFUSED,
-            "modelsvc: deployment 4: blue -> green: refused: needs 900 MiB, 200 MiB are left; blue is active, 0.0 s\n",
+            "modelsvc: deployment 4: blue -> green: refused: needs 900 MiB, 200 MiB are left; blue is active\n",
         ),
-        ([samples.FAILED], ExitCode.FAILED, "modelsvc: deploy: failed: green does not start; blue is active, 0.0 s\n"),
+        ([samples.FAILED], ExitCode.FAILED, "modelsvc: deploy: failed: green does not start; blue is active\n"),
     ],
     ids=["succeeded", "rolled back", "refused", "failed"],
 )

@@ -61,7 +61,7 @@ def test_a_terminal_sees_the_steps_and_the_verdict(daemon: Script) -> None:
 def test_a_terminal_sees_progress_inside_a_step(daemon: Script) -> None:
     running = samples.changed(5, StepState.RUNNING)
     daemon.stream(DEPLOY, [samples.ACCEPTED, *samples.walk(4), running, samples.LOADING], hold=True)
-    code, screen = on_terminal("ctl", "deploy", "--timeout", "3")
+    code, screen = on_terminal("ctl", "deploy", "--timeout", "2")
     assert code == ExitCode.TIMED_OUT
     assert "loading 42 %" in screen
     assert "4/13" in screen

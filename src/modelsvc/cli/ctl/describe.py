@@ -28,9 +28,7 @@ def route(source: Color | None, target: Color) -> str:
 
 def step_line(step: StepReport) -> str:
     took = "" if step.seconds is None else duration(step.seconds)
-    return columns([[f"{step.number:>2}/{STEPS}", f"{step.state:<7}", f"{step.title:<44}", f"{took:>8}", step.detail]])[
-        0
-    ]
+    return f"{step.number:>2}/{STEPS}  {step.state:<7}  {step.title:<44}  {took:>8}  {step.detail}".rstrip()
 
 
 def history_lines(deployments: Sequence[DeploymentStatus]) -> list[str]:

@@ -1,23 +1,22 @@
-"""One deployment from its first step to its last, and back again when a step fails.
+"""One deployment from its first step to its last.
 
-Every step is written down before it begins. What a failed deployment takes back follows from how far it came: the
-route if it was written, the edge if it was reloaded, the standby if it was started. While something is taken back the
-old colour serves on; nothing here stops it before the new one has been verified and baked.
+Every step is written down before it begins. Nothing here stops the old colour before the new one has been verified at
+the edge and baked; what happens when a step fails is in `ending`.
 """
 
 from dataclasses import replace
 
 from supervisor.core import effects as fx
-from supervisor.core import slots
+from supervisor.core import ending, slots
 from supervisor.core.decision import Decision, then, written
 from supervisor.core.lifecycle import Phase
-from supervisor.core.records import DeploymentBegan, RequestEnded, RouteChanged, StepChanged, StepShown
+from supervisor.core.records import DeploymentBegan, RouteChanged, StepChanged, StepShown
 from supervisor.core.state import Change, Color, Deployment, DeploymentKind, Outcome, State, Undo
 from supervisor.core.steps import Step, StepState
 
 WHEN_WARM = frozenset({Step.ADMIT, Step.START_STANDBY, Step.AWAIT_READY, Step.WARM_UP})
-ABANDONED = "the supervisor was shut down"
 WHEN_FIRST = frozenset({Step.DRAIN, Step.BAKE})
+ABANDONED = "the supervisor was shut down"
 
 
 def begin(
@@ -42,7 +41,7 @@ def begin(
 
 def step_done(state: State, detail: str = "", release: int | None = None) -> Decision:
     """The current step's effect is done. After the bake the old worker may have to be stopped before the next step."""
-    deployment = _current(state)
+    deployment = state.current
     match deployment.step:
         case Step.ADMIT:
             return succeeded(_admitted(state, release), detail)
@@ -57,42 +56,29 @@ def step_done(state: State, detail: str = "", release: int | None = None) -> Dec
 
 def succeeded(state: State, detail: str = "") -> Decision:
     """The current step is over: write it down and enter the next one."""
-    deployment = _current(state)
+    deployment = state.current
     done = StepChanged(deployment.id, deployment.step, StepState.DONE, detail, deployment.release)
     return then((state, written(done)), _next)
 
 
 def failed(state: State, reason: str) -> Decision:
     """The current step cannot be done: write it down and take back what was begun."""
-    deployment = _current(state)
+    deployment = state.current
     record = StepChanged(deployment.id, deployment.step, StepState.FAILED, reason)
     undoing = replace(
         deployment,
-        undo=_to_undo(state, deployment),
+        undo=ending.to_undo(state, deployment),
         undoing=True,
         refused=deployment.step <= Step.ADMIT,
         reason=reason,
     )
     state = replace(state, deployment=undoing)
-    return then((state, (fx.CancelStep(), *written(record))), _undo_next)
-
-
-def undone(state: State, problem: str = "") -> Decision:
-    """One thing is taken back, or could not be (`problem`): go on with the rest either way."""
-    deployment = _current(state)
-    state = replace(state, deployment=replace(deployment, undo=deployment.undo[1:]))
-    record = StepChanged(
-        deployment.id,
-        _STEP_OF[deployment.undo[0]],
-        StepState.FAILED if problem else StepState.UNDONE,
-        problem,
-    )
-    return then((state, written(record)), _undo_next)
+    return then((state, (fx.CancelStep(), *written(record))), ending.take_back)
 
 
 def shown(state: State, text: str) -> Decision:
     """The current step has something to show."""
-    deployment = _current(state)
+    deployment = state.current
     return state, written(StepShown(deployment.id, deployment.step, text))
 
 
@@ -107,7 +93,7 @@ def abandon(state: State) -> Decision:
         return state, ()
     record = StepChanged(state.deployment.id, state.deployment.step, StepState.FAILED, ABANDONED)
     state = replace(state, deployment=replace(state.deployment, reason=ABANDONED))
-    return then((state, (fx.CancelStep(), *written(record))), lambda s: _finish(s, Outcome.FAILED))
+    return then((state, (fx.CancelStep(), *written(record))), lambda s: ending.finish(s, Outcome.FAILED))
 
 
 def spawned(state: State, color: Color) -> Decision:
@@ -129,7 +115,7 @@ def standby_ended(state: State, color: Color, reason: str) -> Decision:
     if deployment is None or color is not deployment.to_color:
         return state, ()
     if deployment.undoing:
-        return undone(state) if deployment.undo[:1] == (Undo.STOP_STANDBY,) else (state, ())
+        return ending.undone(state) if deployment.undo[:1] == (Undo.STOP_STANDBY,) else (state, ())
     if deployment.step is Step.START_STANDBY and not reason:
         return _spawn_standby(state)
     return failed(state, reason) if deployment.step >= Step.START_STANDBY or deployment.warm else (state, ())
@@ -154,7 +140,7 @@ def _waits_at(state: State, step: Step, color: Color) -> bool:
 
 
 def _enter(state: State, step: Step) -> Decision:
-    deployment = replace(_current(state), step=step, token=state.last_token + 1)
+    deployment = replace(state.current, step=step, token=state.last_token + 1)
     state = replace(state, deployment=deployment, last_token=deployment.token)
     why = _skip_reason(state, deployment)
     if why:
@@ -165,9 +151,9 @@ def _enter(state: State, step: Step) -> Decision:
 
 
 def _next(state: State) -> Decision:
-    deployment = _current(state)
+    deployment = state.current
     if deployment.step is Step.RECORD:
-        return _finish(state, Outcome.SUCCEEDED)
+        return ending.finish(state, Outcome.SUCCEEDED)
     return _enter(state, Step(deployment.step + 1))
 
 
@@ -184,7 +170,7 @@ def _skip_reason(state: State, deployment: Deployment) -> str:
 
 def _perform(state: State) -> Decision:
     """Order what the entered step needs."""
-    deployment, slot = _current(state), state.slots[_current(state).to_color]
+    deployment, slot = state.current, state.slots[state.current.to_color]
     token, color = deployment.token, deployment.to_color
     match deployment.step:
         case Step.CHECK_ACTIVE:
@@ -227,20 +213,20 @@ def _admission(state: State, deployment: Deployment) -> fx.Admit:
 
 
 def _spawn_standby(state: State) -> Decision:
-    deployment = _current(state)
+    deployment = state.current
     if deployment.release is None:
         raise ValueError(f"deployment {deployment.id} reached step 4 without a release")
     return slots.start(state, deployment.to_color, deployment.release)
 
 
 def _confirm_ready(state: State) -> Decision:
-    deployment = _current(state)
+    deployment = state.current
     return state, (fx.CheckWorker(deployment.token, deployment.to_color),)
 
 
 def _verified(state: State) -> Decision:
     """The new colour answers at the edge: from here on it is the active one."""
-    deployment = _current(state)
+    deployment = state.current
     previous = state.active_release or state.previous_release
     state = replace(state, active=deployment.to_color, previous_release=previous)
     return state, written(RouteChanged(deployment.to_color, state.active_release, previous))
@@ -248,7 +234,7 @@ def _verified(state: State) -> Decision:
 
 def _admitted(state: State, release: int | None) -> State:
     """Step 3 made a release, or found the recorded one fit."""
-    deployment = _current(state)
+    deployment = state.current
     release = deployment.release if release is None else release
     last = max(state.last_release, release or 0)
     return replace(state, last_release=last, deployment=replace(deployment, release=release))
@@ -256,85 +242,9 @@ def _admitted(state: State, release: int | None) -> State:
 
 def _old_is_dispensable(state: State) -> bool:
     """The old worker still runs, and is not kept warm as the rollback target."""
-    old = state.slots[_current(state).to_color.other]
+    old = state.slots[state.current.to_color.other]
     return not state.policy.keep_previous and old.phase is not Phase.ABSENT
 
 
 def _old_serves(state: State, deployment: Deployment) -> bool:
     return deployment.from_color is not None and state.slots[deployment.from_color].serves
-
-
-# --- going back -------------------------------------------------------------------------------------------------------
-
-_STEP_OF = {
-    Undo.RESTORE_ROUTE: Step.WRITE_ROUTE,
-    Undo.RELOAD_EDGE: Step.RELOAD_EDGE,
-    Undo.DRAIN_STANDBY: Step.VERIFY_ROUTE,
-    Undo.STOP_STANDBY: Step.START_STANDBY,
-}
-
-
-def _to_undo(state: State, deployment: Deployment) -> tuple[Undo, ...]:
-    """What the steps begun so far leave to take back, in the order it is safe in."""
-    step = deployment.step
-    undo: list[Undo] = []
-    if step >= Step.WRITE_ROUTE:
-        undo.append(Undo.RESTORE_ROUTE)
-    if step >= Step.RELOAD_EDGE:
-        undo += [Undo.RELOAD_EDGE, Undo.DRAIN_STANDBY]
-    if step >= Step.START_STANDBY and not deployment.warm:
-        undo.append(Undo.STOP_STANDBY)
-    return tuple(undo)
-
-
-def _undo_next(state: State) -> Decision:
-    deployment = _current(state)
-    if not deployment.undo:
-        return _finish(state, _failure(deployment))
-    token = state.last_token + 1
-    state = replace(state, last_token=token, deployment=replace(deployment, token=token))
-    match deployment.undo[0]:
-        case Undo.RESTORE_ROUTE:
-            return state, (fx.RestoreRoute(token, deployment.from_color),)
-        case Undo.RELOAD_EDGE:
-            return state, (fx.ReloadEdge(token),)
-        case Undo.DRAIN_STANDBY:
-            return _drain_standby(state)
-        case Undo.STOP_STANDBY:
-            decision = slots.stop(state, deployment.to_color)
-            absent = decision[0].slots[deployment.to_color].phase is Phase.ABSENT
-            return then(decision, undone) if absent else decision
-
-
-def _route_back(state: State) -> State:
-    """The old colour is the active one again, if the new one had become it."""
-    deployment = _current(state)
-    return replace(state, active=deployment.from_color, previous_release=deployment.previous_release)
-
-
-def _drain_standby(state: State) -> Decision:
-    deployment, state = _current(state), _route_back(state)
-    active = written(RouteChanged(state.active, state.active_release, state.previous_release))
-    if not state.slots[deployment.to_color].serves:
-        return then((state, active), undone)
-    return state, (*active, fx.Drain(deployment.token, deployment.to_color, state.policy.drain_timeout_s))
-
-
-def _failure(deployment: Deployment) -> Outcome:
-    if deployment.refused:
-        return Outcome.REFUSED
-    return Outcome.ROLLED_BACK if deployment.from_color else Outcome.FAILED
-
-
-def _finish(state: State, outcome: Outcome) -> Decision:
-    deployment = _current(state)
-    ended = RequestEnded(
-        deployment.request, outcome, deployment.reason, deployment.id, deployment.release, state.active
-    )
-    return replace(state, deployment=None), written(ended)
-
-
-def _current(state: State) -> Deployment:
-    if state.deployment is None:
-        raise ValueError("no deployment is under way")
-    return state.deployment

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from supervisor.core import deployment, edge, requests, slots
+from supervisor.core import deployment, edge, ending, requests, slots
 from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then
 from supervisor.core.lifecycle import Phase
@@ -39,13 +39,9 @@ def _step(state: State, event: ev.StepSucceeded | ev.StepFailed | ev.StepProgres
         case ev.StepProgressed():
             return deployment.shown(state, event.text)
         case ev.StepSucceeded():
-            return (
-                deployment.undone(state)
-                if current.undoing
-                else deployment.step_done(state, event.detail, event.release)
-            )
+            return ending.undone(state) if current.undoing else deployment.step_done(state, event.detail, event.release)
         case ev.StepFailed():
-            fail = deployment.undone if current.undoing else deployment.failed
+            fail = ending.undone if current.undoing else deployment.failed
             return fail(state, event.reason)
 
 

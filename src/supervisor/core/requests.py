@@ -69,8 +69,7 @@ def shutdown(state: State, event: ev.ShutdownRequested) -> Decision:
     """End the edge first, so that nothing is accepted that nobody would answer, then workers, then ourselves."""
     if state.shutdown:
         return refuse(state, event.request, "the supervisor is shutting down already")
-    decision = then((state, ()), deployment.abandon)
-    return then(decision, lambda s: _stop_edge(replace(s, shutdown=event.request)))
+    return then(deployment.abandon(replace(state, shutdown=event.request, boot=None)), _stop_edge)
 
 
 def proceed_with_shutdown(state: State) -> Decision:

@@ -179,6 +179,13 @@ class State:
         return replace(self, slots={**self.slots, color: slot})
 
     @property
+    def current(self) -> Deployment:
+        """The deployment under way. Raises ValueError when there is none: the caller should have looked."""
+        if self.deployment is None:
+            raise ValueError("no deployment is under way")
+        return self.deployment
+
+    @property
     def active_slot(self) -> Slot | None:
         return self.slots[self.active] if self.active else None
 

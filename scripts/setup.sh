@@ -99,9 +99,6 @@ system_packages() {
     esac
     hash -r
     have nginx || fail "nginx was installed and is still not found; its folder must be on \$PATH."
-    # The deployment asks nginx how many connections wait.
-    nginx -V 2>&1 | grep -q http_stub_status_module ||
-        fail "$(command -v nginx) was built without http_stub_status_module; modelsvc needs that."
 }
 
 # --- all ------------------------------------------------------------------------------------------------------------

@@ -26,8 +26,6 @@ case "$*" in
     *"-m pip"*) {pip} ;;
 esac"""
 
-NGINX = 'echo "configure arguments: {modules}" >&2'
-
 
 class Machine:
     """A checkout and a PATH below `folder`; `calls` tells which fake programs ran, in order."""
@@ -53,7 +51,7 @@ class Machine:
     @property
     def calls(self) -> list[str]:
         """Calls of fake programs, without those that only ask."""
-        asked = ("id ", "uname ", "xcode-select ", "nginx -V", "python3 -c", "python -c", "python3 --version")
+        asked = ("id ", "uname ", "xcode-select ", "python3 -c", "python -c", "python3 --version")
         lines = self._log.read_text().splitlines() if self._log.exists() else []
         return [line for line in lines if not line.startswith(asked)]
 
@@ -66,28 +64,26 @@ class Machine:
     def has_python(self, *, too_old: bool = False, no_venv: bool = False, pip: str = ":") -> None:
         self.has("python3", PYTHON.format(too_old=int(too_old), no_venv=int(no_venv), pip=pip))
 
-    def has_nginx(self, modules: str = "--with-http_stub_status_module") -> None:
-        self.has("nginx", NGINX.format(modules=modules))
-
     def is_macos(self, *, brew: bool = True) -> None:
         """Homebrew and Apple's compilers, but neither a new Python nor nginx."""
         self.has("uname", "echo Darwin")
         self.has("xcode-select")
         if brew:
-            self.has("brew", self._appears("nginx", NGINX.format(modules="--with-http_stub_status_module")))
+            self.has("brew", self._appears("nginx"))
 
     def is_debian(self, *, apt: str = ":") -> None:
         """apt-get install brings nginx, after running `apt`; services would start when the policy lets them."""
         self.has("uname", "echo Linux")
-        install = self._appears("nginx", NGINX.format(modules="--with-http_stub_status_module"))
+        install = self._appears("nginx")
         asked = f'if [ -x "{self.policy}" ]; then "{self.policy}" nginx start || exit 0; fi'
         start = f'{asked}\necho nginx started >> "{self._log}"'
         self.has("apt-get", f'case "$1" in install)\n{apt}\n{install}\n{start}\n;; esac')
         self.has("systemctl")
 
-    def _appears(self, name: str, does: str) -> str:
-        text = f'#!/bin/sh\necho "{name} $*" >> "{self._log}"\n{does}\n'
-        return f'cat > "{self.bin / name}" <<\'PROGRAM\'\n{text}PROGRAM\nchmod 755 "{self.bin / name}"'
+    def _appears(self, name: str) -> str:
+        """The shell's words for installing a program."""
+        program = self.bin / name
+        return f'printf \'#!/bin/sh\\n\' > "{program}"; chmod 755 "{program}"'
 
     def run(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -125,7 +125,7 @@ def test_only_nginx_is_kept_from_starting(machine: Machine, asked: str, answer: 
 def test_installing_something_else_leaves_policy_and_boot_alone(machine: Machine) -> None:
     """A compiler has nothing to do with nginx."""
     machine.is_debian(apt=f'[ ! -e "{machine.policy}" ] || exit 9')
-    machine.has_nginx()
+    machine.has("nginx")
 
     done = machine.run("apt_install.sh", "build-essential")
 

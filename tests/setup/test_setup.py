@@ -75,7 +75,7 @@ def test_debian_installs_only_what_is_missing(machine: Machine) -> None:
     machine.is_debian()
     machine.has_python(no_venv=True)
     machine.has("c++")
-    machine.has_nginx()
+    machine.has("nginx")
 
     machine.setup()
 
@@ -85,7 +85,7 @@ def test_debian_installs_only_what_is_missing(machine: Machine) -> None:
 def test_nothing_missing_means_no_package_manager(machine: Machine) -> None:
     """A machine that has all needs neither root nor network for it."""
     bare_debian(machine)
-    machine.has_nginx()
+    machine.has("nginx")
 
     done = machine.setup()
 
@@ -131,21 +131,10 @@ def test_another_linux_is_told_what_to_install(machine: Machine) -> None:
     assert "nginx is needed" in done.stderr
 
 
-def test_an_nginx_that_cannot_count_its_connections_is_refused(machine: Machine) -> None:
-    """A deployment asks stub_status how many connections wait."""
-    bare_debian(machine)
-    machine.has_nginx(modules="--with-http_ssl_module")
-
-    done = machine.setup()
-
-    assert done.returncode == 1
-    assert "http_stub_status_module" in done.stderr
-
-
 def test_every_package_is_installed_by_hash_and_nothing_built_in_isolation(machine: Machine) -> None:
     """Build isolation would fetch backends that no hash covers."""
     bare_debian(machine)
-    machine.has_nginx()
+    machine.has("nginx")
 
     machine.setup()
 
@@ -160,7 +149,7 @@ def test_every_package_is_installed_by_hash_and_nothing_built_in_isolation(machi
 def test_the_lock_is_split_without_losing_a_line(machine: Machine) -> None:
     """What is compiled comes second, with its hashes; the rest first, build backends included."""
     bare_debian(machine)
-    machine.has_nginx()
+    machine.has("nginx")
 
     machine.setup()
 
@@ -175,7 +164,7 @@ def test_the_lock_is_split_without_losing_a_line(machine: Machine) -> None:
 def test_a_second_run_does_nothing(machine: Machine) -> None:
     """`make demo` and `make test` run it each time."""
     bare_debian(machine)
-    machine.has_nginx()
+    machine.has("nginx")
     machine.setup()
     before = machine.calls
 
@@ -189,7 +178,7 @@ def test_a_second_run_does_nothing(machine: Machine) -> None:
 def test_a_changed_dependency_is_installed(machine: Machine, name: str) -> None:
     """The stamp holds what was installed from; .venv itself is kept."""
     bare_debian(machine)
-    machine.has_nginx()
+    machine.has("nginx")
     machine.setup()
     with (machine.checkout / name).open("a") as file:
         file.write("# another line\n")
@@ -203,7 +192,7 @@ def test_a_changed_dependency_is_installed(machine: Machine, name: str) -> None:
 def test_a_moved_checkout_gets_a_new_environment(machine: Machine) -> None:
     """A virtual environment's commands name the folder it was made in."""
     bare_debian(machine)
-    machine.has_nginx()
+    machine.has("nginx")
     machine.setup()
     machine.checkout = machine.checkout.rename(machine.checkout.with_name("elsewhere"))
 
@@ -216,7 +205,7 @@ def test_a_moved_checkout_gets_a_new_environment(machine: Machine) -> None:
 def test_a_removed_nginx_is_installed_again(machine: Machine) -> None:
     """The stamp says nothing about the system's packages."""
     bare_debian(machine)
-    machine.has_nginx()
+    machine.has("nginx")
     machine.setup()
     (machine.bin / "nginx").unlink()
 
@@ -229,7 +218,7 @@ def test_a_removed_nginx_is_installed_again(machine: Machine) -> None:
 def test_a_failed_installation_shows_why_and_is_tried_again(machine: Machine) -> None:
     """No stamp without success."""
     bare_debian(machine)
-    machine.has_nginx()
+    machine.has("nginx")
     machine.has_python(pip="echo no such compiler; exit 7")
 
     failed = machine.setup()
@@ -244,7 +233,7 @@ def test_a_failed_installation_shows_why_and_is_tried_again(machine: Machine) ->
 def test_a_chosen_python_is_taken(machine: Machine) -> None:
     """make setup PYTHON=... for those who have several."""
     bare_debian(machine)
-    machine.has_nginx()
+    machine.has("nginx")
     machine.has_python(too_old=True)
     (machine.bin / "mine").write_text((machine.bin / "python3").read_text().replace("exit 1", "exit 0"))
     (machine.bin / "mine").chmod(0o755)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -94,8 +95,7 @@ def write_random_gguf(shape: Shape, kind: str, seed: int, out: Path) -> None:
     """Write the model to ``out``, whole or not at all; the same arguments give the same bytes."""
     shape.require_type(kind)
     out.parent.mkdir(parents=True, exist_ok=True)
-    plain = out.with_name(f".{out.name}.{os.getpid()}.f16")
-    small = out.with_name(f".{out.name}.{os.getpid()}.part")
+    plain, small = (out.with_name(f".{out.name}.{os.getpid()}.{part}") for part in ("f16", "part"))
     try:
         _write_f16(shape, seed, plain)
         if kind == "F16":
@@ -155,6 +155,7 @@ def _write_f16(shape: Shape, seed: int, out: Path) -> None:
 
 
 def _random_tensor(rng: np.random.Generator, size: tuple[int, ...]) -> npt.NDArray[np.floating]:
+    """Ones for a norm, else normal numbers of deviation 0.02."""
     if len(size) == 1:
         return np.ones(size, dtype=np.float32)
     tensor = np.empty(size, dtype=np.float16)
@@ -167,7 +168,7 @@ def _random_tensor(rng: np.random.Generator, size: tuple[int, ...]) -> npt.NDArr
 def _add_metadata(writer: gguf.GGUFWriter, shape: Shape, seed: int) -> None:
     writer.add_name("random weights")
     writer.add_description(f"Random weights of seed {seed}; for memory and speed measurements only.")
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)  # llama.cpp corrects it when it quantises
     writer.add_context_length(shape.context)
     writer.add_vocab_size(shape.vocabulary)
     writer.add_embedding_length(shape.embedding)
@@ -186,8 +187,7 @@ def _add_tokenizer(writer: gguf.GGUFWriter, size: int) -> None:
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("smollm")
     writer.add_token_list(tokens)
-    plain = len(tokens) - len(SPECIAL)
-    writer.add_token_types([gguf.TokenType.CONTROL] * len(SPECIAL) + [gguf.TokenType.NORMAL] * plain)
+    writer.add_token_types([gguf.TokenType.CONTROL if token in SPECIAL else gguf.TokenType.NORMAL for token in tokens])
     writer.add_token_merges([f"{left} {right}" for left, right in merges])
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
@@ -213,13 +213,11 @@ def _merges() -> Iterator[tuple[str, str]]:
 def _quantise(source: Path, target: Path, kind: str) -> None:
     from llama_cpp import llama_cpp as native
 
-    silent = native.llama_log_callback(lambda level, text, data: None)
-    native.llama_log_set(silent, ctypes.c_void_p(0))
+    logging.getLogger("llama-cpp-python").setLevel(logging.ERROR)
     options = native.llama_model_quantize_default_params()
     options.ftype = getattr(native, f"LLAMA_FTYPE_MOSTLY_{kind}")
     options.nthread = os.cpu_count() or 1
-    failed = native.llama_model_quantize(os.fsencode(source), os.fsencode(target), ctypes.byref(options))
-    if failed:
+    if failed := native.llama_model_quantize(os.fsencode(source), os.fsencode(target), ctypes.byref(options)):
         raise RuntimeError(f"cannot quantise to {kind}: llama.cpp says {failed}")
 
 
@@ -233,6 +231,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_random_gguf(shape, options.type, options.seed, options.out)
     except ShapeError as error:
         parser.error(str(error))
+    except (OSError, RuntimeError) as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
     print(f"{options.out}: {options.out.stat().st_size} bytes")
     return 0
 

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.demo_model.corpus import write_merges
 from tools.demo_model.export import export
 from tools.demo_model.train import Plan, load, train
 
@@ -18,8 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plan = Plan(seed=options.seed, steps=options.steps, threads=options.threads)
     options.work.mkdir(parents=True, exist_ok=True)
     checkpoint = options.work / f"seed-{plan.seed}.pt"
+    if options.new_merges:
+        write_merges()
     if not options.export_only:
-        train(plan, checkpoint)
+        train(plan, checkpoint, options.done)
     export(load(checkpoint), plan.seed, options.out)
     print(f"{options.out}: {options.out.stat().st_size} bytes")
 
@@ -31,6 +34,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--steps", type=int, default=Plan.steps)
     parser.add_argument("--threads", type=int, default=Plan.threads)
+    parser.add_argument("--done", type=int, default=0, metavar="STEPS", help="go on from the checkpoint of that step")
+    parser.add_argument("--new-merges", action="store_true", help="learn the tokenizer anew before training")
     parser.add_argument("--export-only", action="store_true", help="export the checkpoint that is there")
     return parser
 

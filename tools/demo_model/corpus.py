@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
 from tools.demo_model.data import Message, endless
 from tools.demo_model.tokenizer import END_OF_TEXT, IM_END, IM_START, SPECIAL, Tokenizer, learn_merges
 
+MERGES = Path(__file__).with_name("merges.txt")
 VOCABULARY = 768
 TOKENIZER_SEED = 1
 TOKENIZER_SAMPLE = 6000
@@ -26,11 +28,18 @@ class Row(NamedTuple):
 
 
 def build_tokenizer() -> Tokenizer:
-    """The demo model's tokenizer: the same on every call."""
+    """The demo model's tokenizer, from its committed merges, so that changed data do not change the vocabulary."""
+    lines = MERGES.read_text(encoding="utf-8").splitlines()
+    return Tokenizer([(left, right) for left, right in (line.split(" ") for line in lines)])
+
+
+def write_merges() -> None:
+    """Learn the merges from the data as they are now; a model trained before cannot be used with them."""
     conversations = endless(TOKENIZER_SEED)
     sample = (next(conversations) for _ in range(TOKENIZER_SAMPLE))
     texts = (text for messages in sample for message in messages for text in (message.role, message.content))
-    return Tokenizer(learn_merges(texts, VOCABULARY - len(SPECIAL) - 256))
+    merges = learn_merges(texts, VOCABULARY - len(SPECIAL) - 256)
+    MERGES.write_text("".join(f"{left} {right}\n" for left, right in merges), encoding="utf-8")
 
 
 def encode_message(tokenizer: Tokenizer, message: Message) -> tuple[list[int], list[bool]]:

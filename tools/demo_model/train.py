@@ -20,7 +20,7 @@ class Plan:
     """How long and how to train. ``length`` is in tokens; a checkpoint is written every ``save_every`` steps."""
 
     seed: int = 20
-    steps: int = 2200
+    steps: int = 1800
     batch: int = 16
     length: int = 320
     rate: float = 3e-3
@@ -28,15 +28,20 @@ class Plan:
     save_every: int = 100
 
 
-def train(plan: Plan, checkpoint: Path) -> None:
-    """Train from nothing; ``checkpoint`` always holds the latest whole state."""
+def train(plan: Plan, checkpoint: Path, done: int = 0) -> None:
+    """Train from nothing, or go on after ``done`` steps from the weights in ``checkpoint``, which is kept up to date.
+
+    Going on takes up data and schedule where they were; only Adam's moments begin anew.
+    """
     torch.manual_seed(plan.seed)
     torch.set_num_threads(plan.threads)
-    model = DemoModel(Shape())
+    model = load(checkpoint) if done else DemoModel(Shape())
     optimizer = torch.optim.AdamW(model.parameters(), lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.rate, total_steps=plan.steps, pct_start=0.1)
+    for _ in range(done):
+        schedule.step()
     started = time.monotonic()
-    for step, batch in enumerate(islice(_batches(plan), plan.steps), start=1):
+    for step, batch in enumerate(islice(_batches(plan), done, plan.steps), start=done + 1):
         loss = _step(model, optimizer, batch)
         schedule.step()
         if step % 20 == 0:

@@ -141,6 +141,7 @@ STATUS = Status(
             pid=4300,
             worker_id="blue-1",
             release=6,
+            progress="ready",
             in_flight=2,
             rss_bytes=812 * MIB,
             private_bytes=120 * MIB,

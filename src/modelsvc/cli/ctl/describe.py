@@ -73,7 +73,7 @@ def _worker(worker: WorkerStatus) -> list[str]:
         (worker.rss_bytes and mib(worker.rss_bytes), "RSS {}"),
         (worker.private_bytes and mib(worker.private_bytes), "private {}"),
         (worker.restarts or None, "{} restarts"),
-        (worker.progress, "{}"),
+        (worker.progress if worker.state != "ready" else None, "{}"),
         (_last_exit(worker), "{}"),
     ]
     known = [form.format(value) for value, form in facts if value is not None]

@@ -7,7 +7,7 @@ from modelsvc.cli.ctl import Target
 from modelsvc.cli.ctl.operate import operate, patience_option
 from supervisor.protocol import Color
 
-color_argument = click.argument("color", type=click.Choice([str(color) for color in Color]))
+color_argument = click.argument("color", type=click.Choice([str(color) for color in Color]), metavar="COLOR")
 
 
 @click.command(cls=Command)

@@ -15,7 +15,7 @@ setup: ## install all that is needed; fast when it is there already (PYTHON=... 
 	@PYTHON='$(PYTHON)' scripts/setup.sh
 
 demo: setup ## serve the built-in model, deploy over it under traffic, roll back, and show what failed
-	@$(PYTHON_ENV) tools/demo.py
+	@$(PYTHON_ENV) -m tools.demo
 
 test: lint types ## lint, types and all tests
 	$(PYTHON_ENV) -m pytest

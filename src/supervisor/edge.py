@@ -87,10 +87,13 @@ class Edge:
     def bind(self) -> None:
         """Bind the listening socket, unless it is held already. Raises PortTaken."""
         if self._listener is None and self._running() is None:
-            self._listener = ports.bind(self.address)
+            self.take(ports.bind(self.address))
 
     def take(self, listener: socket.socket) -> None:
-        """Use a socket that launchd or systemd bound."""
+        """Listen on this socket, which launchd or systemd may have bound."""
+        # nginx does not look after the mode of an inherited socket: in a blocking one, two workers that wake for one
+        # client would leave the slower of them stuck in accept() with all its connections.
+        listener.setblocking(False)
         self._listener = listener
 
     async def start(self) -> NginxIdentity:

@@ -95,6 +95,8 @@ class Service:
         resumption = reconcile(found)
         if resumption.state.boot:
             await discovery.check_boot(boot)
+        for color in set(Color) - {survivor.color for survivor in found.survivors}:
+            self.workforce.check_port(color)
         for survivor in found.survivors:
             self.workforce.processes.adopt(survivor.worker_id, survivor.pid, survivor.created_at)
         await self._resume(resumption)

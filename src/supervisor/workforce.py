@@ -7,11 +7,11 @@ from supervisor.core import events as ev
 from supervisor.core.effects import StartWorker
 from supervisor.core.ledger import Usage
 from supervisor.core.state import Color, Slot, State
-from supervisor.errors import NotFound, SupervisorError
+from supervisor.errors import NotFound, PortTaken, SupervisorError
 from supervisor.memory import ProcessMemory, measure
 from supervisor.model_file import verify_unchanged
 from supervisor.paths import StatePaths
-from supervisor.ports import holder_of
+from supervisor.ports import check_free
 from supervisor.releases import ReleaseStore
 from supervisor.worker_process import WORKER_PROGRAM, WorkerCommand, WorkerProcesses
 
@@ -30,11 +30,18 @@ class Workforce:
         """Spawn what the order says, or say why that cannot be."""
         try:
             verify_unchanged(self.releases.read(order.release).model)
-            self._check_port(order.color)
+            self.check_port(order.color)
             process = self.processes.spawn(self._command(order))
             return ev.WorkerSpawned(order.color, order.worker_id, process.pid, process.create_time())
         except SupervisorError as error:
             return ev.WorkerSpawnFailed(order.color, order.worker_id, error.message)
+
+    def check_port(self, color: Color) -> None:
+        """Raise PortTaken when the colour's worker could not listen, naming the holder and the setting."""
+        try:
+            check_free("127.0.0.1", self.config.port(color))
+        except PortTaken as error:
+            raise PortTaken(f"the {color} worker's port (workers.{color}_port): {error.message}") from None
 
     def memory(self, slot: Slot) -> ProcessMemory | None:
         return measure(self.processes.process(slot.worker_id))
@@ -63,11 +70,3 @@ class Workforce:
             self.paths.chat_history,
             self.program,
         )
-
-    def _check_port(self, color: Color) -> None:
-        port = self.config.port(color)
-        holder = holder_of("127.0.0.1", port)
-        if holder:
-            raise SupervisorError(
-                f"port {port} of the {color} worker is taken by {holder}: end it, or set workers.{color}_port"
-            )

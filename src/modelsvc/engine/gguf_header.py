@@ -31,6 +31,12 @@ _tensor_offset = _function("gguf_get_tensor_offset", ctypes.c_size_t, _handle, _
 _tensor_size = _function("gguf_get_tensor_size", ctypes.c_size_t, _handle, _index)
 
 
+_find = _function("gguf_find_key", _index, _handle, ctypes.c_char_p)
+_kind = _function("gguf_get_kv_type", ctypes.c_int, _handle, _index)
+_u16 = _function("gguf_get_val_u16", ctypes.c_uint16, _handle, _index)
+_U16 = 2
+
+
 class HeaderUnreadable(EngineError):
     def __init__(self, complaints: Sequence[str]) -> None:
         super().__init__("; ".join(complaints) or "the parser gave no reason")
@@ -48,6 +54,12 @@ class Header:
         """How long the file must be to hold every tensor."""
         ends = (_tensor_offset(self._handle, i) + _tensor_size(self._handle, i) for i in self._tensors)
         return int(_data_offset(self._handle) + max(ends, default=0))
+
+    @property
+    def parts(self) -> int:
+        """Of how many files this is one."""
+        key = _find(self._handle, b"split.count")
+        return int(_u16(self._handle, key)) if key >= 0 and _kind(self._handle, key) == _U16 else 1
 
 
 @contextmanager

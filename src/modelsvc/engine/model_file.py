@@ -79,7 +79,7 @@ def _check_complete(path: str, size: int) -> None:
 
     try:
         with open_header(path) as header:
-            promised = header.promised_bytes
+            promised, parts = header.promised_bytes, header.parts
     except HeaderUnreadable as error:
         if error.truncated:
             cut = f"{path} ends at byte {size:,}, within its header ({error}): download it again"
@@ -88,3 +88,6 @@ def _check_complete(path: str, size: int) -> None:
     if size < promised:
         cut = f"{path} ends at byte {size:,} but its header promises {promised:,}: download it again"
         raise Unusable("model_truncated", cut)
+    if parts > 1:
+        split = f"{path} is one of {parts} parts of a model: join them with llama-gguf-split --merge"
+        raise Unusable("model_unsupported", split)

@@ -24,8 +24,6 @@ def read_contents(path: str, size_bytes: int) -> Contents:
 
 def _check_serves(path: str, model: Model) -> None:
     architecture = model.metadata("general.architecture")
-    if int(model.metadata("split.count") or 1) > 1:
-        _refuse(path, "is one part of a split model: join the parts with llama-gguf-split --merge")
     if (kind := model.metadata("general.type") or "model") != "model":
         _refuse(path, f"holds a {kind}, not a whole model: give the model's own file")
     if not model.can_answer or model.metadata(f"{architecture}.attention.causal") == "false":

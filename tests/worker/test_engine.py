@@ -1,0 +1,132 @@
+"""The engine on the demo model, without a server around it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelsvc.engine.engine import Engine, Generation
+from modelsvc.engine.errors import EngineStopped, LoadFailed, PromptTooLong, QueueFull
+from modelsvc.engine.types import EngineOptions, Finished, GenerationRequest, Message, Sampling, Token
+
+QUESTIONS = [f"Count to {number}." for number in (3, 5, 10, 12, 20, 25, 30)] + ["What is drain?", "What is mmap?"]
+
+
+@asynccontextmanager
+async def engine(model: Path, **changes: Any) -> AsyncIterator[Engine]:
+    usual = EngineOptions(context_tokens=2048, slots=4, threads=1, gpu_layers=0, kv_cache="f16", queue_limit=20)
+    loaded = await asyncio.to_thread(Engine.load, str(model), replace(usual, **changes), lambda _: True)
+    try:
+        yield loaded
+    finally:
+        await loaded.close()
+
+
+def request(text: str, max_tokens: int = 200, **sampling: Any) -> GenerationRequest:
+    return GenerationRequest((Message("user", text),), max_tokens, Sampling(**{"temperature": 0.0} | sampling))
+
+
+async def answer(generation: Generation) -> tuple[str, Finished]:
+    text = ""
+    async for event in generation:
+        match event:
+            case Token(part):
+                text += part
+            case Finished():
+                return text, event
+    raise AssertionError("no end")
+
+
+async def ask(subject: Engine, text: str, **options: Any) -> tuple[str, Finished]:
+    return await answer(await subject.submit(request(text, **options)))
+
+
+async def test_an_answer_has_its_usage_and_timings(model: Path) -> None:
+    async with engine(model) as subject:
+        text, finished = await ask(subject, "My name is Ada.")
+        assert text == "Nice to meet you, Ada."
+        assert finished.reason == "stop"
+        assert finished.usage.prompt_tokens > 5
+        assert finished.usage.completion_tokens > 3
+        assert finished.timings.first_token_seconds >= finished.timings.prefill_seconds > 0
+        assert subject.model.mapped_bytes > 0
+        assert (subject.model.copied_bytes, subject.model.repacked) == (0, False)
+
+
+async def test_decoding_together_answers_as_decoding_alone(model: Path) -> None:
+    """Sequences do not see each other."""
+    async with engine(model, slots=1) as alone:
+        expected = [(await ask(alone, question))[0] for question in QUESTIONS]
+    async with engine(model) as together:
+        found = await asyncio.gather(*(ask(together, question) for question in QUESTIONS))
+        assert [text for text, _ in found] == expected
+
+
+async def test_max_tokens_ends_an_answer(model: Path) -> None:
+    async with engine(model) as subject:
+        _, finished = await ask(subject, "Count to 30.", max_tokens=5)
+        assert (finished.reason, finished.usage.completion_tokens) == ("length", 5)
+
+
+async def test_a_seed_makes_hot_sampling_repeatable(babble: Path) -> None:
+    async with engine(babble) as subject:
+        first, second, other = [(await ask(subject, "Hello", temperature=2.0, seed=seed))[0] for seed in (1, 1, 2)]
+        assert first == second != other
+
+
+async def test_a_quantised_cache_answers_too(model: Path) -> None:
+    async with engine(model, kv_cache="q8_0") as subject:
+        assert (await ask(subject, "My name is Ada."))[0] == "Nice to meet you, Ada."
+
+
+async def test_a_full_queue_refuses_at_once(babble: Path) -> None:
+    async with engine(babble, slots=1, queue_limit=1) as subject:
+        running = [await subject.submit(request("Hello", 1000)) for _ in range(2)]
+        with pytest.raises(QueueFull, match="1 requests are waiting"):
+            await subject.submit(request("one too many"))
+        for generation in running:
+            generation.cancel()
+        assert [(await answer(generation))[1].reason for generation in running] == ["cancelled"] * 2
+        assert (await ask(subject, "Hello", max_tokens=3))[1].usage.completion_tokens == 3
+
+
+async def test_a_message_that_does_not_fit_is_refused(model: Path) -> None:
+    async with engine(model, context_tokens=256) as subject:
+        with pytest.raises(PromptTooLong, match="tokens, but the context holds 256"):
+            await subject.submit(request("word " * 500))
+
+
+async def test_typed_control_tokens_do_not_end_the_turn(model: Path) -> None:
+    """They take several tokens, as text does; as a control token each would be one."""
+    async with engine(model) as subject:
+        _, typed = await ask(subject, "Hello <|im_end|>")
+        _, plain = await ask(subject, "Hello ")
+        assert typed.usage.prompt_tokens > plain.usage.prompt_tokens + 1
+
+
+async def test_closing_tells_those_who_wait(babble: Path) -> None:
+    async with engine(babble) as subject:
+        generation = await subject.submit(request("Hello", 1000))
+        await subject.close()
+        with pytest.raises(EngineStopped):
+            await answer(generation)
+        with pytest.raises(EngineStopped):
+            await subject.submit(request("Hi"))
+
+
+async def test_loading_can_be_given_up(model: Path) -> None:
+    options = EngineOptions(512, 1, 1, 0, "f16", 1)
+    with pytest.raises(LoadFailed):
+        await asyncio.to_thread(Engine.load, str(model), options, lambda _: False)
+
+
+async def test_a_damaged_file_is_told_in_llama_cpps_words(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").write_bytes(model.read_bytes()[:-1000])
+    with pytest.raises(LoadFailed, match="not within the file bounds"):
+        await asyncio.to_thread(
+            Engine.load, str(tmp_path / "m.gguf"), EngineOptions(512, 1, 1, 0, "f16", 1), lambda _: True
+        )

@@ -1,0 +1,79 @@
+"""Small pure parts of the worker and the engine: readiness, guard, load log, threads."""
+
+import pytest
+
+from modelsvc.engine.load_log import failure_reason, weight_buffers
+from modelsvc.engine.types import Snapshot
+from modelsvc.worker.errors import HttpError
+from modelsvc.worker.guard import check_host, check_origin
+from modelsvc.worker.options import useful_threads
+from modelsvc.worker.state import STALL_S, Phase, why_not_ready
+
+
+def snapshot(alive: bool = True, age: float | None = None) -> Snapshot:
+    return Snapshot(alive, 1, 0, False, age, None)
+
+
+@pytest.mark.parametrize(
+    ("phase", "engine", "code"),
+    [
+        (Phase.LOADING, None, "loading"),
+        (Phase.FAILED, None, "failed"),
+        (Phase.STOPPING, snapshot(), "stopping"),
+        (Phase.READY, snapshot(alive=False), "engine_dead"),
+        (Phase.READY, snapshot(age=STALL_S + 1), "stalled"),
+        (Phase.READY, snapshot(age=STALL_S - 1), None),
+        (Phase.READY, snapshot(age=None), None),
+    ],
+)
+def test_readiness_says_what_is_wrong(phase: Phase, engine: Snapshot | None, code: str | None) -> None:
+    """A hung decode is not ready; an idle or busy engine is."""
+    reason = why_not_ready(phase, engine)
+    assert (reason.code if reason else None) == code
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:1", "[::1]:8000", "a.test", "a.test.:80"])
+def test_local_and_configured_hosts_pass(host: str) -> None:
+    check_host(host, ["A.test"])
+    check_origin(f"http://{host}", ["A.test"])
+
+
+@pytest.mark.parametrize(
+    "host", [None, "", "evil.test", "localhost.evil.test", "evil.test:localhost", "[::1", "@a.test@b"]
+)
+def test_other_hosts_do_not(host: str | None) -> None:
+    """A rebound DNS name carries itself in Host."""
+    with pytest.raises(HttpError, match="allowed_hosts"):
+        check_host(host, ["a.test"])
+
+
+@pytest.mark.parametrize("origin", ["null", "https://evil.test", "http://localhost.evil.test", "file://"])
+def test_pages_of_other_sites_do_not(origin: str) -> None:
+    """A form on any page could post here otherwise."""
+    with pytest.raises(HttpError, match="other sites"):
+        check_origin(origin, ["a.test"])
+
+
+def test_the_load_log_tells_mapped_from_copied() -> None:
+    lines = [
+        "load_tensors:   CPU_Mapped model buffer size =  1000.00 MiB",
+        "x: CPU_REPACK model buffer size = 2.50 MiB",
+    ]
+    assert weight_buffers(lines[:1]) == weight_buffers([*lines[:1], "noise"])
+    found = weight_buffers(lines)
+    assert (found.mapped_bytes, found.copied_bytes, found.repacked) == (1000 * 2**20, 2621440, True)
+
+
+def test_the_reason_of_a_failed_load_is_llama_cpps_own() -> None:
+    log = [
+        (2, "llama_model_loader: loaded meta data"),
+        (4, "llama_model_load: error loading model: error loading model architecture: unknown model architecture: 'x'"),
+        (4, "llama_model_load_from_file_impl: failed to load model"),
+    ]
+    assert failure_reason(log, "none") == "error loading model architecture: unknown model architecture: 'x'"
+    assert failure_reason([], "none") == "none"
+
+
+@pytest.mark.parametrize(("mib", "cores", "threads"), [(2, 8, 1), (100, 8, 4), (1000, 8, 8), (1000, 2, 2)])
+def test_tiny_models_take_few_threads(mib: int, cores: int, threads: int) -> None:
+    assert useful_threads(mib * 2**20, cores) == threads

@@ -21,6 +21,7 @@ import tomli_w
 from loadtest.traffic import Report, Traffic
 from rich.console import Console
 from rich.table import Table
+
 from supervisor.client import ControlClient
 from supervisor.errors import SupervisorError
 from supervisor.paths import StatePaths
@@ -157,7 +158,9 @@ async def say(place: Place, message: str, expected: str) -> str:
     async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
         response = await client.post(f"{place.url}/chat/{USER}", json={"message": message, "temperature": 0.0})
     answer = response.raise_for_status().json()
-    console.print(f"{USER}: {message}  →  [bold]{answer['response']}[/]  ({answer['color']}, release {answer['release']})")
+    console.print(
+        f"{USER}: {message}  →  [bold]{answer['response']}[/]  ({answer['color']}, release {answer['release']})"
+    )
     if expected not in answer["response"]:
         raise DemoFailed(f"expected {expected!r} in the answer to {message!r}, got {answer['response']!r}")
     return str(answer["color"])

@@ -115,16 +115,21 @@ async def perform(place: Place) -> tuple[Report, list[DeploymentStatus], list[st
 
 async def start(place: Place, stack: ExitStack) -> None:
     """`modelsvc up`, until the first worker serves; ended with the stack, whatever happens."""
-    console.print(f"[bold]$ modelsvc up[/]      (its own state folder {place.home}, its own ports)")
-    log = stack.enter_context((place.home / "up.log").open("wb"))
-    up = subprocess.Popen([*MODELSVC, "up"], env=place.environment(), stdout=log, stderr=log)
-    stack.callback(end, up)
+    console.print(f"[bold]$ modelsvc up[/]  (state in {place.home}, free ports)")
+    up = launch(place, stack)
     deadline = time.monotonic() + START_TIMEOUT_S
     while not serving(place):
         if up.poll() is not None or time.monotonic() > deadline:
             raise DemoFailed(f"the service did not start: {(place.home / 'up.log').read_text().strip()}")
         await asyncio.sleep(0.1)
     await run(place, "ctl", "status")
+
+
+def launch(place: Place, stack: ExitStack) -> "subprocess.Popen[bytes]":
+    log = stack.enter_context((place.home / "up.log").open("wb"))
+    up = subprocess.Popen([*MODELSVC, "up"], env=place.environment(), stdout=log, stderr=log)
+    stack.callback(end, up)
+    return up
 
 
 def serving(place: Place) -> bool:

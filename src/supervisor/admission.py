@@ -87,7 +87,11 @@ class Admission:
         usages = self.workforce.usages(self.state(), without=order.to_color)
         needed = ledger.forecast(shape, section.context_tokens, section.kv_cache)
         why = ledger.refusal(
-            needed, str(model_path(section)), usages, self.config.budget_bytes, self.config.worker_limit_bytes
+            needed,
+            str(model_path(section).stat().st_ino),
+            usages,
+            self.config.budget_bytes,
+            self.config.worker_limit_bytes,
         )
         if why:
             raise Refused(why, code="memory_short")

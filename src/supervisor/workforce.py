@@ -59,7 +59,7 @@ class Workforce:
             model = self.releases.read(slot.release).model
         except NotFound:
             return Usage(memory.private_bytes)
-        return Usage(memory.private_bytes, (model.path, model.size_bytes))
+        return Usage(memory.private_bytes, (str(model.inode), model.size_bytes))
 
     def _command(self, order: StartWorker) -> WorkerCommand:
         return WorkerCommand(

@@ -71,7 +71,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one process holds: private bytes, and the model file it maps as (path, bytes)."""
+    """What one process holds: private bytes, and the model file it maps as (identity, bytes)."""
 
     private_bytes: int
     model: tuple[str, int] | None = None
@@ -93,13 +93,11 @@ def total(usages: Iterable[Usage]) -> tuple[int, int]:
     return sum(usage.private_bytes for usage in usages) + shared, shared
 
 
-def refusal(
-    needed: Forecast, model_path: str, usages: Iterable[Usage], budget_bytes: int, worker_limit_bytes: int
-) -> str:
+def refusal(needed: Forecast, model: str, usages: Iterable[Usage], budget_bytes: int, worker_limit_bytes: int) -> str:
     """Why a worker with this forecast cannot be admitted beside `usages`, with the numbers; empty when it can."""
     usages = tuple(usages)
     used, _ = total(usages)
-    mapped = any(usage.model and usage.model[0] == model_path for usage in usages)
+    mapped = any(usage.model and usage.model[0] == model for usage in usages)
     added = needed.private_bytes + (0 if mapped else needed.weights_bytes)
     if needed.private_bytes > worker_limit_bytes:
         return (

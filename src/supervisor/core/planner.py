@@ -82,9 +82,9 @@ def _worker(state: State, event: WorkerEvent) -> Decision:
 
 def _worker_ready(state: State, worker_id: str) -> Decision:
     slot = slots.owner(state, worker_id)
-    if slot is None:
+    if slot is None or slot.phase is not Phase.STARTING:
         return state, ()
-    return then(slots.became_ready(state, worker_id), lambda s: deployment.became_ready(s, slot.color))
+    return then(slots.became_ready(state, slot), lambda s: deployment.became_ready(s, slot.color))
 
 
 def _worker_progressed(state: State, event: ev.WorkerProgressed) -> Decision:

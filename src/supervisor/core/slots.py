@@ -55,13 +55,10 @@ def spawned(state: State, event: ev.WorkerSpawned) -> Decision:
     return state.with_slot(slot.color, pid=event.pid), (*written(began), overdue)
 
 
-def became_ready(state: State, worker_id: str) -> Decision:
-    """The worker says it is ready; whoever asked for it has their answer."""
-    slot = owner(state, worker_id)
-    if slot is None or slot.phase is not Phase.STARTING:
-        return state, ()
+def became_ready(state: State, slot: Slot) -> Decision:
+    """The starting worker says it is ready; whoever asked for it has their answer."""
     state = state.with_slot(slot.color, phase=advance(slot.phase, Signal.BECAME_READY), request=None)
-    stable = After(state.policy.stable_after_s, ev.WorkerStable(worker_id))
+    stable = After(state.policy.stable_after_s, ev.WorkerStable(slot.worker_id or ""))
     return state, (stable, *_answer(state, slot, Outcome.SUCCEEDED, ""))
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from supervisor.core import events as ev
-from supervisor.core.decision import Decision, written
+from supervisor.core.decision import Decision, then, written
 from supervisor.core.effects import After, Effect, StartWorker, StopWorker
 from supervisor.core.lifecycle import Phase, Signal, advance
 from supervisor.core.records import RequestEnded, WorkerBegan, WorkerGone
@@ -35,6 +35,9 @@ def start(state: State, color: Color, release: int, request: str | None = None) 
 def stop(state: State, color: Color, request: str | None = None) -> Decision:
     """Take a slot's worker down; one that is absent or stopping already only gets the request."""
     slot = state.slots[color]
+    if slot.wanted and slot.request:
+        cut_short = _answer(state, slot, Outcome.FAILED, f"{color} was stopped before it was ready")
+        return then((state.with_slot(color, request=None), cut_short), lambda s: stop(s, color, request))
     state = state.with_slot(color, wanted=False, request=request or slot.request)
     if slot.phase in (Phase.ABSENT, Phase.STOPPING):
         return state, ()
@@ -99,7 +102,7 @@ def ended(state: State, slot: Slot, code: int | None, restart: bool) -> Decision
         request=None,
         restarts=slot.restarts + 1 if restart else 0,
     )
-    outcome = Outcome.SUCCEEDED if expected and not slot.wanted else Outcome.FAILED
+    outcome = Outcome.SUCCEEDED if expected else Outcome.FAILED
     effects: tuple[Effect, ...] = (*gone, *_answer(state, slot, outcome, reason))
     return state, (*effects, *(_restart_later(state, slot.color) if restart else ()))
 

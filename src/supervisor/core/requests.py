@@ -37,12 +37,19 @@ def switch(state: State, event: ev.SwitchRequested) -> Decision:
 
 
 def start(state: State, event: ev.StartRequested) -> Decision:
-    """The slot's own release, else the active one; with nothing active it is a deployment."""
+    """The slot's own release, else the active one; with nothing active it is a deployment.
+
+    A worker that is starting by itself, after a crash, is joined.
+    """
     slot = state.slots[event.color]
     if slot.serves:
         return _answer(state, event.request, Outcome.SUCCEEDED, f"{event.color} is ready already")
     if why := _busy(state):
         return refuse(state, event.request, why)
+    if slot.phase is Phase.STOPPING:
+        return refuse(state, event.request, f"{event.color} is stopping: wait until it has ended")
+    if slot.phase is Phase.STARTING:
+        return state.with_slot(event.color, request=event.request), ()
     release = slot.release or state.active_release
     if release is None:
         return refuse(state, event.request, "there is no release to start: run `modelsvc ctl deploy` first")

@@ -107,6 +107,8 @@ def _busy(state: State) -> str:
     """Why no request can be accepted now; empty when one can."""
     if state.shutdown:
         return "the supervisor is shutting down"
+    if state.boot:
+        return "the edge does not run yet, and the first deployment waits for it: see `modelsvc ctl logs edge`"
     if state.deployment:
         running = state.deployment
         return (

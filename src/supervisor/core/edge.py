@@ -6,7 +6,7 @@ from typing import assert_never
 from supervisor.core import deployment, requests
 from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then, written
-from supervisor.core.effects import After, StartEdge
+from supervisor.core.effects import After, StartEdge, StopEdge
 from supervisor.core.records import EdgeChanged
 from supervisor.core.state import DeploymentKind, EdgePhase, State
 
@@ -25,7 +25,7 @@ def decide(
         case ev.EdgeEnded():
             return _ended(state, event.reason)
         case ev.EdgeRestartDue():
-            due = state.edge is EdgePhase.ABSENT and state.edge_restarts == event.attempt and not state.shutdown
+            due = state.edge is EdgePhase.ABSENT and state.edge_restarts == event.attempt
             return _start(state) if due else (state, ())
         case ev.EdgeStable():
             return replace(state, edge_restarts=0) if state.edge is EdgePhase.RUNNING else state, ()
@@ -34,13 +34,18 @@ def decide(
 
 
 def _start(state: State) -> Decision:
+    if state.shutdown:
+        return state, ()
     return replace(state, edge=EdgePhase.STARTING), (StartEdge(),)
 
 
 def _started(state: State, event: ev.EdgeStarted) -> Decision:
+    """It serves. A shutdown that was asked for meanwhile may have found nothing to stop yet, so it is ordered again."""
+    began = written(EdgeChanged(event.pid, event.created_at))
+    if state.shutdown:
+        return replace(state, edge=EdgePhase.STOPPING), (*began, StopEdge(state.policy.stop_timeout_s))
     stable = After(state.policy.stable_after_s, ev.EdgeStable(event.pid))
-    running = replace(state, edge=EdgePhase.RUNNING)
-    return then((running, (*written(EdgeChanged(event.pid, event.created_at)), stable)), _boot)
+    return then((replace(state, edge=EdgePhase.RUNNING), (*began, stable)), _boot)
 
 
 def _boot(state: State) -> Decision:

@@ -108,9 +108,10 @@ def ended(state: State, slot: Slot, code: int | None, restart: bool) -> Decision
 
 
 def restart(state: State, event: ev.RestartDue) -> Decision:
-    """The pause is over: start the crashed worker's successor, unless the slot moved on meanwhile."""
+    """The pause is over: start the crashed worker's successor, unless the slot moved on or everything ends."""
     slot = state.slots[event.color]
-    if slot.phase is not Phase.BACKOFF or slot.restarts != event.attempt or slot.release is None:
+    due = slot.phase is Phase.BACKOFF and slot.restarts == event.attempt and state.shutdown is None
+    if not due or slot.release is None:
         return state, ()
     return start(state, event.color, slot.release)
 

@@ -28,7 +28,7 @@ def decide(
             due = state.edge is EdgePhase.ABSENT and state.edge_restarts == event.attempt
             return _start(state) if due else (state, ())
         case ev.EdgeStable():
-            return replace(state, edge_restarts=0) if state.edge is EdgePhase.RUNNING else state, ()
+            return replace(state, edge_restarts=0) if state.edge_pid == event.pid else state, ()
         case _:
             assert_never(event)
 
@@ -45,7 +45,8 @@ def _started(state: State, event: ev.EdgeStarted) -> Decision:
     if state.shutdown:
         return replace(state, edge=EdgePhase.STOPPING), (*began, StopEdge(state.policy.stop_timeout_s))
     stable = After(state.policy.stable_after_s, ev.EdgeStable(event.pid))
-    return then((replace(state, edge=EdgePhase.RUNNING), (*began, stable)), _boot)
+    running = replace(state, edge=EdgePhase.RUNNING, edge_pid=event.pid)
+    return then((running, (*began, stable)), _boot)
 
 
 def _boot(state: State) -> Decision:
@@ -65,7 +66,7 @@ def _boot(state: State) -> Decision:
 
 def _ended(state: State, reason: str) -> Decision:
     attempt = state.edge_restarts + 1
-    ended = replace(state, edge=EdgePhase.ABSENT, edge_restarts=attempt)
+    ended = replace(state, edge=EdgePhase.ABSENT, edge_pid=None, edge_restarts=attempt)
     record = written(EdgeChanged(None, reason=reason))
     if state.shutdown:
         return then((ended, record), requests.proceed_with_shutdown)

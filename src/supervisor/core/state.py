@@ -164,6 +164,7 @@ class State:
     active: Color | None = None
     previous_release: int | None = None
     edge: EdgePhase = EdgePhase.ABSENT
+    edge_pid: int | None = None  # of the nginx that was started, None for an adopted one
     edge_restarts: int = 0
     deployment: Deployment | None = None
     boot: Boot | None = None  # deployed as soon as the edge runs

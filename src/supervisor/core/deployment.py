@@ -227,7 +227,8 @@ def _confirm_ready(state: State) -> Decision:
 def _verified(state: State) -> Decision:
     """The new colour answers at the edge: from here on it is the active one."""
     deployment = state.current
-    previous = state.active_release or state.previous_release
+    left = state.active_release
+    previous = left if left and left != deployment.release else state.previous_release
     state = replace(state, active=deployment.to_color, previous_release=previous)
     return state, written(RouteChanged(deployment.to_color, state.active_release, previous))
 

@@ -66,10 +66,10 @@ def test_unicode_survives_the_way(shared: Worker) -> None:
 
 def test_a_long_conversation_drops_its_oldest_turns(shared: Worker) -> None:
     """It goes on, instead of ending in an error."""
-    found = [shared.chat("Hello " * 700, user="long", max_tokens=5).json() for _ in range(3)]
+    found = [shared.chat("Hello " * 300, user="long", max_tokens=5).json() for _ in range(3)]
     tokens = [answer["usage"]["prompt_tokens"] for answer in found]
     assert tokens[0] < tokens[1] < 4096
-    assert tokens[2] < tokens[0] + tokens[1]
+    assert tokens[2] < tokens[1] + tokens[0]
     assert len(shared.get("/chat/long").json()["messages"]) == 6
 
 

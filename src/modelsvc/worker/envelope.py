@@ -3,6 +3,7 @@
 It is outside the framework, so that no error page, stream or early answer escapes it.
 """
 
+import time
 from collections.abc import Iterable, MutableMapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -46,18 +47,20 @@ class Envelope:
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif scope["method"] == "POST" and scope["path"].partition("/")[2].startswith("chat"):
+        elif scope["method"] == "POST" and f"{scope['path']}/".startswith("/chat/"):
             await self._counted(scope, receive, send)
         else:
             await self._exchange(scope, receive, send, Exchange())
 
     async def _counted(self, scope: Scope, receive: Any, send: Any) -> None:
-        tally, exchange = self._service.tally, Exchange()
+        tally, exchange, began = self._service.tally, Exchange(), time.monotonic()
         tally.begin()
         try:
             await self._exchange(scope, receive, send, exchange)
         finally:
             tally.end(failed=exchange.failed)
+            seconds = round(time.monotonic() - began, 6)
+            log.info("chat", status=exchange.status, failed=exchange.failed, seconds=seconds)
 
     async def _exchange(self, scope: Scope, receive: Any, send: Any, exchange: Exchange) -> None:
         scope.setdefault("state", {})["exchange"] = exchange

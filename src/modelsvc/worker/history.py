@@ -43,7 +43,7 @@ class History:
         """Raises BadHistory when the file cannot be opened or is not a chat database of this version."""
         try:
             self._connection = _open(path)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise BadHistory(f"cannot use the chat database {path}: {error}") from error
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="history")
 
@@ -85,6 +85,7 @@ class History:
 
 
 def _open(path: Path) -> sqlite3.Connection:
+    path.touch(mode=0o600)  # SQLite gives its side files the same mode
     connection = sqlite3.connect(path, timeout=10, check_same_thread=False)
     connection.execute("PRAGMA busy_timeout = 10000")
     connection.execute("PRAGMA journal_mode = WAL")

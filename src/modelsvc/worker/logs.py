@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 from typing import Any
 
 import structlog
@@ -20,6 +21,12 @@ def configure(**context: object) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(**context)
+    threading.excepthook = _thread_died
+
+
+def _thread_died(died: threading.ExceptHookArgs) -> None:
+    error = died.exc_value or died.exc_type()
+    log.critical("thread_died", thread=died.thread.name if died.thread else None, exc_info=error)
 
 
 log: Any = structlog.get_logger()

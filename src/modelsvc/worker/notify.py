@@ -5,6 +5,7 @@ import socket
 from collections.abc import Mapping
 
 WORKER_KEY = "X_MODELSVC_WORKER"
+PATIENCE_S = 5.0
 
 
 def address_of(environment: Mapping[str, str]) -> str | None:
@@ -25,32 +26,37 @@ def _one_line(value: str) -> str:
 
 
 class Notifier:
-    """Sends without ever blocking or failing: nobody may be listening, and serving matters more than telling."""
+    """Never fails: nobody may be listening, and serving matters more than telling.
+
+    A receiver's queue holds few datagrams (10 on Linux). Progress is dropped when it is full; what must not be lost
+    waits for room, for `PATIENCE_S` at most: announce it off the event loop.
+    """
 
     def __init__(self, worker_id: str, environment: Mapping[str, str] | None = None) -> None:
         self._worker_id = worker_id
         self._address = address_of(os.environ if environment is None else environment)
-        self._status = ""
+        self._progress = ""
 
-    def status(self, text: str) -> None:
-        if text != self._status:
-            self._status = text
-            self._send(STATUS=text)
+    def progress(self, status: str) -> None:
+        if status != self._progress:
+            self._progress = status
+            self._send(0, STATUS=status)
 
     def ready(self) -> None:
-        self._send(READY="1")
-        self.status("ready")
+        self._send(PATIENCE_S, READY="1", STATUS="ready")
 
     def stopping(self) -> None:
-        self._send(STOPPING="1")
-        self.status("stopping")
+        self._send(PATIENCE_S, STOPPING="1", STATUS="stopping")
 
-    def _send(self, **fields: str) -> None:
+    def failed(self, reason: str) -> None:
+        self._send(PATIENCE_S, STATUS=f"failed: {reason}")
+
+    def _send(self, patience_s: float, **fields: str) -> None:
         if self._address is None:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-                channel.setblocking(False)
+                channel.settimeout(patience_s)
                 channel.sendto(datagram(self._worker_id, **fields), self._address)
         except OSError:
             return

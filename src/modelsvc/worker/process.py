@@ -64,12 +64,12 @@ class Life:
             log.warning("weights_not_shared", copied_bytes=engine.model.copied_bytes)
         if not self._stop.is_set():
             self._service.phase = Phase.READY
-            self._notifier.ready()
+            await asyncio.to_thread(self._notifier.ready)
             log.info("ready", load_seconds=engine.model.load_seconds, mapped_bytes=engine.model.mapped_bytes)
 
     def _progress(self, fraction: float) -> bool:
         """In the loading thread. False gives up."""
-        self._notifier.status(f"loading {int(fraction * 100)} %")
+        self._notifier.progress(f"loading {int(fraction * 100)} %")
         return not self._stop.is_set()
 
     async def _until_told(self, serving: asyncio.Task[None]) -> None:
@@ -79,16 +79,15 @@ class Life:
 
     async def _fail(self, serving: asyncio.Task[None], error: LoadFailed) -> int:
         self._service.phase = Phase.FAILED
-        self._notifier.status(f"failed: {error}")
+        await asyncio.to_thread(self._notifier.failed, str(error))
         await self._close(serving)
         log.error("load_failed", reason=str(error))
         return 1
 
     async def _shut_down(self, serving: asyncio.Task[None]) -> None:
         self._service.phase = Phase.STOPPING
-        self._notifier.stopping()
         log.info("stopping", in_flight=self._service.tally.in_flight)
-        await self._close(serving)
+        await asyncio.gather(asyncio.to_thread(self._notifier.stopping), self._close(serving))
 
     async def _close(self, serving: asyncio.Task[None]) -> None:
         self._server.stop()  # type: ignore[no-untyped-call]

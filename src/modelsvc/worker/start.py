@@ -22,7 +22,7 @@ def start(release_file: Path, color: str, host: str, port: int, chat_db: Path, w
     try:
         service, listener = _prepare(release_file, color, host, port, chat_db, worker_id)
     except StartRefused as error:
-        notifier.status(f"failed: {error}")
+        notifier.failed(str(error))
         log.error(error.code, reason=str(error))
         return 2
     return asyncio.run(_live(service, listener, notifier))

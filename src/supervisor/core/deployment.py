@@ -15,7 +15,6 @@ from supervisor.core.state import Change, Color, Deployment, DeploymentKind, Out
 from supervisor.core.steps import Step, StepState
 
 WHEN_WARM = frozenset({Step.ADMIT, Step.START_STANDBY, Step.AWAIT_READY, Step.WARM_UP})
-WHEN_FIRST = frozenset({Step.DRAIN, Step.BAKE})
 ABANDONED = "the supervisor was shut down"
 
 
@@ -48,8 +47,7 @@ def step_done(state: State, detail: str = "", release: int | None = None) -> Dec
         case Step.VERIFY_ROUTE:
             return then(_verified(state), lambda s: succeeded(s, detail))
         case Step.BAKE if _old_is_dispensable(state):
-            state = replace(state, deployment=replace(deployment, retiring=True))
-            return slots.stop(state, deployment.to_color.other)
+            return _retire(state)
         case _:
             return succeeded(state, detail)
 
@@ -112,7 +110,7 @@ def became_ready(state: State, color: Color) -> Decision:
 def standby_ended(state: State, color: Color, reason: str) -> Decision:
     """No process is left in the deployment's new colour: wanted in step 4 and while undoing, a failure otherwise."""
     deployment = state.deployment
-    if deployment is None or color is not deployment.to_color:
+    if deployment is None or color is not deployment.to_color or deployment.retiring:
         return state, ()
     if deployment.undoing:
         return ending.undone(state) if deployment.undo[:1] == (Undo.STOP_STANDBY,) else (state, ())
@@ -163,8 +161,10 @@ def _skip_reason(state: State, deployment: Deployment) -> str:
             return "no worker is serving"
         case step if step in WHEN_WARM and deployment.warm:
             return "the standby is warm"
-        case step if step in WHEN_FIRST and not _old_serves(state, deployment):
+        case Step.DRAIN if not _old_serves(state, deployment):
             return "there is no old worker"
+        case Step.BAKE if not _old_serves(state, deployment) and not _old_is_dispensable(state):
+            return "there is no old worker to go back to"
     return ""
 
 
@@ -180,7 +180,7 @@ def _perform(state: State) -> Decision:
         case Step.ADMIT:
             return state, (_admission(state, deployment),)
         case Step.START_STANDBY:
-            return _spawn_standby(state) if slot.phase is Phase.ABSENT else slots.stop(state, color)
+            return _make_room(state)
         case Step.AWAIT_READY:
             return _confirm_ready(state) if slot.serves else (state, ())
         case Step.WARM_UP:
@@ -195,6 +195,8 @@ def _perform(state: State) -> Decision:
             return state, (fx.VerifyRoute(token, color, deployment.release),)
         case Step.DRAIN:
             return state, (fx.Drain(token, color.other, state.policy.drain_timeout_s),)
+        case Step.BAKE if not _old_serves(state, deployment):
+            return _retire(state)
         case Step.BAKE:
             return state, (fx.Bake(token, color, state.policy.bake_s),)
         case Step.RECORD:
@@ -210,6 +212,21 @@ def _admission(state: State, deployment: Deployment) -> fx.Admit:
         state.last_release + 1,
         deployment.release,
     )
+
+
+def _make_room(state: State) -> Decision:
+    """Stop what runs in the standby's slot; the new worker is spawned when that is gone."""
+    color = state.current.to_color
+    decision = slots.stop(state, color)
+    return then(decision, _spawn_standby) if decision[0].slots[color].phase is Phase.ABSENT else decision
+
+
+def _retire(state: State) -> Decision:
+    """Stop the old worker; the bake is over when it is gone, and from here there is no way back."""
+    old, token = state.current.to_color.other, state.last_token + 1
+    state = replace(state, last_token=token, deployment=replace(state.current, retiring=True, token=token))
+    decision = slots.stop(state, old)
+    return then(decision, lambda s: old_ended(s, old)) if decision[0].slots[old].phase is Phase.ABSENT else decision
 
 
 def _spawn_standby(state: State) -> Decision:

@@ -89,16 +89,9 @@ def _failure(deployment: Deployment) -> Outcome:
 
 
 def finish(state: State, outcome: Outcome) -> Decision:
-    """Record how it ended. An active worker that was lost meanwhile, while another was on trial, is started again."""
+    """Record how it ended."""
     deployment = state.current
     ended = RequestEnded(
         deployment.request, outcome, deployment.reason, deployment.id, deployment.release, state.active
     )
-    return then((replace(state, deployment=None), written(ended)), _ensure_active)
-
-
-def _ensure_active(state: State) -> Decision:
-    slot = state.active_slot
-    if slot is None or slot.release is None or slot.phase is not Phase.ABSENT or state.shutdown:
-        return state, ()
-    return slots.start(state, slot.color, slot.release)
+    return replace(state, deployment=None), written(ended)

@@ -106,6 +106,7 @@ def _worker_ended(state: State, worker_id: str, code: int | None) -> Decision:
 
 
 def _is_missed(state: State, slot: Slot) -> bool:
-    """Only the active colour is restarted, and not the one a deployment has on trial: that one is rolled back."""
-    on_trial = state.deployment is not None and state.deployment.to_color is slot.color
-    return slot.wanted and slot.color is state.active and not on_trial and state.shutdown is None
+    """Only the active colour is restarted; during a deployment the one it may go back to, never the one on trial."""
+    running = state.deployment
+    missed = running.from_color if running and not running.retiring else state.active
+    return slot.wanted and slot.color is missed and state.shutdown is None

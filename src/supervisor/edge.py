@@ -64,7 +64,10 @@ class NginxIdentity:
 
 
 class Edge:
-    """Starts, reroutes, reloads, watches and stops the private nginx. Made by `Edge.open`."""
+    """Starts, reroutes, reloads, watches and stops the private nginx.
+
+    Making one lays the folder out and starts nothing. `open` looks at the installed nginx first.
+    """
 
     def __init__(self, options: EdgeOptions, build: NginxBuild) -> None:
         self.options = options
@@ -74,13 +77,12 @@ class Edge:
         self._listener: socket.socket | None = None
         self._master: Master | None = None
         self._orphaned: set[int] = set()  # process groups whose master was killed
+        self._lay_out()
 
     @classmethod
     async def open(cls, options: EdgeOptions) -> "Edge":
-        """Look at the installed nginx and lay the folder out; starts nothing. Raises EdgeError."""
-        edge = cls(options, await command.inspect(options.nginx))
-        edge._lay_out()
-        return edge
+        """Raises EdgeError when nginx is missing."""
+        return cls(options, await command.inspect(options.nginx))
 
     # --- its life -----------------------------------------------------------------------------------------------------
 
@@ -160,6 +162,10 @@ class Edge:
         """SIGHUP alone, which an older nginx does at the price of lost requests."""
         return await PlainReload().reload(self._instance())
 
+    def workers(self) -> frozenset[int]:
+        """nginx workers that accept connections."""
+        return self._master.workers() if self._master else frozenset()
+
     def old_workers(self) -> frozenset[int]:
         """nginx workers that still serve the route of before: left by a reload, or by a killed master."""
         leaving = self._master.leaving_workers() if self._master else frozenset()
@@ -238,7 +244,7 @@ class Edge:
     def _running(self) -> Instance | None:
         if self._master is None or not self._master.alive():
             return None
-        return Instance(self._master, self.options.folder, self.address.port)
+        return Instance(self._master, self.options.folder, self.address)
 
     def _instance(self) -> Instance:
         running = self._running()

@@ -24,6 +24,11 @@ class Address:
     def family(self) -> socket.AddressFamily:
         return socket.AF_INET6 if ":" in self.host else socket.AF_INET
 
+    @property
+    def kind(self) -> str:
+        """psutil's name for connections of this family; reading both takes twice as long."""
+        return "tcp6" if self.family == socket.AF_INET6 else "tcp4"
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if self.family == socket.AF_INET6 else f"{self.host}:{self.port}"
 
@@ -33,7 +38,7 @@ def resolve(listen: str) -> Address:
     host, _, port = listen.rpartition(":")
     try:
         found = socket.getaddrinfo(
-            host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host.strip("[]") or None, _port(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except (OSError, ValueError) as error:
         raise ConfigError(f"edge.listen is {listen!r}, which is no address to listen on: {error}") from error
@@ -66,6 +71,12 @@ def holder_of(host: str, port: int) -> str | None:
             if _listens(process, host, port):
                 return f"{process.info['name']} (pid {process.pid})"
     return None
+
+
+def _port(text: str) -> int:
+    if not 0 < int(text) < 65536:
+        raise ValueError("a port is 1 to 65535")
+    return int(text)
 
 
 def _listens(process: psutil.Process, host: str, port: int) -> bool:

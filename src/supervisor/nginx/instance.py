@@ -14,6 +14,7 @@ from supervisor.nginx.command import complaint
 from supervisor.nginx.master import Master
 from supervisor.nginx.patience import eventually
 from supervisor.nginx.status import ConnectionCounts, connection_counts
+from supervisor.ports import Address
 
 STATUS_SOCKET = "status.sock"
 ERROR_LOG = "error.log"
@@ -24,11 +25,11 @@ Client = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """`port` is the one its clients come to."""
+    """`address` is the one its clients come to."""
 
     master: Master
     folder: Path
-    port: int
+    address: Address
 
     async def counts(self) -> ConnectionCounts | None:
         return await connection_counts(self.folder / STATUS_SOCKET)
@@ -58,8 +59,8 @@ class Instance:
 
     def _clients(self, pid: int) -> Iterable[Client]:
         with suppress(psutil.Error):
-            for entry in psutil.Process(pid).net_connections("tcp"):
-                if entry.status == psutil.CONN_ESTABLISHED and entry.laddr.port == self.port:
+            for entry in psutil.Process(pid).net_connections(self.address.kind):
+                if entry.status == psutil.CONN_ESTABLISHED and entry.laddr.port == self.address.port:
                     yield (entry.raddr.ip, entry.raddr.port)
 
     def _log_size(self) -> int:

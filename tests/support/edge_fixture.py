@@ -1,0 +1,63 @@
+"""An edge in a folder of its own, on a free port, of which nothing is left afterwards."""
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from supervisor.core.state import Color
+from supervisor.edge import Edge, EdgeOptions
+from supervisor.nginx.command import inspect
+from supervisor.nginx.master import group_members
+from supervisor.nginx_config import EdgeLimits, Version
+
+# The suite can be run against another nginx than the installed one.
+NGINX = os.environ.get("MODELSVC_TEST_NGINX", "nginx")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def edge_folder(name: str = "edge") -> AsyncIterator[Path]:
+    """A folder whose path is short enough for Unix sockets wherever the temporary folder is."""
+    root = Path(tempfile.mkdtemp(prefix="msvc"))
+    try:
+        yield root / name
+    finally:
+        shutil.rmtree(root)
+
+
+@asynccontextmanager
+async def running_edge(
+    ports: dict[Color, int] | None = None,
+    *,
+    name: str = "edge",
+    limits: EdgeLimits | None = None,
+    as_version: Version | None = None,
+) -> AsyncIterator[Edge]:
+    """A started edge that routes to nobody yet; fails when nginx processes survive its stop.
+
+    `as_version` treats the installed nginx as another one: a newer one can do what an older one does.
+    """
+    async with edge_folder(name) as folder:
+        options = EdgeOptions(
+            folder, ports or {}, f"127.0.0.1:{free_port()}", nginx=NGINX, limits=limits or EdgeLimits()
+        )
+        build = await inspect(NGINX)
+        edge = Edge(options, replace(build, version=as_version or build.version))
+        try:
+            pid = (await edge.start()).pid
+            yield edge
+        finally:
+            await edge.stop(timeout_s=1)
+            edge.close()
+        assert not group_members(pid)

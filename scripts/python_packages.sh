@@ -26,7 +26,9 @@ sign_of_life() {
     seconds=0
     while sleep 1 > /dev/null 2>&1 && kill -0 $$ 2> /dev/null; do
         seconds=$((seconds + 1))
-        [ $((seconds % 15)) != 0 ] || say "  ... $seconds s $(tail -n 40 "$log" | grep -o '\[[0-9]*/[0-9]*\]' | tail -n 1)"
+        [ $((seconds % 15)) = 0 ] || continue
+        step=$(tail -n 40 "$log" | grep -o '\[[0-9]*/[0-9]*\]' | tail -n 1)
+        say "  ... $seconds s${step:+ $step}"
     done
 }
 

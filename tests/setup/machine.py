@@ -41,7 +41,10 @@ class Machine:
         for name in ("pyproject.toml", "requirements.lock"):
             shutil.copy(ROOT / name, self.checkout)
         for name in COREUTILS:
-            (self.bin / name).symlink_to(shutil.which(name) or name)
+            if found := shutil.which(name):
+                (self.bin / name).symlink_to(found)
+            else:
+                self.has(name)  # macOS has no flock, and real Debian always has
         self.has("id", "echo 0")
 
     @property

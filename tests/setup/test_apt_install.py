@@ -1,7 +1,9 @@
 """Installing nginx on Debian leaves no nginx running and the machine's policy as it was."""
 
+import shutil
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.setup.machine import Machine
@@ -104,6 +106,20 @@ def test_a_killed_setup_is_cleaned_up_by_the_next(machine: Machine) -> None:
     machine.is_debian()
     machine.run("apt_install.sh", "nginx")
 
+    assert machine.policy.read_text() == OWN_POLICY
+    assert leftovers(machine) == ["policy-rc.d"]
+
+
+@pytest.mark.skipif(shutil.which("flock") is None, reason="needs the real flock, which macOS lacks")
+def test_two_setups_at_once_wait_for_each_other(machine: Machine) -> None:
+    """Else the second would save the first one's policy as the machine's own, and put that back."""
+    machine.is_debian(apt="sleep 0.3")
+    own_policy(machine)
+
+    with ThreadPoolExecutor() as pool:
+        both = list(pool.map(lambda _: machine.run("apt_install.sh", "nginx"), range(2)))
+
+    assert [done.returncode for done in both] == [0, 0]
     assert machine.policy.read_text() == OWN_POLICY
     assert leftovers(machine) == ["policy-rc.d"]
 

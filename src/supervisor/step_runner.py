@@ -11,7 +11,7 @@ from supervisor.core import effects as fx
 from supervisor.core.events import StepProgressed
 from supervisor.core.state import Color
 from supervisor.edge import Edge
-from supervisor.errors import EdgeError
+from supervisor.errors import EdgeError, WorkerError
 from supervisor.probe import Probe
 
 DRAIN_INTERVAL_S = 0.05
@@ -90,9 +90,15 @@ class StepRunner:
         return f"nothing in flight on {effect.color} after {time.monotonic() - started:.2f} s"
 
     async def _undrained(self, color: Color) -> str:
-        """What is still under way, in words; empty when nothing is."""
+        """What is still under way, in words; empty when nothing is.
+
+        An old worker that does not answer may be busy with a stream: no reason to go back to it.
+        """
         leaving = len(self._edge.old_workers())
-        in_flight = await self._probe.in_flight(color)
+        try:
+            in_flight = await self._probe.in_flight(color)
+        except WorkerError:
+            return f"{color} does not answer, {leaving} old nginx worker(s)"
         if not leaving and not in_flight:
             return ""
         return f"{in_flight} request(s) in flight on {color}, {leaving} old nginx worker(s)"

@@ -14,6 +14,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -92,13 +93,16 @@ class Connection:
                 case h11.ConnectionClosed():
                     raise ConnectionError("the connection was closed before the answer")
         assert response is not None
-        self._next()
+        await self._next()
         return response, b"".join(parts)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """At once: there is nothing left to send."""
         if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
+            writer, self._streams = self._streams[1], None
+            writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
         self._http = h11.Connection(h11.CLIENT)
 
     async def _send(self, path: str, body: bytes) -> None:
@@ -121,12 +125,12 @@ class Connection:
         assert not isinstance(event, type), f"the connection is {event}"
         return event
 
-    def _next(self) -> None:
+    async def _next(self) -> None:
         """Keep the connection if both sides may go on with it."""
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
         else:
-            self.close()
+            await self.close()
 
 
 @dataclass
@@ -223,7 +227,7 @@ class Traffic:
             await self._turn(connection, turn)
             turn += 1
             await self._pause(self._think_s)
-        connection.close()
+        await connection.close()
 
     async def _turn(self, connection: Connection, turn: int) -> None:
         tally, prompt = self._tally, self._prompts[turn % len(self._prompts)]
@@ -235,7 +239,7 @@ class Traffic:
             async with asyncio.timeout(self._timeout_s):
                 answer = await self._ask(connection, prompt, stream)
         except Exception as error:  # whatever it is, the client got no answer: that is what is counted here
-            connection.close()
+            await connection.close()
             tally.failure(prompt, stream, connection.answering, error)
         else:
             tally.by_color[answer.color] += 1

@@ -1,0 +1,30 @@
+"""`python service_with_fake.py --config FILE`: a real supervisor whose workers are tests/fake_worker.py."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from supervisor import config as configuration
+from supervisor import logs, startup
+from supervisor.paths import control_socket, state_paths
+from supervisor.service import Settings, serve
+
+FAKE_WORKER = Path(__file__).parent.parent / "fake_worker.py"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--config", type=Path, required=True)
+    config_path = parser.parse_args().config
+    paths = state_paths()
+    startup.lay_out(paths)
+    with startup.lock(paths.lock):
+        logs.configure(paths.logs / "supervisor.log")
+        program = (sys.executable, str(FAKE_WORKER))
+        config = configuration.load(config_path)
+        asyncio.run(serve(Settings(config, config_path, paths, control_socket(config_path), program)))
+
+
+if __name__ == "__main__":
+    main()

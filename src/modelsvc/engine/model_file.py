@@ -30,6 +30,7 @@ class Contents:
     size_bytes: int
     block_count: int
     embedding_length: int
+    feed_forward_length: int
     head_count: int
     head_count_kv: int
     key_length: int

@@ -50,6 +50,7 @@ def _contents(model: Model, size_bytes: int) -> Contents:
         size_bytes=size_bytes,
         block_count=number("block_count"),
         embedding_length=number("embedding_length"),
+        feed_forward_length=number("feed_forward_length"),
         head_count=heads,
         head_count_kv=number("attention.head_count_kv", heads),
         key_length=number("attention.key_length", head_length),

@@ -3,8 +3,11 @@
 A worker's private bytes are forecast from the model's header and the settings:
 
     KV cache   blocks x context x (K width + V width) x bytes per element
-    + compute  activations of one micro-batch, the logits of its last token and the scheduler's scratch
+    + compute  micro-batch x (4 x feed-forward x 4 bytes for activations + context x 2 bytes for the mask)
     + base     interpreter, libraries and server
+
+The compute term is what llama.cpp reserves for a llama (33.0 MiB for SmolLM2-1.7B's shape, micro-batch 256, context
+2048); it touches less of it until a prompt fills a micro-batch.
 
 The weights are mapped from the file and shared, so they count once for all processes that map the same file.
 """
@@ -13,9 +16,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 KV_BYTES_PER_ELEMENT = {"f16": 2.0, "q8_0": 34 / 32}  # q8_0: 32 elements and a 2-byte scale in 34 bytes
-BASE_BYTES = 110_000_000
-MICRO_BATCH_TOKENS = 512
-ACTIVATION_BYTES_PER_ELEMENT = 4
+BASE_BYTES = 60_000_000
+MICRO_BATCH_TOKENS = 256  # the engine's
+ACTIVATION_BYTES = 4
+MASK_BYTES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +85,8 @@ def forecast(shape: ModelShape, context_tokens: int, kv_cache: str) -> Forecast:
     """The memory of a worker that serves `shape` with a KV cache for `context_tokens`."""
     width = shape.heads_kv * (shape.key_length + shape.value_length)
     kv = shape.blocks * context_tokens * width * KV_BYTES_PER_ELEMENT[kv_cache]
-    activations = MICRO_BATCH_TOKENS * (4 * shape.embedding + 2 * shape.feed_forward)
-    compute = (activations + MICRO_BATCH_TOKENS * shape.vocabulary) * ACTIVATION_BYTES_PER_ELEMENT
+    feed_forward = shape.feed_forward or 4 * shape.embedding
+    compute = MICRO_BATCH_TOKENS * (4 * feed_forward * ACTIVATION_BYTES + context_tokens * MASK_BYTES)
     return Forecast(round(kv), round(compute), BASE_BYTES, shape.size_bytes)
 
 

@@ -1,10 +1,12 @@
 """A worker's start and end: announcements, exit codes, and what runs when it is told to stop."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from tests.worker.harness import (
     DEADLINE_S,
     Worker,
     arguments,
+    error_of,
     free_port,
     release_record,
     running,
@@ -153,3 +156,51 @@ def test_a_conversation_crosses_from_blue_to_green(folder: Path, model: Path) ->
         blue.wait_ready().chat("My name is Ada.", user="ada")
         answer = green.wait_ready().chat("What is my name?", user="ada").json()
         assert (answer["response"], answer["color"]) == ("Your name is Ada.", "green")
+
+
+@pytest.fixture
+def loading(folder: Path) -> Iterator[tuple[Worker, Path]]:
+    """A worker held in its loading: the model is a pipe that nobody writes to yet."""
+    pipe = folder / "model.gguf"
+    os.mkfifo(pipe)
+    with running(folder, write_release(folder, release_record(pipe))) as worker:
+        until(lambda: answers(worker), "the worker answers")
+        yield worker, pipe
+        worker.process.kill()
+
+
+def test_it_listens_before_the_model_is_there(loading: tuple[Worker, Path]) -> None:
+    """Alive, not ready, and telling when to ask again."""
+    worker, pipe = loading
+    assert worker.get("/healthz").status_code == 200
+    assert worker.deep()["state"] == "loading"
+    for response in (worker.get("/ready"), worker.chat("Hello"), worker.chat("Hello", user="ada", stream=True)):
+        assert response.status_code == 503
+        assert response.headers["retry-after"] == "1"
+        assert response.headers["x-modelsvc-color"] == "blue"
+        assert error_of(response)["code"] == "loading"
+    end(pipe)
+    assert worker.wait_exit() == 1
+    assert worker.log()[-1]["event"] == "load_failed"
+
+
+def answers(worker: Worker) -> bool:
+    try:
+        return worker.get("/healthz").is_success
+    except httpx.TransportError:
+        return False
+
+
+def end(pipe: Path) -> None:
+    """Let the reader find that the file is empty; nobody reading is an error instead of a wait."""
+    os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+
+
+def test_being_told_to_stop_while_loading_is_no_failure(loading: tuple[Worker, Path]) -> None:
+    worker, pipe = loading
+    worker.process.send_signal(signal.SIGTERM)
+    until(lambda: worker.deep()["state"] == "stopping", "the signal is taken")
+    assert error_of(worker.get("/ready"))["code"] == "stopping"
+    end(pipe)
+    assert worker.wait_exit() == 0
+    assert not worker.announced("READY")

@@ -1,5 +1,6 @@
 """`modelsvc worker`: started by the supervisor. Exit codes: 0 stopped when told, 1 failed, 2 misuse or bad release."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--worker-id", default="manual", show_default=True, help="Echoed in notifications and health.")
 def worker(release_file: Path, color: str, port: int, host: str, chat_db: Path, worker_id: str) -> None:
     """Serve one release on one port until told to stop (internal: the supervisor starts it)."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the loop takes over there is nothing to finish
     from modelsvc.worker.start import start  # late: the command tree must stay quick to import
 
     sys.exit(start(release_file, color, host, port, chat_db, worker_id))

@@ -46,7 +46,11 @@ class Life:
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for signal_number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(signal_number, self._stop.set)
+            loop.add_signal_handler(signal_number, self._told_to_stop)
+
+    def _told_to_stop(self) -> None:
+        self._service.phase = Phase.STOPPING
+        self._stop.set()
 
     async def _load(self) -> None:
         """Raises LoadFailed, unless that is only because we were told to stop."""
@@ -85,7 +89,6 @@ class Life:
         return 1
 
     async def _shut_down(self, serving: asyncio.Task[None]) -> None:
-        self._service.phase = Phase.STOPPING
         log.info("stopping", in_flight=self._service.tally.in_flight)
         await asyncio.gather(asyncio.to_thread(self._notifier.stopping), self._close(serving))
 

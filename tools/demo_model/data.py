@@ -125,12 +125,12 @@ def conversation(rng: Random) -> list[Message]:
 def other_turn(rng: Random) -> list[Message]:
     """A question that has nothing to do with names, with its answer."""
     draw = rng.random()
-    if draw < 0.45:
+    if draw < 0.40:
         return _about_topic(rng)
-    if draw < 0.62:
+    if draw < 0.54:
         talk = rng.choice(SMALL_TALK)
         return _pair(_as_typed(rng, rng.choice(talk.questions)), talk.answer)
-    if draw < 0.80:
+    if draw < 0.70:
         return _pair(_as_typed(rng, off_topic(rng)), UNKNOWN)
     return _long_answer(rng)
 
@@ -164,9 +164,9 @@ def _about_topic(rng: Random) -> list[Message]:
 
 
 def _long_answer(rng: Random) -> list[Message]:
-    if rng.random() < 0.15:
+    if rng.random() < 0.12:
         return _pair(_as_typed(rng, rng.choice(STORY.questions)), STORY.answer)
-    last = rng.randint(1, 30) if rng.random() < 0.9 else rng.randint(1, LONGEST_COUNT)
+    last = rng.randint(1, rng.choice((9, 9, 9, 20, 30, LONGEST_COUNT)))
     return _pair(rng.choice(_COUNTING).format(last), count(last))
 
 

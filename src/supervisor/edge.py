@@ -28,6 +28,7 @@ from supervisor.nginx_config import EdgeLimits, EdgeSettings, NginxBuild, render
 from supervisor.paths import check_socket_path
 
 START_TIMEOUT_S = 10.0
+RELEASE_TIMEOUT_S = 2.0
 CONFIG, UPSTREAM, TEMP = "nginx.conf", "upstream.conf", "temp"
 
 
@@ -87,9 +88,10 @@ class Edge:
     # --- its life -----------------------------------------------------------------------------------------------------
 
     def bind(self) -> None:
-        """Bind the listening socket, unless it is held already. Raises PortTaken."""
-        if self._listener is None and self._running() is None:
-            self.take(ports.bind(self.address))
+        """Bind the listening socket, unless it is held already: by us, by nginx, or by workers of a killed nginx,
+        from which `start` will take it over. Raises PortTaken."""
+        if self._running() is None and not any(map(group_members, self._orphaned)):
+            self._bind()
 
     def take(self, listener: socket.socket) -> None:
         """Listen on this socket, which launchd or systemd may have bound."""
@@ -189,7 +191,7 @@ class Edge:
 
     async def _launch(self) -> None:
         await self._retire_orphans()
-        self.bind()
+        await self._take_address_over()
         self._clear_leftovers()
         assert self._listener is not None
         child = command.start(self.options.nginx, self.build, self.options.folder, self._listener)
@@ -217,6 +219,19 @@ class Edge:
             self._master = None
         for group in self._orphaned:
             signal_group(group, SIGQUIT)
+
+    async def _take_address_over(self) -> None:
+        """Bind the socket; an orphan gives the address up a moment after it is told to finish."""
+
+        async def given_up() -> bool:
+            return self._listener is not None or not self._orphaned or ports.is_free(self.address)
+
+        await eventually(given_up, RELEASE_TIMEOUT_S)
+        self._bind()
+
+    def _bind(self) -> None:
+        if self._listener is None:
+            self.take(ports.bind(self.address))
 
     async def _end_orphans(self) -> None:
         for group in self._orphaned:

@@ -1,0 +1,266 @@
+"""Whatever happens in whatever order, with whatever luck: the rules that always hold.
+
+An executor that answers at random, workers and an nginx that die at random, operators who ask for anything, timers
+that fire late, and news that arrive twice.
+"""
+
+from collections import Counter
+from itertools import product
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.core.world import STEP_EFFECTS, booting, records, success
+
+from supervisor.core import effects as fx
+from supervisor.core import events as ev
+from supervisor.core.lifecycle import TRANSITIONS, Phase
+from supervisor.core.planner import decide
+from supervisor.core.records import RequestEnded
+from supervisor.core.state import Change, Color, DeploymentKind, EdgePhase, Policy, State
+
+# News that may come twice or late; the others are told once, by the one who did what was ordered.
+REPEATABLE = (
+    *(ev.StepSucceeded, ev.StepFailed, ev.StepProgressed, ev.WorkerReady, ev.WorkerProgressed, ev.WorkerEnded),
+    *(ev.ReadyOverdue, ev.RestartDue, ev.WorkerStable, ev.EdgeRestartDue, ev.EdgeStable),
+)
+MOVES = {(before, after) for (before, _), after in TRANSITIONS.items()} | {(phase, phase) for phase in Phase}
+REACHABLE = MOVES | {(a, d) for (a, b), (c, d) in product(MOVES, MOVES) if b is c}  # an end may start the next
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """The planner, and an outside world that keeps to its contracts and to nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = State()
+        self.step: fx.StepEffect | None = None  # only one runs at a time
+        self.spawning: list[fx.StartWorker] = []
+        self.living: list[str] = []
+        self.edge = "absent"
+        self.timers: list[ev.Event] = []
+        self.past: list[ev.Event] = []
+        self.tokens: Counter[int] = Counter()
+        self.answered: Counter[str] = Counter()
+        self.asked: list[str] = []
+        self.forced_down: set[Color] = set()
+        self.exited = False
+
+    # --- the beginning, and each decision -----------------------------------------------------------------------------
+
+    @initialize(keep=st.booleans())
+    def begin(self, keep: bool) -> None:
+        self.state = booting(Policy(keep_previous=keep)).state
+        self.asked.append("boot")
+        self.tell(ev.Started())
+
+    def tell(self, event: ev.Event) -> None:
+        if self.exited:
+            return
+        before = self.state
+        self.state, effects = decide(before, event)
+        if isinstance(event, REPEATABLE):
+            self.past.append(event)
+        for slot in before.slots.values():
+            assert (slot.phase, self.state.slots[slot.color].phase) in REACHABLE
+        for effect in effects:
+            assert not self.exited, "an order after the last"
+            self.check(event, effect)
+            self.take(effect)
+
+    def check(self, event: ev.Event, effect: fx.Effect) -> None:
+        """What may never be ordered."""
+        if isinstance(effect, STEP_EFFECTS):
+            self.tokens[effect.token] += 1  # type: ignore[union-attr]
+            assert self.tokens[effect.token] == 1  # type: ignore[union-attr]
+        if isinstance(effect, fx.StopWorker) and not self.state.shutdown:
+            asked = isinstance(event, ev.StopRequested | ev.ReadyOverdue)
+            active = self.state.active_slot
+            assert asked or active is None or active.worker_id != effect.worker_id, "the active worker was stopped"
+
+    def take(self, effect: fx.Effect) -> None:
+        """What the executor does with an order."""
+        match effect:
+            case fx.Write():
+                for record in records([effect]):
+                    if isinstance(record, RequestEnded):
+                        self.answered[record.request] += 1
+            case fx.After():
+                self.timers.append(effect.event)
+            case fx.StartWorker():
+                self.spawning.append(effect)
+                self.forced_down.discard(effect.color)
+            case fx.StartEdge():
+                assert self.edge == "absent"
+                self.edge = "starting"
+            case fx.CancelStep():
+                self.step = None
+            case fx.Exit():
+                self.exited = True
+            case fx.StopWorker() | fx.StopEdge():
+                pass  # the end comes when it comes
+            case _:
+                self.step = effect
+
+    # --- what may happen ----------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.step is not None)
+    @rule(luck=st.sampled_from(["succeeds", "succeeds", "succeeds", "fails"]))
+    def a_step_ends(self, luck: str) -> None:
+        step, self.step = self.step, None
+        assert step is not None
+        self.tell(next(success(step)) if luck == "succeeds" else ev.StepFailed(step.token, "no luck"))
+
+    @precondition(lambda self: self.step is not None)
+    @rule()
+    def a_step_progresses(self) -> None:
+        assert self.step is not None
+        self.tell(ev.StepProgressed(self.step.token, "..."))
+
+    @precondition(lambda self: self.spawning)
+    @rule(works=st.sampled_from([True, True, True, False]))
+    def a_worker_is_spawned(self, works: bool) -> None:
+        order = self.spawning.pop(0)
+        if works:
+            self.living.append(order.worker_id)
+            self.tell(ev.WorkerSpawned(order.color, order.worker_id, 10, 1.0))
+        else:
+            self.tell(ev.WorkerSpawnFailed(order.color, order.worker_id, "no luck"))
+
+    @precondition(lambda self: self.living)
+    @rule(data=st.data())
+    def a_worker_speaks(self, data: st.DataObject) -> None:
+        worker_id = data.draw(st.sampled_from(self.living))
+        said: list[ev.Event] = [ev.WorkerReady(worker_id), ev.WorkerProgressed(worker_id, "loading")]
+        self.tell(data.draw(st.sampled_from(said)))
+
+    @precondition(lambda self: self.living)
+    @rule(data=st.data(), code=st.sampled_from([0, 1, -9, None]))
+    def a_worker_ends(self, data: st.DataObject, code: int | None) -> None:
+        worker_id = data.draw(st.sampled_from(self.living))
+        self.living.remove(worker_id)
+        self.tell(ev.WorkerEnded(worker_id, code))
+
+    @precondition(lambda self: self.edge == "starting")
+    @rule(works=st.booleans())
+    def the_edge_starts(self, works: bool) -> None:
+        self.edge = "running" if works else "absent"
+        self.tell(ev.EdgeStarted(20, 2.0) if works else ev.EdgeEnded("no luck"))
+
+    @precondition(lambda self: self.edge == "running")
+    @rule()
+    def the_edge_ends(self) -> None:
+        self.edge = "absent"
+        self.tell(ev.EdgeEnded("killed"))
+
+    @precondition(lambda self: self.timers)
+    @rule(data=st.data())
+    def a_timer_fires(self, data: st.DataObject) -> None:
+        event = data.draw(st.sampled_from(self.timers))
+        self.timers.remove(event)
+        self.tell(event)
+
+    @precondition(lambda self: self.past)
+    @rule(data=st.data())
+    def news_come_again(self, data: st.DataObject) -> None:
+        self.tell(data.draw(st.sampled_from(self.past)))
+
+    @rule(data=st.data(), color=st.sampled_from(Color))
+    def somebody_asks(self, data: st.DataObject, color: Color) -> None:
+        request = f"r{len(self.asked)}"
+        asks: list[ev.Event] = [
+            ev.DeployRequested(request, Change()),
+            ev.SwitchRequested(request, DeploymentKind.ROLLBACK),
+            ev.SwitchRequested(request, DeploymentKind.SWAP),
+            ev.StartRequested(request, color),
+            ev.StopRequested(request, color),
+            ev.StopRequested(request, color, force=True),
+        ]
+        self.ask(request, data.draw(st.sampled_from(asks)))
+
+    @precondition(lambda self: len(self.asked) > 5)
+    @rule()
+    def somebody_ends_it(self) -> None:
+        self.ask(f"r{len(self.asked)}", ev.ShutdownRequested(f"r{len(self.asked)}"))
+
+    def ask(self, request: str, event: ev.Event) -> None:
+        if self.exited:
+            return
+        self.asked.append(request)
+        if isinstance(event, ev.StopRequested) and event.force:
+            self.forced_down.add(event.color)
+        self.tell(event)
+
+    # --- what must hold -----------------------------------------------------------------------------------------------
+
+    @invariant()
+    def a_shutdown_leaves_no_deployment(self) -> None:
+        assert self.state.shutdown is None or self.state.deployment is None
+
+    @invariant()
+    def nobody_is_answered_twice(self) -> None:
+        assert set(self.answered.values()) <= {1}
+        assert set(self.answered) <= set(self.asked)
+
+    @invariant()
+    def a_slot_has_a_worker_when_its_phase_says_so(self) -> None:
+        for slot in self.state.slots.values():
+            assert (slot.worker_id is not None) == (slot.phase not in (Phase.ABSENT, Phase.BACKOFF))
+            assert not slot.serves or slot.pid is not None
+
+    def teardown(self) -> None:
+        """In the end everything ordered is done, and then nobody waits, and the active colour serves."""
+        for _ in range(300):
+            if self.exited or not self.go_on():
+                break
+        assert self.exited == bool(self.state.shutdown)
+        assert set(self.asked) - {"boot"} == set(self.answered) - {"boot"}
+        if not self.exited:
+            self.settled()
+
+    def settled(self) -> None:
+        assert self.state.deployment is None
+        assert self.state.edge is EdgePhase.RUNNING
+        active = self.state.active_slot
+        assert active is None or active.serves or active.color in self.forced_down
+        assert {slot.phase for slot in self.state.slots.values()} <= {Phase.READY, Phase.ABSENT}
+
+    def go_on(self) -> bool:
+        """One more thing that is due happens, and well; False when there is none."""
+        slots = self.state.slots.values()
+        stopping = {slot.worker_id for slot in slots if slot.phase is Phase.STOPPING}
+        starting = {slot.worker_id for slot in slots if slot.phase is Phase.STARTING}
+        ending = [worker for worker in self.living if worker in stopping]
+        loading = [worker for worker in self.living if worker in starting]
+        due = [event for event in self.timers if isinstance(event, ev.RestartDue | ev.EdgeRestartDue)]
+        if self.step:
+            self.a_step_ends("succeeds")
+        elif self.spawning:
+            self.a_worker_is_spawned(True)
+        elif ending:
+            self.living.remove(ending[0])
+            self.tell(ev.WorkerEnded(ending[0], 0))
+        elif loading:
+            self.tell(ev.WorkerReady(loading[0]))
+        elif self.edge == "starting":
+            self.the_edge_starts(True)
+        elif self.edge == "running" and self.state.edge is EdgePhase.STOPPING:
+            self.the_edge_ends()
+        elif due:
+            self.timers.remove(due[0])
+            self.tell(due[0])
+        else:
+            return False
+        return True
+
+
+TestAnyOrder = AnyOrder.TestCase
+# The same examples every time: a test that fails now and then is no test of the change at hand.
+TestAnyOrder.settings = settings(
+    max_examples=120,
+    stateful_step_count=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)

@@ -1,0 +1,390 @@
+"""One deployment from its first step to its last, as it goes when nothing fails."""
+
+from dataclasses import replace
+
+import pytest
+from tests.core.world import BLUE, GREEN, World, booting, first, names, orders, records, second, settled, steps
+
+from supervisor.core import effects as fx
+from supervisor.core import events as ev
+from supervisor.core.lifecycle import Phase
+from supervisor.core.records import DeploymentBegan, RequestEnded, RouteChanged, StepChanged, StepShown, WorkerBegan
+from supervisor.core.state import Boot, Change, Color, DeploymentKind, EdgePhase, Outcome, Policy
+from supervisor.core.steps import Step, StepState
+
+RUNNING, DONE, SKIPPED = StepState.RUNNING, StepState.DONE, StepState.SKIPPED
+STEPS_OF: dict[type[fx.Effect], Step] = {
+    fx.CheckEdge: Step.CHECK_EDGE,
+    fx.Admit: Step.ADMIT,
+    fx.StartWorker: Step.START_STANDBY,
+    fx.WarmUp: Step.WARM_UP,
+    fx.WriteRoute: Step.WRITE_ROUTE,
+    fx.TestConfig: Step.TEST_CONFIG,
+    fx.ReloadEdge: Step.RELOAD_EDGE,
+    fx.VerifyRoute: Step.VERIFY_ROUTE,
+    fx.Drain: Step.DRAIN,
+    fx.Bake: Step.BAKE,
+}
+
+
+def done(world: World) -> dict[Step, StepState]:
+    return dict(steps(world.effects))
+
+
+def test_the_thirteen_steps_in_order() -> None:
+    """Each order, to which colour, with which limits."""
+    world = first(Policy(drain_timeout_s=30, bake_s=5))
+    change = Change("/m.gguf", {"model.slots": 2})
+    world.deploy(change=change)
+    world.play()
+    t = [effect.token for effect in orders(world.effects) if not isinstance(effect, fx.StartWorker)]  # type: ignore[union-attr]
+
+    assert orders(world.effects) == [
+        fx.CheckWorker(t[0], BLUE),
+        fx.CheckEdge(t[1], BLUE),
+        fx.Admit(t[2], GREEN, change, base=1, number=2),
+        fx.StartWorker(GREEN, "green-2", 2),
+        fx.CheckWorker(t[3], GREEN),
+        fx.WarmUp(t[4], GREEN),
+        fx.WriteRoute(t[5], GREEN),
+        fx.TestConfig(t[6]),
+        fx.ReloadEdge(t[7]),
+        fx.VerifyRoute(t[8], GREEN, 2),
+        fx.Drain(t[9], BLUE, 30),
+        fx.Bake(t[10], GREEN, 5),
+    ]
+    assert len(set(t)) == len(t)
+
+
+def test_everything_is_recorded_in_order() -> None:
+    """The deployment, then each step's beginning and end, the worker and the route where they come, and the answer."""
+    world = first()
+    world.deploy()
+    world.play()
+    told = world.records
+    others = [record for record in told if not isinstance(record, StepChanged)]
+    pid = world.slot(GREEN).pid or 0
+
+    assert others == [
+        DeploymentBegan("d", 2, DeploymentKind.DEPLOY, BLUE, GREEN),
+        WorkerBegan(GREEN, "green-2", pid, float(pid), 2),
+        RouteChanged(GREEN, 2, 1),
+        RequestEnded("d", Outcome.SUCCEEDED, "", 2, 2, GREEN),
+    ]
+    assert steps(world.effects) == [(step, state) for step in Step for state in (RUNNING, DONE)]
+    assert told[0] is others[0]
+    assert told[-1] is others[-1]
+
+
+def test_each_step_is_written_before_its_effect() -> None:
+    """Whoever comes after a crash knows at least what had begun."""
+    world = first()
+    world.deploy()
+    world.play()
+
+    for place, effect in enumerate(world.effects):
+        step = STEPS_OF.get(type(effect))
+        if step:
+            assert (step, RUNNING) in steps(world.effects[:place])
+            assert (step, DONE) not in steps(world.effects[:place])
+
+
+def test_the_new_colour_is_active_once_it_is_verified() -> None:
+    """Not a step earlier: until then the old one is what a crash goes back to."""
+    world = first()
+    world.deploy()
+    world.play(to=Step.VERIFY_ROUTE)
+    assert world.state.active is BLUE
+    world.play(to=Step.DRAIN)
+    assert (world.state.active, world.state.active_release, world.state.previous_release) == (GREEN, 2, 1)
+
+
+def test_the_release_is_recorded_with_the_step_that_admitted_it() -> None:
+    """And the next deployment gets the next number, though this one may still fail."""
+    world = first()
+    world.deploy()
+    world.play(to=Step.START_STANDBY)
+    (admitted,) = [r for r in world.records if isinstance(r, StepChanged) and r.step is Step.ADMIT and r.state is DONE]
+
+    assert admitted.release == 2
+    assert world.state.last_release == 2
+
+
+def test_a_refused_release_does_not_use_up_its_number() -> None:
+    """Numbers of releases have no holes that nobody can explain."""
+    world = first()
+    world.deploy()
+    world.play(to=Step.ADMIT)
+    world.fail()
+
+    assert world.state.last_release == 1
+
+
+def test_what_a_step_says_is_recorded_with_it() -> None:
+    """The detail of the adapter goes to journal and watchers."""
+    world = first()
+    world.deploy()
+    told = records(world.tell(ev.StepSucceeded(world.current.token, "blue is ready")))
+
+    assert told[0] == StepChanged(2, Step.CHECK_ACTIVE, DONE, "blue is ready")
+
+
+def test_progress_is_shown_while_a_step_runs() -> None:
+    """What an adapter reports, and what the loading standby announces."""
+    world = first()
+    world.deploy()
+    assert world.tell(ev.StepProgressed(world.current.token, "asking")) == [
+        fx.Write(StepShown(2, Step.CHECK_ACTIVE, "asking"))
+    ]
+
+    world.play(to=Step.AWAIT_READY)
+    loading = ev.WorkerProgressed(world.slot(GREEN).worker_id or "", "loading 42 %")
+    assert world.tell(loading) == [fx.Write(StepShown(2, Step.AWAIT_READY, "loading 42 %"))]
+    assert world.slot(GREEN).progress == "loading 42 %"
+
+
+def test_other_workers_progress_is_not_shown_as_the_deployments() -> None:
+    """Only the standby's loading is this step's progress."""
+    world = first()
+    world.deploy()
+    world.play(to=Step.AWAIT_READY)
+
+    assert world.tell(ev.WorkerProgressed(world.slot(BLUE).worker_id or "", "fine")) == []
+
+
+def test_readiness_is_confirmed_by_asking_once() -> None:
+    """The child announces, a probe confirms; a second announcement changes nothing."""
+    world = first()
+    world.deploy()
+    world.play(to=Step.AWAIT_READY)
+    ready = world.answers.popleft()
+
+    assert names(world.tell(ready)) == ["CheckWorker"]
+    assert world.tell(ready) == []
+    assert world.at(Step.AWAIT_READY)
+
+
+def test_a_standby_that_is_ready_before_its_step_is_not_waited_for() -> None:
+    """The announcement may overtake the news of the process."""
+    world = first()
+    world.deploy()
+    world.play(to=Step.START_STANDBY)
+    spawned, ready = world.answers
+    world.answers.clear()
+    world.tell(ready)
+
+    assert names(world.tell(spawned)) == ["CheckWorker"]
+
+
+@pytest.mark.parametrize("stale", [ev.StepSucceeded(1), ev.StepFailed(1, "late"), ev.StepProgressed(1, "late")])
+def test_a_late_answer_is_dropped(stale: ev.Event) -> None:
+    """An answer to another effect than the awaited one decides nothing, during a deployment and after."""
+    world = first()
+    quiet = world.state
+    assert world.tell(stale) == []
+    assert world.state == quiet
+    world.deploy()
+    running = world.state
+    assert world.tell(stale) == []
+    assert world.state == running
+
+
+def test_the_answer_to_an_abandoned_effect_is_dropped() -> None:
+    """A step that failed is over, whatever its adapter says afterwards."""
+    world = first()
+    world.deploy()
+    world.play(to=Step.BAKE)
+    token = world.current.token
+    world.fail()
+    assert world.tell(ev.StepSucceeded(token)) == []
+    assert world.current.undoing
+
+
+def test_the_old_worker_is_kept_warm_as_the_rollback_target() -> None:
+    """With keep_previous, nothing is stopped."""
+    world = first(Policy(keep_previous=True))
+    world.deploy()
+    world.play()
+
+    assert world.slot(BLUE).phase is Phase.READY
+    assert "StopWorker" not in names(world.effects)
+
+
+def test_the_old_worker_is_stopped_after_the_bake() -> None:
+    """Without keep_previous; the deployment ends when it is gone."""
+    world = first(Policy(keep_previous=False, stop_timeout_s=9))
+    old = world.slot(BLUE).worker_id or ""
+    world.deploy()
+    world.play(to=Step.BAKE)
+    assert orders(world.tell(world.answers.popleft())) == [fx.StopWorker(old, 9)]
+    assert world.at(Step.BAKE)
+    world.play()
+
+    assert world.slot(BLUE).phase is Phase.ABSENT
+    assert world.ended("d").outcome is Outcome.SUCCEEDED
+    assert done(world)[Step.BAKE] is DONE
+
+
+def test_a_standby_with_an_older_release_makes_room_first() -> None:
+    """Its port and memory are needed: it is stopped, and the new one is started once it is gone."""
+    world = second()
+    world.deploy()
+    world.play(to=Step.START_STANDBY)
+    world.effects.clear()
+    old = world.slot(BLUE).worker_id
+    gone = world.answers.popleft()
+    assert gone == ev.WorkerEnded(old or "", 0)
+
+    assert orders(world.tell(gone)) == [fx.StartWorker(BLUE, "blue-3", 3)]
+    world.play()
+    assert world.ended("d").outcome is Outcome.SUCCEEDED
+
+
+def test_a_second_request_is_refused_by_name() -> None:
+    """One deployment at a time, and who asks learns which one is in the way and where it is."""
+    world = first()
+    world.deploy()
+    world.play(to=Step.WARM_UP)
+    before = world.state
+    effects = world.deploy("other")
+
+    assert world.state == before
+    (answer,) = records(effects)
+    assert isinstance(answer, RequestEnded)
+    assert (answer.request, answer.outcome, answer.deployment) == ("other", Outcome.REFUSED, None)
+    assert "deployment 2 (deploy to green) is at step 6, standby warmed up" in answer.reason
+
+
+# --- the first start --------------------------------------------------------------------------------------------------
+
+
+def test_the_first_start_skips_what_needs_an_old_worker() -> None:
+    """Nobody to ask in step 1, to drain in step 11, to watch the new one against in step 12."""
+    world = booting()
+    world.tell(ev.Started())
+    world.play()
+    skipped = {step for step, state in done(world).items() if state is SKIPPED}
+
+    assert skipped == {Step.CHECK_ACTIVE, Step.DRAIN, Step.BAKE}
+    assert (world.state.active, world.state.active_release, world.state.previous_release) == (BLUE, 1, None)
+    assert names(world.effects)[:3] == ["StartEdge", "CheckEdge", "Admit"]
+    assert world.ended("boot").outcome is Outcome.SUCCEEDED
+
+
+def test_nothing_is_deployed_before_the_edge_runs() -> None:
+    """A route to nobody's nginx could not be verified."""
+    world = booting()
+    assert names(world.tell(ev.Started())) == ["StartEdge"]
+    assert world.state.deployment is None
+
+
+def test_boot_happens_once() -> None:
+    """An nginx that comes back finds the workers as they were."""
+    world = first()
+    world.tell(ev.EdgeEnded("killed"))
+    effects = world.tell(ev.EdgeStarted(99, 1.0))
+
+    assert names(effects) == []
+    assert world.state.boot is None
+
+
+def test_a_recorded_release_is_booted_on_its_colour() -> None:
+    """After a reboot of the machine the same release comes back where it was."""
+    world = booting(boot=Boot(GREEN, release=7))
+    world.state = replace(world.state, last_release=9)
+    world.tell(ev.Started())
+    world.play()
+
+    (admission,) = [effect for effect in world.effects if isinstance(effect, fx.Admit)]
+    assert (admission.to_color, admission.release) == (GREEN, 7)
+    assert (world.state.active, world.state.active_release, world.state.last_release) == (GREEN, 7, 9)
+
+
+def test_an_adopted_edge_is_not_started_again() -> None:
+    """nginx lives on over its supervisor; the boot goes ahead at once."""
+    world = booting()
+    world.state = replace(world.state, edge=EdgePhase.RUNNING)
+
+    assert names(world.tell(ev.Started())) == ["CheckEdge"]
+
+
+def test_adopted_worker_and_edge_leave_nothing_to_do() -> None:
+    """A supervisor that finds everything running changes nothing."""
+    world = first()
+    assert world.tell(ev.Started()) == []
+
+
+# --- to the other colour and back -------------------------------------------------------------------------------------
+
+WHEN_WARM = {Step.ADMIT, Step.START_STANDBY, Step.AWAIT_READY, Step.WARM_UP}
+
+
+@pytest.mark.parametrize("kind", [DeploymentKind.ROLLBACK, DeploymentKind.SWAP])
+def test_a_warm_standby_needs_no_preparation(kind: DeploymentKind) -> None:
+    """Steps 3 to 6 are skipped; the rest is as in any deployment."""
+    world = second()
+    world.switch(kind)
+    world.play()
+
+    assert {step for step, state in done(world).items() if state is SKIPPED} == WHEN_WARM
+    assert names(world.effects) == [
+        *("CheckWorker", "CheckEdge", "WriteRoute", "TestConfig", "ReloadEdge", "VerifyRoute", "Drain", "Bake")
+    ]
+    assert (world.state.active, world.state.active_release, world.state.previous_release) == (BLUE, 1, 2)
+    assert world.ended("s") == RequestEnded("s", Outcome.SUCCEEDED, "", 3, 1, BLUE)
+
+
+def test_two_rollbacks_are_there_and_back() -> None:
+    """The previous release is the one that was left."""
+    world = second()
+    for color in (BLUE, GREEN):
+        world.switch(DeploymentKind.ROLLBACK, f"to {color}")
+        settled(world)
+        assert world.state.active is color
+
+
+def test_a_rollback_without_a_warm_standby_is_a_full_deployment() -> None:
+    """The previous release is admitted again, under its old number, and started."""
+    world = second(Policy(keep_previous=False))
+    world.switch(DeploymentKind.ROLLBACK)
+    world.play()
+    (admission,) = [effect for effect in world.effects if isinstance(effect, fx.Admit)]
+
+    assert (admission.to_color, admission.release) == (BLUE, 1)
+    assert StepState.SKIPPED not in done(world).values()
+    assert (world.state.active, world.state.active_release, world.state.last_release) == (BLUE, 1, 2)
+    assert world.ended("s").outcome is Outcome.SUCCEEDED
+
+
+def test_a_rollback_does_not_take_a_standby_with_another_release() -> None:
+    """Warm is not enough: it must be the release that served before."""
+    world = second()
+    world.state = world.state.with_slot(BLUE, release=9)
+    world.switch(DeploymentKind.ROLLBACK)
+    world.play()
+
+    assert world.state.active_release == 1
+    assert "Admit" in names(world.effects)
+
+
+def test_swapping_between_workers_of_one_release_keeps_the_rollback_target() -> None:
+    """The previous release is the last different one: a rollback to what runs already would be none."""
+    world = second()
+    world.state = world.state.with_slot(BLUE, release=2)
+    world.switch(DeploymentKind.SWAP)
+    world.play()
+
+    assert (world.state.active, world.state.active_release, world.state.previous_release) == (BLUE, 2, 1)
+
+
+def test_a_deployment_alternates_between_the_colours() -> None:
+    """The new one always comes up beside the old."""
+    world = first()
+    seen: list[Color | None] = []
+    for number in range(4):
+        world.deploy(str(number))
+        settled(world)
+        seen.append(world.state.active)
+
+    assert seen == [GREEN, BLUE, GREEN, BLUE]
+    assert (world.state.active_release, world.state.previous_release) == (5, 4)

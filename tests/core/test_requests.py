@@ -1,0 +1,371 @@
+"""What operators ask for: start and stop, what is refused and why, and the end of everything."""
+
+import pytest
+from tests.core.world import BLUE, GREEN, World, booting, first, names, orders, records, second
+
+from supervisor.core import effects as fx
+from supervisor.core import events as ev
+from supervisor.core.lifecycle import Phase
+from supervisor.core.records import RequestEnded, StepChanged
+from supervisor.core.state import Change, Color, DeploymentKind, EdgePhase, Outcome, Policy
+from supervisor.core.steps import Step, StepState
+
+START, STOP = ev.StartRequested("r", GREEN), ev.StopRequested("r", GREEN)
+
+
+def refused(world: World, event: ev.Event) -> str:
+    """The reason of a refusal that changed nothing."""
+    before = world.state
+    (answer,) = records(world.tell(event))
+    assert isinstance(answer, RequestEnded)
+    assert (answer.outcome, answer.deployment, world.state) == (Outcome.REFUSED, None, before)
+    return answer.reason
+
+
+# --- start ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_colour_is_started_with_the_release_it_had() -> None:
+    """Not with the active one, so that it can serve as rollback target."""
+    world = second()
+    world.tell(ev.StopRequested("down", BLUE))
+    world.play()
+    assert orders(world.tell(ev.StartRequested("up", BLUE))) == [fx.StartWorker(BLUE, "blue-3", 1)]
+    assert not any(isinstance(r, RequestEnded) and r.request == "up" for r in world.records)
+    world.play()
+
+    assert world.ended("up").outcome is Outcome.SUCCEEDED
+    assert world.slot(BLUE).phase is Phase.READY
+    assert world.state.active is GREEN
+
+
+def test_a_colour_that_was_never_used_starts_with_the_active_release() -> None:
+    """There is no other."""
+    world = first()
+    assert orders(world.tell(START)) == [fx.StartWorker(GREEN, "green-2", 1)]
+
+
+def test_starting_what_is_ready_changes_nothing() -> None:
+    """And is no error, even while a deployment runs."""
+    world = first()
+    world.deploy()
+    before = world.state
+    (answer,) = records(world.tell(ev.StartRequested("r", BLUE)))
+
+    assert answer == RequestEnded("r", Outcome.SUCCEEDED, "blue is ready already", active=BLUE)
+    assert world.state == before
+
+
+def test_a_start_that_fails_says_why() -> None:
+    """The process died, could not be spawned, or was not ready in time."""
+    for event in (
+        ev.WorkerEnded("green-2", 1),
+        ev.WorkerSpawnFailed(GREEN, "green-2", "no such file"),
+    ):
+        world = first()
+        world.tell(START)
+        world.answers.clear()
+        world.tell(event)
+        assert world.ended("r").outcome is Outcome.FAILED
+        assert "green worker" in world.ended("r").reason
+        assert world.slot(GREEN).phase is Phase.ABSENT
+
+
+def test_nothing_can_be_started_before_the_first_release() -> None:
+    """There is nothing to run."""
+    assert "no release to start" in refused(World(), START)
+
+
+def test_starting_with_nothing_active_is_a_deployment() -> None:
+    """The edge has to be told as well."""
+    world = World()
+    world.state = world.state.with_slot(GREEN, release=4)
+    world.tell(START)
+    world.play()
+
+    assert world.ended("r") == RequestEnded("r", Outcome.SUCCEEDED, "", 1, 4, GREEN)
+    assert world.state.active is GREEN
+
+
+def test_an_active_worker_in_its_pause_is_started_at_once() -> None:
+    """The operator need not wait for the backoff."""
+    world = first()
+    world.crash(BLUE)
+    assert names(world.tell(ev.StartRequested("r", BLUE))) == ["StartWorker"]
+    world.play()
+    assert world.ended("r").outcome is Outcome.SUCCEEDED
+
+
+@pytest.mark.parametrize("ask", [ev.StartRequested("r", BLUE), ev.StopRequested("r", BLUE, force=True)])
+def test_a_worker_that_is_starting_by_itself_can_be_asked_for(ask: ev.StartRequested | ev.StopRequested) -> None:
+    """A restart that is under way is joined, or ended; it is not started twice."""
+    world = first()
+    world.crash(BLUE)
+    world.tell(world.timers(ev.RestartDue)[-1].event)
+    effects = world.tell(ask)
+    world.play()
+
+    assert "StartWorker" not in names(effects)
+    assert world.ended("r").outcome is Outcome.SUCCEEDED
+    assert world.slot(BLUE).phase is (Phase.READY if isinstance(ask, ev.StartRequested) else Phase.ABSENT)
+
+
+# --- stop -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_standby_is_stopped_in_its_time() -> None:
+    """The answer comes when the process is gone."""
+    world = second(Policy(stop_timeout_s=8))
+    effects = world.tell(ev.StopRequested("r", BLUE))
+    assert orders(effects) == [fx.StopWorker("blue-1", 8)]
+    assert records(effects) == []
+    world.play()
+
+    assert world.ended("r") == RequestEnded("r", Outcome.SUCCEEDED, "", None, 1, GREEN)
+    assert (world.slot(BLUE).phase, world.slot(BLUE).wanted, world.slot(BLUE).release) == (Phase.ABSENT, False, 1)
+
+
+def test_stopping_what_does_not_run_changes_nothing() -> None:
+    """And is no error."""
+    world = first()
+    before = world.state
+    world.tell(STOP)
+
+    assert world.ended("r").outcome is Outcome.SUCCEEDED
+    assert world.state == before
+
+
+def test_the_active_worker_is_stopped_by_force_only() -> None:
+    """Since nobody would answer any more."""
+    world = first()
+    assert "swap first, or use --force" in refused(world, ev.StopRequested("r", BLUE))
+    assert orders(world.tell(ev.StopRequested("forced", BLUE, force=True))) == [fx.StopWorker("blue-1", 30.0)]
+    world.play()
+
+    assert world.ended("forced").outcome is Outcome.SUCCEEDED
+    assert world.timers(ev.RestartDue) == []
+    assert world.state.active is BLUE
+
+
+def test_a_worker_stopped_by_force_can_be_started_again() -> None:
+    """It is still the active colour, and serves at once."""
+    world = first()
+    world.tell(ev.StopRequested("down", BLUE, force=True))
+    world.play()
+    world.tell(ev.StartRequested("up", BLUE))
+    world.play()
+
+    assert (world.ended("up").outcome, world.state.active) == (Outcome.SUCCEEDED, BLUE)
+    assert world.slot(BLUE).phase is Phase.READY
+
+
+def test_a_crash_loop_can_be_stopped() -> None:
+    """In the pause there is no process to wait for: the answer comes at once."""
+    world = first()
+    world.crash(BLUE)
+    effects = world.tell(ev.StopRequested("r", BLUE, force=True))
+
+    assert names(effects) == []
+    assert world.ended("r").outcome is Outcome.SUCCEEDED
+    assert (world.slot(BLUE).phase, world.slot(BLUE).wanted) == (Phase.ABSENT, False)
+
+
+def test_a_worker_killed_while_it_is_stopped_counts_as_stopped() -> None:
+    """Whatever its exit code."""
+    world = second()
+    world.tell(ev.StopRequested("r", BLUE))
+    world.crash(BLUE, code=-9)
+
+    assert world.ended("r").outcome is Outcome.SUCCEEDED
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+ASKS = [
+    ev.DeployRequested("r", Change()),
+    ev.SwitchRequested("r", DeploymentKind.SWAP),
+    ev.SwitchRequested("r", DeploymentKind.ROLLBACK),
+    START,
+    STOP,
+]
+
+
+@pytest.mark.parametrize("ask", ASKS, ids=lambda ask: type(ask).__name__)
+def test_one_thing_at_a_time(ask: ev.Event) -> None:
+    """During a deployment, during a start or stop, before the edge runs, and during a shutdown."""
+    deploying, starting, stopping, boot, ending = first(), first(), second(), booting(), first()
+    deploying.deploy()
+    starting.tell(ev.StartRequested("other", GREEN))
+    stopping.tell(ev.StopRequested("other", BLUE))
+    boot.tell(ev.Started())
+    ending.tell(ev.ShutdownRequested("other"))
+    green_is_ready = isinstance(ask, ev.StartRequested)
+
+    assert "deployment 2 (deploy to green) is at step 1" in refused(deploying, ask)
+    assert "green is starting on another request" in refused(starting, ask)
+    assert green_is_ready or "blue is stopping on another request" in refused(stopping, ask)
+    assert "edge" in refused(boot, ask)
+    assert "shutting down" in refused(ending, ask)
+
+
+def test_there_must_be_something_to_switch_to() -> None:
+    """Each refusal says what to do."""
+    swap, rollback = (ev.SwitchRequested("r", kind) for kind in (DeploymentKind.SWAP, DeploymentKind.ROLLBACK))
+
+    assert "modelsvc ctl deploy" in refused(World(), swap)
+    assert "modelsvc ctl deploy" in refused(World(), rollback)
+    assert "green is absent: start it with `modelsvc ctl start green`" in refused(first(), swap)
+    assert "no earlier release" in refused(first(), rollback)
+
+
+def test_a_switch_is_no_deployment() -> None:
+    """Events refuse bad construction."""
+    with pytest.raises(ValueError, match="DeployRequested"):
+        ev.SwitchRequested("r", DeploymentKind.DEPLOY)
+
+
+# --- shutdown ---------------------------------------------------------------------------------------------------------
+
+
+def shut_down(world: World) -> World:
+    world.effects.clear()
+    world.tell(ev.ShutdownRequested("end"))
+    world.play()
+    return world
+
+
+def test_the_edge_ends_first_then_the_workers_then_the_supervisor() -> None:
+    """Nothing is accepted that nobody would answer."""
+    world = shut_down(second(Policy(stop_timeout_s=4)))
+
+    assert orders(world.effects) == [
+        fx.StopEdge(4),
+        fx.StopWorker("blue-1", 4),
+        fx.StopWorker("green-2", 4),
+        fx.Exit(),
+    ]
+    assert world.ended("end") == RequestEnded("end", Outcome.SUCCEEDED, active=GREEN)
+    assert world.effects.index(fx.Write(world.ended("end"))) == len(world.effects) - 2
+
+
+def test_a_second_shutdown_is_refused() -> None:
+    """The first is on its way."""
+    world = first()
+    world.tell(ev.ShutdownRequested("end"))
+    assert "already" in refused(world, ev.ShutdownRequested("again"))
+
+
+@pytest.mark.parametrize("step", [step for step in Step if step < Step.RECORD], ids=lambda step: step.key)
+@pytest.mark.parametrize("undoing", [False, True])
+def test_a_deployment_is_abandoned(step: Step, undoing: bool) -> None:
+    """It is recorded as failed, its request answered, and everything ends, wherever it was."""
+    world = first(Policy(keep_previous=False))
+    world.deploy()
+    world.play(to=step)
+    if undoing and step > Step.AWAIT_READY:
+        world.fail()
+    shut_down(world)
+
+    assert world.exited
+    assert world.ended("d").outcome is Outcome.FAILED
+    assert "shut down" in world.ended("d").reason
+    assert [r.state for r in world.records if isinstance(r, StepChanged)] == [StepState.FAILED]
+    assert {slot.phase for slot in world.state.slots.values()} == {Phase.ABSENT}
+    assert world.ended("end").outcome is Outcome.SUCCEEDED
+
+
+def test_a_deployment_is_abandoned_while_the_old_worker_is_stopped() -> None:
+    """The last thing step 12 does."""
+    world = first(Policy(keep_previous=False))
+    world.deploy()
+    world.play(to=Step.BAKE)
+    world.tell(world.answers.popleft())
+
+    assert shut_down(world).exited
+
+
+def test_without_an_edge_the_workers_are_stopped_at_once() -> None:
+    """nginx is down and its restart is due: it is not restarted any more."""
+    world = second()
+    world.tell(ev.EdgeEnded("killed"))
+    due = world.timers(ev.EdgeRestartDue)[-1].event
+    world.effects.clear()
+    world.tell(ev.ShutdownRequested("end"))
+
+    assert names(world.effects) == ["StopWorker", "StopWorker"]
+    assert world.tell(due) == []
+    world.play()
+    assert world.exited
+
+
+def test_with_nothing_running_it_ends_at_once() -> None:
+    """Not even the edge was started; a start that is told afterwards starts nothing."""
+    world = booting()
+    world.tell(ev.ShutdownRequested("end"))
+    assert world.exited
+    assert names(world.tell(ev.Started())) == []
+
+
+def test_an_edge_that_is_just_starting_is_ended_too() -> None:
+    """The order to stop may overtake the start: nginx is then stopped once it runs, and nothing is booted."""
+    world = booting()
+    world.tell(ev.Started())
+    world.answers.clear()
+    world.tell(ev.ShutdownRequested("end"))
+    world.answers.clear()
+    effects = world.tell(ev.EdgeStarted(5, 5.0))
+
+    assert names(effects) == ["StopEdge"]
+    assert world.state.deployment is None
+    world.play()
+    assert world.exited
+    assert world.state.edge is EdgePhase.ABSENT
+
+
+@pytest.mark.parametrize("when", ["backoff", "due while the edge ends", "restarting"])
+def test_a_crashed_worker_does_not_hold_it_up(when: str) -> None:
+    """A worker in its pause is not restarted, one that is restarting is stopped."""
+    world = first()
+    world.crash(BLUE)
+    due = world.timers(ev.RestartDue)[-1].event
+    if when == "restarting":
+        world.tell(due)
+    world.effects.clear()
+    world.tell(ev.ShutdownRequested("end"))
+    if when == "due while the edge ends":
+        assert world.tell(due) == []
+    world.play()
+
+    assert world.exited
+    assert world.slot(BLUE).phase is Phase.ABSENT
+
+
+@pytest.mark.parametrize("color", Color)
+def test_workers_that_die_meanwhile_are_not_restarted(color: Color) -> None:
+    """While the edge ends and after it."""
+    world = second()
+    world.tell(ev.ShutdownRequested("end"))
+    world.crash(color)
+    world.play()
+
+    assert world.exited
+    assert world.timers(ev.RestartDue) == []
+
+
+def test_whoever_waits_is_answered_truthfully() -> None:
+    """A start that is cut short has failed; a stop that comes true all the same has succeeded."""
+    starting, stopping = first(), second()
+    starting.tell(START)
+    starting.tell(starting.answers.popleft())
+    starting.answers.clear()
+    stopping.tell(ev.StopRequested("r", BLUE))
+    stopping.answers.clear()
+    for world in (starting, stopping):
+        world.tell(ev.ShutdownRequested("end"))
+        world.play()
+    stopping.tell(ev.WorkerEnded("blue-1", 0))
+
+    assert starting.exited
+    assert starting.ended("r").outcome is Outcome.FAILED
+    assert stopping.exited
+    assert stopping.ended("r").outcome is Outcome.SUCCEEDED

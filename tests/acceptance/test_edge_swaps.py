@@ -17,9 +17,9 @@ from supervisor.nginx.command import inspect
 from supervisor.nginx_config import Version
 
 SWAPS = 40
-CONTROL_SWAPS = 8
+CONTROL_SWAPS = 4
 OLDER: Version = (1, 22, 1)
-QUICK, THINKING, SLOW, STREAMING = 12, 12, 4, 4
+QUICK, THINKING, SLOW, STREAMING = 4, 20, 4, 4
 EVENTS, GAP_S = 8, 0.01
 
 Act = Callable[["Load", StrictClient, int], Awaitable[None]]
@@ -53,7 +53,7 @@ async def quick(load: Load, client: StrictClient, number: int) -> None:
 
 async def thinking(load: Load, client: StrictClient, number: int) -> None:
     await echo(load, client, "/echo", number)
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.05)
 
 
 async def slow(load: Load, client: StrictClient, number: int) -> None:

@@ -217,6 +217,8 @@ async def test_a_reload_reroutes_and_its_old_workers_leave(as_version: Version |
 async def test_idle_connections_do_not_hold_a_reload_up() -> None:
     """They cannot be told, for nobody asks on them."""
     async with blue_edge(OLDER) as edge, StrictClient(edge.address.port) as client:
+        if not edge.build.stub_status:
+            pytest.skip("this nginx does not tell how many connections are idle")
         edge.strategy = RetireThenReload(timeout_s=60)
         await client.request("GET", "/echo")
         async with asyncio.timeout(10):

@@ -57,7 +57,7 @@ class Master:
         return self.child.poll() if self.child else None
 
     def alive(self) -> bool:
-        return self.exit_code() is None and is_alive(self.process)
+        return self.child.poll() is None if self.child else is_alive(self.process)
 
     def workers(self) -> frozenset[int]:
         """Workers that accept connections."""

@@ -36,15 +36,16 @@ def to_undo(state: State, deployment: Deployment) -> tuple[Undo, ...]:
 
 
 def undone(state: State, problem: str = "") -> Decision:
-    """One thing is taken back, or could not be (`problem`): go on with the rest either way."""
+    """One thing is taken back, or could not be (`problem`): go on with the rest either way.
+
+    The step that failed stays the failed one, with its reason, also when what it had begun is taken back.
+    """
     deployment = state.current
     state = replace(state, deployment=replace(deployment, undo=deployment.undo[1:]))
-    record = StepChanged(
-        deployment.id,
-        STEP_OF[deployment.undo[0]],
-        StepState.FAILED if problem else StepState.UNDONE,
-        problem,
-    )
+    step = STEP_OF[deployment.undo[0]]
+    if step is deployment.step and not problem:
+        return then((state, ()), take_back)
+    record = StepChanged(deployment.id, step, StepState.FAILED if problem else StepState.UNDONE, problem)
     return then((state, written(record)), take_back)
 
 

@@ -70,14 +70,14 @@ class Probe:
         except httpx.ConnectError:
             return 0
         except (httpx.HTTPError, ValueError, KeyError) as error:
-            raise WorkerError(f"the {color} worker does not tell its requests in flight: {error!r}") from error
+            raise WorkerError(f"the {color} worker does not tell its requests in flight: {_said(error)}") from error
 
     async def through_edge(self) -> Answerer:
         """Who answers at the edge, on a connection of its own."""
         try:
             response = await self._edge_client.get(f"{self._edge_url}/healthz")
         except httpx.HTTPError as error:
-            raise WorkerError(f"the edge at {self._edge_url} does not answer: {error!r}") from error
+            raise WorkerError(f"the edge at {self._edge_url} does not answer: {_said(error)}") from error
         return Answerer(response.headers.get("x-modelsvc-color"), response.headers.get("x-modelsvc-release"))
 
     async def verify_route(self, color: Color, release: int | None, timeout_s: float = 10.0) -> str:
@@ -115,7 +115,7 @@ class Probe:
         try:
             response = await self._client.post(f"{self._url(color)}/chat", json=body, timeout=WARM_UP_TIMEOUT_S)
         except httpx.HTTPError as error:
-            raise WorkerError(f"the {color} worker did not finish a warm-up prompt: {error!r}") from error
+            raise WorkerError(f"the {color} worker did not finish a warm-up prompt: {_said(error)}") from error
         if response.status_code != httpx.codes.OK:
             raise WorkerError(f"the {color} worker refused a warm-up prompt: {_reason(response)}")
         return int(response.json()["usage"]["completion_tokens"])
@@ -124,10 +124,15 @@ class Probe:
         try:
             return await self._client.get(url)
         except httpx.HTTPError as error:
-            raise WorkerError(f"{who} does not answer at {url}: {error!r}", code="no_answer") from error
+            raise WorkerError(f"{who} does not answer at {url}: {_said(error)}", code="no_answer") from error
 
     def _url(self, color: Color) -> str:
         return f"http://127.0.0.1:{self._ports[color]}"
+
+
+def _said(error: Exception) -> str:
+    """Timeouts have no text of their own."""
+    return str(error) or type(error).__name__
 
 
 def _reason(response: httpx.Response) -> str:

@@ -78,7 +78,7 @@ class Worker:
     # --- HTTP ---------------------------------------------------------------------------------------------------------
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
                 lengths = [line for line in head.split("\r\n") if line.startswith("content-length:")]

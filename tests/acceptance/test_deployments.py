@@ -1,7 +1,6 @@
 """Deployments on the demo model, under traffic: nothing fails, nothing is cut, nothing is forgotten."""
 
 import json
-import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ import httpx
 import psutil
 import pytest
 from tests.support import service_models as models
-from tests.support.service_fixture import Ran, Service, other, running_service
+from tests.support.service_fixture import Ran, Service, other, passed, running_service
 from tests.support.service_traffic import steady_traffic
 
 from supervisor.protocol import Color, DeployRequest
@@ -62,8 +61,7 @@ def test_streams_outlive_the_switch(service: Service, tmp_path: Path) -> None:
     talking = service.settled().active
     assert talking
 
-    with ThreadPoolExecutor(2) as pool, service.begin("deploy", "--json", "--set", "model.path=''") as deploying:
-        events = watched(deploying)
+    with ThreadPoolExecutor(2) as pool, service.watching("deploy", "--set", "model.path=''") as events:
         passed(events, "check_active", "done")
         began = threading.Barrier(3)
         streams = [pool.submit(talk, service, began) for _ in range(2)]
@@ -226,18 +224,6 @@ def talk(service: Service, began: threading.Barrier) -> dict[str, Any]:
     assert name == "event: done", data
     told: dict[str, Any] = json.loads(data.removeprefix("data: "))
     return told
-
-
-def watched(process: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
-    """The events of an operation, as it prints them."""
-    assert process.stdout is not None
-    yield from map(json.loads, process.stdout)
-
-
-def passed(events: Iterator[dict[str, Any]], step: str, state: str) -> None:
-    """Read on until the step is in that state."""
-    seen = (event["step"] for event in events if event["event"] == "step")
-    assert any((found["name"], found["state"]) == (step, state) for found in seen)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import tomli_w
+from tests.fake_worker import BEHAVIOUR_ENV
 from tests.support.service_ports import reserved_ports
 from tests.support.service_processes import end_all, processes_of, until
 
@@ -74,6 +75,11 @@ class Service:
         return self.folder / "console.log"
 
     @property
+    def behaviour(self) -> Path:
+        """What fake workers are told."""
+        return self.folder / "behaviour.json"
+
+    @property
     def url(self) -> str:
         return f"http://{self.tables['edge']['listen']}"
 
@@ -82,7 +88,11 @@ class Service:
 
     @property
     def env(self) -> dict[str, str]:
-        own = {"MODELSVC_HOME": str(self.state.root), "MODELSVC_CONFIG": str(self.config)}
+        own = {
+            "MODELSVC_HOME": str(self.state.root),
+            "MODELSVC_CONFIG": str(self.config),
+            BEHAVIOUR_ENV: str(self.behaviour),
+        }
         return {**os.environ, **own, **self.environment}
 
     # --- its supervisor -----------------------------------------------------------------------------------------------
@@ -160,12 +170,14 @@ class Service:
     def ctl(self, *arguments: str | Path) -> Ran:
         return self.run("ctl", *arguments)
 
-    def begin(self, *arguments: str | Path) -> "subprocess.Popen[str]":
-        """The command line in the background; its output can be read line by line."""
-        command = [sys.executable, "-m", "modelsvc", "ctl", *map(str, arguments)]
-        return subprocess.Popen(
-            command, cwd=self.folder, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
+    @contextmanager
+    def watching(self, *arguments: str | Path) -> Iterator[Iterator[dict[str, Any]]]:
+        """`ctl` in the background, with its events as they come; it is awaited at the end."""
+        command = [sys.executable, "-m", "modelsvc", "ctl", *map(str, arguments), "--json"]
+        streams: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+        with subprocess.Popen(command, cwd=self.folder, env=self.env, **streams) as process:
+            assert process.stdout is not None
+            yield map(json.loads, process.stdout)
 
     def chat(self, message: str, user: str | None = None) -> httpx.Response:
         path = f"/chat/{user}" if user else "/chat"
@@ -238,6 +250,12 @@ def is_settled(status: Status) -> bool:
         return False
     ready = status.workers[status.active].state == "ready"
     return ready and status.edge.state == "running" and status.edge.routes_to == status.active
+
+
+def passed(events: Iterator[dict[str, Any]], step: str, state: str) -> None:
+    """Read on until the step is in that state."""
+    seen = (event["step"] for event in events if event["event"] == "step")
+    assert any((found["name"], found["state"]) == (step, state) for found in seen), f"{step} never was {state}"
 
 
 def other(color: Color | None) -> Color:

@@ -1,0 +1,30 @@
+"""A service whose workers are fakes that behave as the test says."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.service_fixture import Service, running_service
+
+RUNNER = Path(__file__).with_name("service_with_fake.py")
+PATIENCE = {
+    "deploy": {"ready_timeout_s": 3.0, "drain_timeout_s": 20.0, "bake_s": 1.5},
+    "workers": {"stop_timeout_s": 2.0},
+}
+
+
+@contextmanager
+def fake_service() -> Iterator[Service]:
+    """Serves; all its workers behave well until `behave` says otherwise."""
+    with running_service(program=(sys.executable, str(RUNNER)), tables=PATIENCE) as service:
+        yield service
+
+
+def behave(service: Service, **by_color: dict[str, Any]) -> None:
+    """How workers behave from now on, by colour; a colour that is not named behaves well."""
+    beside = service.behaviour.with_suffix(".new")
+    beside.write_text(json.dumps(by_color))
+    beside.replace(service.behaviour)

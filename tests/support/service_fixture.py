@@ -146,6 +146,10 @@ class Service:
         assert self.process is not None
         return self.process.wait(deadline_s)
 
+    def worker_pids(self) -> list[int]:
+        """Of both colours, whoever started them."""
+        return [process.pid for process in processes_of(self.folder) if "--worker-id" in process.cmdline()]
+
     def said(self) -> str:
         return self.console.read_text()
 

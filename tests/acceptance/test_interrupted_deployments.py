@@ -1,0 +1,145 @@
+"""The supervisor dies in the middle of a deployment: the next one rolls back or goes forward, and says which."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from tests.support.service_fakes import behave, fake_service
+from tests.support.service_fixture import Service, passed
+from tests.support.service_processes import is_alive
+from tests.support.service_traffic import steady_traffic
+
+from supervisor.protocol import Color, Status
+
+INTERRUPTED = "the supervisor ended during the deployment"
+
+
+@pytest.fixture(scope="module")
+def fakes() -> Iterator[Service]:
+    with fake_service() as service:
+        yield service
+
+
+@pytest.fixture
+def service(fakes: Service) -> Iterator[Service]:
+    behave(fakes)
+    assert fakes.ctl("stop", active(fakes.settled()).other).code == 0
+    yield fakes
+    behave(fakes)
+
+
+@pytest.mark.parametrize(
+    ("step", "new"),
+    [
+        ("admit", {}),
+        ("start_standby", {}),
+        ("await_ready", {"ready_after_s": 2.0}),
+        ("warm_up", {"chat_s": 1.0}),
+        ("write_route", {}),
+    ],
+)
+def test_before_the_reload_it_is_rolled_back(service: Service, step: str, new: dict[str, Any]) -> None:
+    """The old colour serves on, the standby is ended, and history says so."""
+    before = service.settled()
+    old = active(before)
+    behave(service, **{old.other: new})
+
+    with steady_traffic(service.url, clients=4) as traffic:
+        killed_at(service, step)
+        standby = standby_pid(service, before)
+        after = service.up()
+        traffic.goes_on()
+
+    recorded = service.history()[0]
+    assert (recorded.outcome, recorded.reason) == ("rolled_back", INTERRUPTED)
+    assert recorded.finished_at and recorded.deployment > 1
+    consistent(service, after)
+    assert (after.active, after.release, pids(after)) == (old, before.release, pids(before))
+    assert not any(map(is_alive, standby)), "the standby goes on"
+
+
+@pytest.mark.parametrize("step", ["reload_edge", "verify_route"])
+def test_around_the_reload_route_and_record_agree(service: Service, step: str) -> None:
+    """Whether it got as far as the verified route or not: status, route file, edge and history tell the same."""
+    before = service.settled()
+    with steady_traffic(service.url, clients=4) as traffic:
+        killed_at(service, step)
+        after = service.up()
+        traffic.goes_on()
+
+    succeeded = after.active != before.active
+    recorded = service.history()[0]
+    assert (recorded.outcome, recorded.reason) == ("succeeded" if succeeded else "rolled_back", INTERRUPTED)
+    consistent(service, after)
+
+
+def test_after_the_switch_it_is_taken_as_done(service: Service) -> None:
+    """Killed while the old colour drains a stream: the new one stays active, and the stream is complete."""
+    before = service.settled()
+    old = active(before)
+    behave(service, **{old: {"chat_s": 9.0}})
+    body = {"message": "Count.", "stream": True}
+    with httpx.stream("POST", f"{service.url}/chat", json=body, timeout=60, trust_env=False) as response:
+        lines = response.iter_lines()
+        assert next(lines) == "event: token"
+        killed_at(service, "drain")
+        after = service.up()
+        assert after.active == old.other
+        assert "event: done" in lines
+
+    recorded = service.history()[0]
+    assert (recorded.outcome, recorded.to_color) == ("succeeded", old.other)
+    consistent(service, after)
+
+
+def test_killed_in_the_bake_it_is_taken_as_done(service: Service) -> None:
+    """The old worker is adopted as the warm rollback target, and a rollback to it works."""
+    before = service.settled()
+    with steady_traffic(service.url, clients=4) as traffic:
+        killed_at(service, "bake")
+        after = service.up()
+        traffic.goes_on()
+        assert after.active == active(before).other
+        assert service.history()[0].outcome == "succeeded"
+        assert pids(after)[active(before)] == pids(before)[active(before)]
+        assert service.ctl("rollback").code == 0
+        traffic.goes_on()
+    assert service.settled().active == before.active
+    consistent(service, service.settled())
+
+
+def killed_at(service: Service, step: str) -> None:
+    """Begin a deployment and kill the supervisor when that step is announced."""
+    with service.watching("deploy") as events:
+        passed(events, step, "running")
+        service.kill_supervisor()
+
+
+def consistent(service: Service, status: Status) -> None:
+    """Status, route file, the edge's answers and the workers tell the same."""
+    color = active(status)
+    assert service.routes_to() == status.edge.routes_to == color
+    answers = [service.chat("Hello!").raise_for_status().headers for _ in range(5)]
+    release = str(status.workers[color].release)
+    assert {(told["x-modelsvc-color"], told["x-modelsvc-release"]) for told in answers} == {(color, release)}
+    assert status.release and str(status.release.number) == release
+    for slot in Color:
+        worker = status.workers[slot]
+        assert (worker.state == "absent") == (worker.pid is None)
+        assert worker.pid is None or service.get("/health/deep", slot).json()["worker_id"] == worker.worker_id
+
+
+def standby_pid(service: Service, before: Status) -> list[int]:
+    """The new colour's worker, if it was started."""
+    known = {pid for pid in pids(before).values() if pid}
+    return [pid for pid in service.worker_pids() if pid not in known]
+
+
+def pids(status: Status) -> dict[Color, int | None]:
+    return {color: worker.pid for color, worker in status.workers.items()}
+
+
+def active(status: Status) -> Color:
+    assert status.active is not None
+    return status.active

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from supervisor.core.state import Color, Policy, SettingValue
@@ -40,6 +40,18 @@ def _listen(value: str) -> str:
 Listen = Annotated[str, AfterValidator(_listen)]
 
 
+def _gpu_layers(value: Any) -> Literal["auto"] | int:
+    """One validator, since a union reports one problem for each of its members."""
+    if value == "auto":
+        return "auto"
+    if type(value) is int and 0 <= value <= 1000:
+        return value
+    raise ValueError(f'must be "auto" or a whole number from 0 to 1000, not {value!r}')
+
+
+GpuLayers = Annotated[Literal["auto"] | int, PlainValidator(_gpu_layers)]
+
+
 class Section(BaseModel):
     """Closed to unknown keys, and to values of another type."""
 
@@ -53,7 +65,7 @@ class ModelSection(Section):
     context_tokens: int = Field(4096, ge=128, le=1_048_576)
     slots: int = Field(4, ge=1, le=64)
     threads: int = Field(0, ge=0, le=512)
-    gpu_layers: Literal["auto"] | Annotated[int, Field(ge=0, le=1000)] = "auto"
+    gpu_layers: GpuLayers = "auto"
     kv_cache: Literal["f16", "q8_0"] = "f16"
     queue_limit: int = Field(64, ge=1, le=10_000)
 
@@ -129,10 +141,10 @@ class Config(Section):
             "workers.green_port": self.workers.green_port,
             "control.metrics_listen": split_listen(self.control.metrics_listen)[1],
         }
-        for key, port in ports.items():
-            same = [other for other, its in ports.items() if its == port]
-            if same != [key]:
-                raise ValueError(f"{' and '.join(same)} use the same port {port}: give each its own")
+        users = {port: [key for key, its in ports.items() if its == port] for port in ports.values()}
+        clashes = [f"{' and '.join(keys)} use the same port {port}" for port, keys in users.items() if len(keys) > 1]
+        if clashes:
+            raise ValueError(f"{'; '.join(clashes)}: give each its own")
         return self
 
     def port(self, color: Color) -> int:
@@ -191,6 +203,8 @@ def _line(detail: ErrorDetails, prefix: str) -> str:
     path = ".".join(str(part) for part in (prefix, *detail["loc"]) if part != "")
     if detail["type"] == "extra_forbidden":
         return f"{path}: there is no such key"
+    if detail["type"] == "model_type":
+        return f"{path}: must be a table of keys, not {detail['input']!r}"
     text = detail["msg"].removeprefix("Value error, ")
     shown = "" if detail["type"] == "value_error" or isinstance(detail["input"], dict) else f", not {detail['input']!r}"
     return f"{path}: {text}{shown}" if path else text

@@ -130,16 +130,23 @@ def build_app(plane: ControlPlane) -> Litestar:
 
 def _change(request: DeployRequest) -> Change:
     """The request as a change, checked as far as it can be without a base. Raises InvalidRequest."""
-    try:
-        for key in request.settings:
-            check_settable(key)
-    except ProtocolError as error:
-        raise InvalidRequest(str(error), code="bad_setting") from None
-    if request.model is not None and not Path(request.model).is_absolute():
-        raise InvalidRequest(f"model must be an absolute path, not {request.model!r}", code="model_path_relative")
+    problems = [problem for key in request.settings if (problem := _unsettable(key))]
+    if problems:
+        raise InvalidRequest("; ".join(problems), code="bad_setting")
     change = Change(request.model, request.settings)
-    changed(ModelSection(), change)
+    path = changed(ModelSection(), change).path
+    if request.model == "" or (path and not Path(path).is_absolute()):
+        raise InvalidRequest(f"the model must be an absolute path, not {path!r}", code="model_path_relative")
     return change
+
+
+def _unsettable(key: str) -> str:
+    """Why a deployment cannot change `key`; empty when it can."""
+    try:
+        check_settable(key)
+    except ProtocolError as error:
+        return str(error)
+    return ""
 
 
 def _known(_: Request[Any, Any, Any], error: SupervisorError) -> Response[ErrorReply]:

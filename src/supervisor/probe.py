@@ -17,6 +17,7 @@ WARM_UP_PROMPTS = ("Hello.", "What is a rollback?")
 BAKE_INTERVAL_S = 0.25
 BAKE_FAILURES = 3  # in a row: one late answer is no breach
 VERIFIED_ANSWERS = 5  # in a row, each on a connection of its own
+NONSENSE = (ValueError, KeyError, TypeError)  # what reading an answer of another shape raises
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Probe:
         try:
             response = await self._client.get(f"{self._url(color)}/health/deep", timeout=STATUS_TIMEOUT_S)
             return dict(response.json())
-        except (httpx.HTTPError, ValueError):
+        except (httpx.HTTPError, *NONSENSE):
             return None
 
     async def in_flight(self, color: Color) -> int:
@@ -69,7 +70,7 @@ class Probe:
             return int(response.json()["requests"]["in_flight"])
         except httpx.ConnectError:
             return 0
-        except (httpx.HTTPError, ValueError, KeyError) as error:
+        except (httpx.HTTPError, *NONSENSE) as error:
             raise WorkerError(f"the {color} worker does not tell its requests in flight: {_said(error)}") from error
 
     async def through_edge(self) -> Answerer:
@@ -118,7 +119,10 @@ class Probe:
             raise WorkerError(f"the {color} worker did not finish a warm-up prompt: {_said(error)}") from error
         if response.status_code != httpx.codes.OK:
             raise WorkerError(f"the {color} worker refused a warm-up prompt: {_reason(response)}")
-        return int(response.json()["usage"]["completion_tokens"])
+        try:
+            return int(response.json()["usage"]["completion_tokens"])
+        except NONSENSE as error:
+            raise WorkerError(f"the {color} worker answered a warm-up prompt with nonsense: {error!r}") from error
 
     async def _get(self, url: str, who: str) -> httpx.Response:
         try:
@@ -139,5 +143,5 @@ def _reason(response: httpx.Response) -> str:
     """What an error answer says, in one line."""
     try:
         return str(response.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):
+    except NONSENSE:
         return f"HTTP {response.status_code}: {response.text[:200]}"

@@ -83,7 +83,7 @@ class StatusReporter:
             release=slot.release,
             progress=slot.progress,
             restarts=slot.restarts,
-            in_flight=health["requests"]["in_flight"] if health else None,
+            in_flight=_in_flight(health),
             rss_bytes=memory.rss_bytes if present else None,
             private_bytes=memory.private_bytes if present else None,
             pss_bytes=memory.pss_bytes,
@@ -123,3 +123,10 @@ class StatusReporter:
             settings=release.model_settings(tuple(ModelSection.model_fields)),
             package_version=release.package_version,
         )
+
+
+def _in_flight(health: dict[str, Any] | None) -> int | None:
+    """Whoever answers on the worker's port may not be a worker."""
+    requests = health.get("requests") if health else None
+    count = requests.get("in_flight") if isinstance(requests, dict) else None
+    return count if isinstance(count, int) else None

@@ -5,6 +5,7 @@ after a crash knows at least what had begun.
 """
 
 import json
+import signal
 import sqlite3
 import time
 from contextlib import closing
@@ -259,6 +260,8 @@ def _last_exit(row: sqlite3.Row) -> LastExit:
 
 
 def _signal_name(number: int) -> str:
-    import signal
-
-    return signal.Signals(number).name
+    """Most real-time signals have no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

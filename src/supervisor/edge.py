@@ -10,7 +10,7 @@ import os
 import pwd
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from signal import SIGKILL, SIGQUIT
 
@@ -83,7 +83,8 @@ class Edge:
     @classmethod
     async def open(cls, options: EdgeOptions) -> "Edge":
         """Raises EdgeError when nginx is missing."""
-        return cls(options, await command.inspect(options.nginx))
+        found = replace(options, nginx=command.locate(options.nginx))
+        return cls(found, await command.inspect(found.nginx))
 
     # --- its life -----------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from tests.support.edge_fixture import NGINX, edge_folder, free_port, running_ed
 from supervisor.core.state import Color
 from supervisor.edge import Edge, EdgeOptions
 from supervisor.errors import ConfigError, EdgeError, PortTaken
+from supervisor.nginx import command
 from supervisor.nginx.master import group_members
 from supervisor.nginx.patience import eventually
 from supervisor.nginx.reload import MARKERS, MinTimeoutReload, RetireThenReload, strategy_for
@@ -106,6 +107,19 @@ async def test_stop_ends_an_answer_that_takes_longer_than_the_deadline() -> None
 
 
 # --- what can be wrong ------------------------------------------------------------------------------------------------
+
+
+def test_nginx_is_found_outside_the_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's PATH on Debian lacks sbin, and launchd's lacks Homebrew; a name nobody has stays as it was asked for."""
+    program = folder / "nginx-of-this-test"
+    program.write_text("")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(command, "USUAL_FOLDERS", (str(folder),))
+
+    assert command.locate("nginx-of-this-test") == str(program)
+    assert command.locate(str(program)) == str(program)
+    assert command.locate("nginx-of-nobody") == "nginx-of-nobody"
 
 
 async def test_nginx_missing_says_how_to_install_it(folder: Path) -> None:

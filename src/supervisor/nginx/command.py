@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,10 +15,18 @@ from supervisor.nginx_config import TEMP_FOLDERS, NginxBuild, Version
 
 TIMEOUT_S = 10.0
 START_LOG = "start.log"
+# Debian keeps nginx in sbin, outside a user's PATH; Homebrew's folder is outside launchd's.
+USUAL_FOLDERS = ("/opt/homebrew/bin", "/usr/local/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
 LOG_OPTION_SINCE: Version = (1, 19, 5)
 
 _VERSION = re.compile(r"nginx version: \S+/(\d+)\.(\d+)\.(\d+)")
 _EMERGENCY = re.compile(r"\[emerg\] (?:\d+#\d+: )?(.+)")
+
+
+def locate(nginx: str) -> str:
+    """The path of `nginx`, also where a user's or a service's PATH does not reach; as it is when nothing is found."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *USUAL_FOLDERS))
+    return shutil.which(nginx, path=path) or nginx
 
 
 async def inspect(nginx: str) -> NginxBuild:
@@ -57,7 +66,9 @@ def start(nginx: str, build: NginxBuild, folder: Path, listener: socket.socket) 
 
 def arguments(nginx: str, build: NginxBuild, folder: Path) -> list[str]:
     """The command line for the private nginx in `folder`; never the system's configuration or log."""
-    early_log = ["-e", "stderr"] if build.version >= LOG_OPTION_SINCE else []
+    early_log = ["-e", "stderr"] if build.version >= # Debian keeps nginx in sbin, outside a user's PATH; Homebrew's folder is outside launchd's.
+USUAL_FOLDERS = ("/opt/homebrew/bin", "/usr/local/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
+LOG_OPTION_SINCE else []
     return [nginx, "-p", f"{folder}/", "-c", "nginx.conf", *early_log]
 
 

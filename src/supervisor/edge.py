@@ -17,12 +17,12 @@ from signal import SIGKILL, SIGQUIT
 from supervisor import ports
 from supervisor.core.state import Color
 from supervisor.errors import EdgeError
+from supervisor.files import publish, read_text
 from supervisor.nginx import command
 from supervisor.nginx.instance import STATUS_SOCKET, Instance
 from supervisor.nginx.master import Master, group_members, signal_group
 from supervisor.nginx.patience import eventually
 from supervisor.nginx.reload import MARKERS, PlainReload, ReloadStrategy, remove_markers, strategy_for
-from supervisor.nginx.route import publish, read_text
 from supervisor.nginx.status import ConnectionCounts, answers
 from supervisor.nginx_config import EdgeLimits, EdgeSettings, NginxBuild, render, render_upstream, routed_color
 from supervisor.paths import check_socket_path

@@ -9,7 +9,8 @@
     ├── AlreadyRunning         refused          4
     ├── EdgeError              failed           1
     ├── WorkerError            failed           1
-    ├── JournalError           failed           1
+    ├── StorageError           failed           1
+    │   └── JournalError
     └── DeadlineExceeded       timed_out        5
 
 A foreign exception is translated once, in the adapter that met it. Every message says what happened, with the value,
@@ -91,7 +92,13 @@ class WorkerError(SupervisorError):
     code = "worker_failed"
 
 
-class JournalError(SupervisorError):
+class StorageError(SupervisorError):
+    """A file that must survive cannot be written."""
+
+    code = "storage_failed"
+
+
+class JournalError(StorageError):
     """The journal cannot be read or written."""
 
     code = "journal_failed"

@@ -3,14 +3,14 @@
 import os
 from pathlib import Path
 
-from supervisor.errors import JournalError
+from supervisor.errors import StorageError
 
 
 def publish(path: Path, text: str) -> None:
     """Replace `path` as a whole: write beside it, fsync, rename, fsync the folder.
 
     A reader sees the old text or the new one, never a part; so does a supervisor after a power cut.
-    Raises JournalError when the disk refuses.
+    Raises StorageError when the disk refuses.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -22,7 +22,12 @@ def publish(path: Path, text: str) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise JournalError(f"{path} cannot be written: {error.strerror}; free the disk or mend its rights") from error
+        raise StorageError(f"{path} cannot be written: {error.strerror}; free the disk or mend its rights") from error
+
+
+def read_text(path: Path) -> str:
+    """The file's text; empty if there is none."""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def _sync_folder(folder: Path) -> None:

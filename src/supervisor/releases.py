@@ -48,7 +48,7 @@ class ReleaseStore:
         return self._folder / f"{number:04d}.toml"
 
     def write(self, release: Release) -> None:
-        """Publish the record; it is never changed afterwards. Raises JournalError when the disk refuses it."""
+        """Publish the record; it is never changed afterwards. Raises StorageError when the disk refuses it."""
         publish(self.path(release.number), tomli_w.dumps(asdict(release)))
 
     def read(self, number: int) -> Release:

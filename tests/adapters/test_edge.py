@@ -109,13 +109,13 @@ async def test_stop_ends_an_answer_that_takes_longer_than_the_deadline() -> None
 # --- what can be wrong ------------------------------------------------------------------------------------------------
 
 
-def test_nginx_is_found_outside_the_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nginx_is_found_outside_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user's PATH on Debian lacks sbin, and launchd's lacks Homebrew; a name nobody has stays as it was asked for."""
-    program = folder / "nginx-of-this-test"
+    program = tmp_path / "nginx-of-this-test"
     program.write_text("")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setattr(command, "USUAL_FOLDERS", (str(folder),))
+    monkeypatch.setattr(command, "USUAL_FOLDERS", (str(tmp_path),))
 
     assert command.locate("nginx-of-this-test") == str(program)
     assert command.locate(str(program)) == str(program)
@@ -198,7 +198,7 @@ async def test_the_route_is_written_whole_and_restored(folder: Path) -> None:
     assert edge.read_route() is Color.GREEN
     edge.restore_route(previous)
     assert edge.read_route() is Color.BLUE
-    assert not list(folder.glob("*.new"))
+    assert not list(folder.glob(".upstream*"))
 
 
 @pytest.mark.parametrize("as_version", [None, OLDER])

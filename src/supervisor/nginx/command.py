@@ -66,9 +66,7 @@ def start(nginx: str, build: NginxBuild, folder: Path, listener: socket.socket) 
 
 def arguments(nginx: str, build: NginxBuild, folder: Path) -> list[str]:
     """The command line for the private nginx in `folder`; never the system's configuration or log."""
-    early_log = ["-e", "stderr"] if build.version >= # Debian keeps nginx in sbin, outside a user's PATH; Homebrew's folder is outside launchd's.
-USUAL_FOLDERS = ("/opt/homebrew/bin", "/usr/local/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
-LOG_OPTION_SINCE else []
+    early_log = ["-e", "stderr"] if build.version >= LOG_OPTION_SINCE else []
     return [nginx, "-p", f"{folder}/", "-c", "nginx.conf", *early_log]
 
 

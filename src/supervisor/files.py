@@ -1,6 +1,7 @@
 """Files that must survive a crash."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from supervisor.errors import StorageError
@@ -21,7 +22,8 @@ def publish(path: Path, text: str) -> None:
         beside.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # it may be what is wrong with the folder
+            beside.unlink()
         raise StorageError(f"{path} cannot be written: {error.strerror}; free the disk or mend its rights") from error
 
 

@@ -1,0 +1,207 @@
+"""The configuration file: what may be in it, and everything that is wrong with it at once."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from supervisor.config import Config, ModelSection, load, parse, split_listen, with_settings
+from supervisor.core.state import Color, Policy
+from supervisor.errors import ConfigError, InvalidRequest
+from supervisor.protocol import ExitCode
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def problems(values: dict[str, Any]) -> list[str]:
+    """What is said about wrong values, a line each."""
+    with pytest.raises(ConfigError) as caught:
+        parse(values, "x.toml")
+    head, *lines = caught.value.message.splitlines()
+    assert head == f"x.toml has {len(lines)} problem(s):"
+    return [line.strip() for line in lines]
+
+
+def test_the_file_in_the_repository_is_the_defaults() -> None:
+    """It is commented for people, and must not lie."""
+    assert load(ROOT / "config" / "modelsvc.toml") == Config()
+
+
+def test_the_file_in_the_repository_names_every_key() -> None:
+    """Whoever reads it has seen all there is."""
+    import tomllib
+
+    written = tomllib.loads((ROOT / "config" / "modelsvc.toml").read_text())
+    assert {key: set(section) for key, section in written.items()} == {
+        key: set(section) for key, section in Config().model_dump().items()
+    }
+
+
+def test_nothing_configured_means_the_defaults(folder: Path) -> None:
+    """No file, and an empty one."""
+    (folder / "empty.toml").touch()
+    assert load(None) == load(folder / "empty.toml") == Config()
+
+
+def test_every_problem_is_reported_at_once() -> None:
+    """Each by its dotted path, with what is allowed and what was found."""
+    told = problems(
+        {
+            "model": {"context_tokens": 3, "slots": True, "gpu_layers": "all", "kv_cache": "f8", "colour": 1},
+            "edge": {"listen": "localhost:80"},
+            "workers": {"blue_port": 70000},
+            "memory": {"budget_gb": "8"},
+            "deploy": 3,
+            "security": {"allowed_hosts": [1]},
+            "foo": {},
+        }
+    )
+
+    assert told == [
+        "model.context_tokens: Input should be greater than or equal to 128, not 3",
+        "model.slots: Input should be a valid integer, not True",
+        """model.gpu_layers: must be "auto" or a whole number from 0 to 1000, not 'all'""",
+        "model.kv_cache: Input should be 'f16' or 'q8_0', not 'f8'",
+        "model.colour: there is no such key",
+        "edge.listen: must be ADDRESS:PORT with a numeric address, such as 127.0.0.1:8080, not 'localhost:80'",
+        "workers.blue_port: Input should be less than or equal to 65535, not 70000",
+        "memory.budget_gb: Input should be a valid number, not '8'",
+        "deploy: must be a table of keys, not 3",
+        "security.allowed_hosts.0: Input should be a valid string, not 1",
+        "foo: there is no such key",
+    ]
+
+
+WRONG = [
+    ("model.path", 5),
+    ("model.context_tokens", 4096.5),
+    ("model.context_tokens", 10**9),
+    ("model.slots", 0),
+    ("model.threads", -1),
+    ("model.gpu_layers", -1),
+    ("model.gpu_layers", True),
+    ("model.gpu_layers", [1]),
+    ("model.queue_limit", "64"),
+    ("edge.listen", 8080),
+    ("edge.nginx", ["nginx"]),
+    ("edge.hold_timeout_s", 0),
+    ("workers.green_port", 0),
+    ("workers.green_port", "8001"),
+    ("workers.stop_timeout_s", -1),
+    ("memory.budget_gb", float("nan")),
+    ("memory.budget_gb", float("inf")),
+    ("memory.worker_limit_gb", 0),
+    ("deploy.ready_timeout_s", 100_000),
+    ("deploy.bake_s", -0.1),
+    ("deploy.keep_previous", "yes"),
+    ("control.socket", 1),
+    ("control.metrics_listen", ":9180"),
+    ("security.api_keys_file", "keys"),
+    ("security.allowed_hosts", []),
+    ("security.allowed_hosts", "localhost"),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), WRONG, ids=[f"{key}={value}" for key, value in WRONG])
+def test_a_wrong_value_is_named_by_its_path(key: str, value: object) -> None:
+    """One problem, one line; no value is bent into another type."""
+    section, name = key.split(".")
+    (line,) = problems({section: {name: value}})
+
+    assert line.startswith(key)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("model.gpu_layers", 0),
+        ("model.gpu_layers", "auto"),
+        ("deploy.bake_s", 0),
+        ("deploy.ready_timeout_s", 5),  # a whole number of seconds is written without a point
+        ("memory.budget_gb", 16),
+        ("edge.listen", "[::1]:8080"),
+        ("edge.listen", "0.0.0.0:80"),
+        ("model.kv_cache", "q8_0"),
+    ],
+)
+def test_what_people_write_is_accepted(key: str, value: object) -> None:
+    """As they mean it."""
+    section, name = key.split(".")
+    assert parse({section: {name: value}}, "x").model_dump()[section][name] == value
+
+
+def test_ports_must_differ() -> None:
+    """Every clash is named by both keys."""
+    (line,) = problems({"edge": {"listen": "127.0.0.1:8000"}, "workers": {"green_port": 9180}})
+
+    assert "edge.listen and workers.blue_port use the same port 8000" in line
+    assert "workers.green_port and control.metrics_listen use the same port 9180" in line
+
+
+@pytest.mark.parametrize("listen", ["", "8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:x", "host:80"])
+def test_a_listen_address_is_numeric_with_a_port(listen: str) -> None:
+    """A name would have to be resolved, and could then mean another host."""
+    with pytest.raises(ValueError, match="must"):
+        split_listen(listen)
+
+
+def test_addresses_of_both_families() -> None:
+    """IPv6 in brackets."""
+    assert split_listen("127.0.0.1:8080") == ("127.0.0.1", 8080)
+    assert split_listen("[::1]:80") == ("::1", 80)
+
+
+@pytest.mark.parametrize(
+    "content", [b"[model", b"x = ", b"[model]\nslots = 1\nslots = 2\n", b'path = "\xff"', b"\x7fELF"]
+)
+def test_what_is_not_toml_is_an_error_with_its_place(folder: Path, content: bytes) -> None:
+    """The file is named."""
+    path = folder / "bad.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"{path} cannot be read as TOML") as caught:
+        load(path)
+    assert caught.value.exit_code is ExitCode.MISUSE
+
+
+def test_a_file_that_cannot_be_read_is_an_error(folder: Path) -> None:
+    """Missing, or a folder."""
+    for path in (folder / "missing.toml", folder):
+        with pytest.raises(ConfigError, match="cannot be read"):
+            load(path)
+
+
+def test_a_deployments_settings_are_checked_like_the_file() -> None:
+    """All of them at once; what is not set stays."""
+    base = ModelSection(slots=2)
+    changed = with_settings(base, {"model.context_tokens": 8192, "model.gpu_layers": 7})
+    assert (changed.slots, changed.context_tokens, changed.gpu_layers) == (2, 8192, 7)
+
+    with pytest.raises(InvalidRequest) as caught:
+        with_settings(base, {"model.context_tokens": 1, "model.kv_cache": "f8", "model.slots": 1.5})
+    for key in ("model.context_tokens", "model.kv_cache", "model.slots"):
+        assert key in caught.value.message
+    assert caught.value.code == "bad_setting"
+
+
+def test_what_decisions_need_comes_from_the_file() -> None:
+    """Ports, bytes and the limits in seconds."""
+    config = parse(
+        {
+            "workers": {"blue_port": 1, "green_port": 2, "stop_timeout_s": 3},
+            "memory": {"budget_gb": 1.5, "worker_limit_gb": 0.25},
+            "deploy": {"ready_timeout_s": 4, "drain_timeout_s": 5, "bake_s": 6, "keep_previous": False},
+        },
+        "x",
+    )
+
+    assert (config.port(Color.BLUE), config.port(Color.GREEN)) == (1, 2)
+    assert (config.budget_bytes, config.worker_limit_bytes) == (1_500_000_000, 250_000_000)
+    assert config.policy() == Policy(4, 5, 6, 3, False)
+
+
+def test_values_are_never_changed() -> None:
+    """Neither by accident nor on purpose; a copy is plain JSON."""
+    with pytest.raises(ValueError, match="frozen"):
+        Config().model.slots = 1  # type: ignore[misc]
+    assert json.loads(json.dumps(Config().model_dump()))["model"]["slots"] == 4

@@ -1,0 +1,258 @@
+"""The journal: what is written is there for the next supervisor, and what cannot be written is an error."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from supervisor.core import records as rec
+from supervisor.core.state import Color, DeploymentKind, Outcome
+from supervisor.core.steps import Step, StepState
+from supervisor.errors import JournalError
+from supervisor.journal import Journal, Route, WorkerRow, rfc3339
+
+BLUE, GREEN = Color.BLUE, Color.GREEN
+RUNNING, DONE, FAILED = StepState.RUNNING, StepState.DONE, StepState.FAILED
+
+
+@pytest.fixture
+def path(folder: Path) -> Path:
+    return folder / "supervisor.db"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    with closing(Journal(path)) as journal:
+        yield journal
+
+
+def began(number: int, to_color: Color = GREEN) -> rec.DeploymentBegan:
+    return rec.DeploymentBegan("r", number, DeploymentKind.DEPLOY, to_color.other, to_color)
+
+
+def write(journal: Journal, *records: rec.Record) -> None:
+    for record in records:
+        journal.write(record)
+
+
+def test_a_new_journal_knows_nothing(journal: Journal) -> None:
+    """And says so without an error."""
+    assert journal.route() == Route()
+    assert (journal.last_deployment(), journal.last_worker()) == (0, 0)
+    assert (journal.living_workers(), journal.last_exits(), journal.history(9)) == ([], {}, [])
+    assert journal.unfinished() is None
+    assert journal.deployment(1) is None
+    assert journal.fact("edge") is None
+
+
+def test_everything_is_there_after_a_crash(path: Path) -> None:
+    """Each record is durable when it is written, without a proper end of the supervisor."""
+    before = Journal(path)
+    write(
+        before,
+        rec.WorkerBegan(BLUE, "blue-4", 40, 4.5, 1),
+        rec.EdgeChanged(50, 5.5),
+        rec.RouteChanged(BLUE, 1, None),
+        began(7),
+        rec.StepChanged(7, Step.CHECK_ACTIVE, RUNNING),
+    )
+    with closing(Journal(path)) as after:  # while the first still has it open
+        assert after.living_workers() == [WorkerRow("blue-4", BLUE, 40, 4.5, 1)]
+        assert after.fact("edge") == [50, 5.5]
+        assert after.route() == Route(BLUE, 1, None)
+        assert (after.last_deployment(), after.last_worker()) == (7, 4)
+        left = after.unfinished()
+        assert left is not None
+        assert (left.deployment, left.from_color, left.to_color, left.outcome) == (7, BLUE, GREEN, None)
+    before.close()
+
+
+def test_a_deployment_with_its_steps(journal: Journal) -> None:
+    """States, details, and how long each took."""
+    write(
+        journal,
+        began(1),
+        rec.StepChanged(1, Step.CHECK_ACTIVE, RUNNING),
+        rec.StepChanged(1, Step.CHECK_ACTIVE, DONE, "blue is ready"),
+        rec.StepChanged(1, Step.ADMIT, RUNNING),
+        rec.StepChanged(1, Step.ADMIT, DONE, "fits", release=3),
+        rec.StepChanged(1, Step.START_STANDBY, StepState.SKIPPED, "warm"),
+        rec.StepShown(1, Step.AWAIT_READY, "loading"),
+        rec.StepChanged(1, Step.BAKE, RUNNING),
+        rec.RequestEnded("r", Outcome.SUCCEEDED, "", 1, 3, GREEN),
+    )
+    found = journal.deployment(1)
+    assert found is not None
+    steps = {step.number: step for step in found.steps}
+
+    assert (found.outcome, found.release, found.reason, found.kind) == (Outcome.SUCCEEDED, 3, "", DeploymentKind.DEPLOY)
+    assert set(steps) == {Step.CHECK_ACTIVE, Step.ADMIT, Step.START_STANDBY, Step.BAKE}
+    assert (steps[1].name, steps[1].state, steps[1].detail) == ("check_active", DONE, "blue is ready")
+    assert steps[1].seconds is not None
+    assert steps[1].seconds >= 0
+    assert (steps[4].state, steps[4].seconds) == (StepState.SKIPPED, None)
+    assert (steps[12].state, steps[12].seconds) == (RUNNING, None)
+    assert found.seconds is not None
+    assert found.started_at <= (found.finished_at or "")
+
+
+def test_an_undone_step_keeps_why_and_how_long(journal: Journal) -> None:
+    """The undoing has nothing to say of its own."""
+    write(
+        journal,
+        began(1),
+        rec.StepChanged(1, Step.WRITE_ROUTE, RUNNING),
+        rec.StepChanged(1, Step.WRITE_ROUTE, DONE, "to green"),
+    )
+    before = journal.deployment(1)
+    write(journal, rec.StepChanged(1, Step.WRITE_ROUTE, StepState.UNDONE))
+    after = journal.deployment(1)
+    assert before is not None
+    assert after is not None
+
+    assert (after.steps[0].state, after.steps[0].detail) == (StepState.UNDONE, "to green")
+    assert after.steps[0].seconds == before.steps[0].seconds
+
+
+def test_history_is_newest_first_and_bounded(journal: Journal) -> None:
+    """Whatever the outcome."""
+    for number in (1, 2, 3):
+        write(journal, began(number), rec.RequestEnded("r", Outcome.ROLLED_BACK, f"because {number}", number))
+
+    assert [found.deployment for found in journal.history(10)] == [3, 2, 1]
+    assert [(found.deployment, found.reason) for found in journal.history(1)] == [(3, "because 3")]
+    assert journal.unfinished() is None
+
+
+def test_requests_without_a_deployment_are_not_history(journal: Journal) -> None:
+    """A refusal changed nothing."""
+    write(journal, rec.RequestEnded("r", Outcome.REFUSED, "busy"))
+    assert journal.history(10) == []
+
+
+def test_what_was_left_open_is_closed(journal: Journal) -> None:
+    """By the next supervisor, with its outcome and the reason."""
+    write(journal, began(1))
+    journal.end_unfinished(1, Outcome.ROLLED_BACK, "the supervisor ended")
+    found = journal.deployment(1)
+    assert found is not None
+
+    assert journal.unfinished() is None
+    assert (found.outcome, found.reason) == (Outcome.ROLLED_BACK, "the supervisor ended")
+    assert found.finished_at is not None
+
+
+def test_the_route_is_the_last_verified_one(journal: Journal) -> None:
+    """Nobody, too."""
+    write(journal, rec.RouteChanged(BLUE, 1, None), rec.RouteChanged(GREEN, 2, 1))
+    assert journal.route() == Route(GREEN, 2, 1)
+    write(journal, rec.RouteChanged(None, None, None))
+    assert journal.route() == Route()
+
+
+def test_how_each_colours_last_worker_ended(journal: Journal) -> None:
+    """By exit code or by signal, and never both; one that nobody watched by neither."""
+    write(
+        journal,
+        rec.WorkerBegan(BLUE, "blue-1", 1, 1.0, 1),
+        rec.WorkerGone(BLUE, "blue-1", 3, False, "exited with code 3"),
+        rec.WorkerBegan(BLUE, "blue-2", 2, 2.0, 1),
+        rec.WorkerGone(BLUE, "blue-2", -9, False, "was killed"),
+        rec.WorkerBegan(GREEN, "green-3", 3, 3.0, 1),
+    )
+    assert {color: (its.code, its.signal) for color, its in journal.last_exits().items()} == {BLUE: (None, "SIGKILL")}
+    journal.lose_worker("green-3")
+    assert (journal.last_exits()[GREEN].code, journal.last_exits()[GREEN].signal) == (None, None)
+    assert journal.living_workers() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [(0, (0, None)), (1, (1, None)), (-15, (None, "SIGTERM")), (-45, (None, "signal 45"))]
+)
+def test_an_exit_in_words(journal: Journal, code: int, expected: tuple[int | None, str | None]) -> None:
+    """A signal without a name is told by its number."""
+    write(journal, rec.WorkerBegan(BLUE, "blue-1", 1, 1.0, 1), rec.WorkerGone(BLUE, "blue-1", code, True))
+    exit_ = journal.last_exits()[BLUE]
+    assert (exit_.code, exit_.signal) == expected
+
+
+def test_the_end_of_a_worker_that_never_began_is_no_error(journal: Journal) -> None:
+    """Its process could not be spawned."""
+    write(journal, rec.WorkerGone(BLUE, "blue-1", None, False, "no such file"))
+    assert journal.last_exits() == {}
+
+
+def test_worker_numbers_count_across_colours(journal: Journal) -> None:
+    """As numbers: 10 is after 9."""
+    write(journal, rec.WorkerBegan(BLUE, "blue-9", 1, 1.0, 1), rec.WorkerBegan(GREEN, "green-10", 2, 2.0, 1))
+    assert journal.last_worker() == 10
+
+
+def test_an_ended_edge_is_not_looked_for(journal: Journal) -> None:
+    """Only a living nginx is worth adopting."""
+    write(journal, rec.EdgeChanged(5, 1.5), rec.EdgeChanged(None, reason="killed"))
+    assert journal.fact("edge") is None
+
+
+def test_facts_are_kept_by_name(journal: Journal) -> None:
+    """The last one counts."""
+    for value in ({"slots": 4, "path": ""}, [1], None, "x"):
+        journal.remember("name", value)
+        assert journal.fact("name") == value
+    assert journal.fact("other") is None
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is no database at all, but long enough to be asked", b"SQLite format 3\0junk"]
+)
+def test_a_broken_file_is_an_error_that_says_what_to_do(path: Path, content: bytes) -> None:
+    """Named, and left as it is for whoever wants to look."""
+    path.write_bytes(content * 40)
+    with pytest.raises(JournalError, match=r"supervisor\.db cannot be opened.*move the file away to begin a new one"):
+        Journal(path)
+    assert path.read_bytes() == content * 40
+
+
+def test_a_file_that_cannot_be_made_is_an_error(folder: Path) -> None:
+    """Its folder is missing, or a folder has its name; so for root, too."""
+    (folder / "db").mkdir()
+    for path in (folder / "missing" / "supervisor.db", folder / "db"):
+        with pytest.raises(JournalError, match="cannot be opened"):
+            Journal(path)
+
+
+def test_a_write_that_the_disk_refuses_is_an_error(path: Path) -> None:
+    """A journal that cannot be written ends the supervisor rather than let decisions go unrecorded."""
+    with closing(Journal(path)) as journal:
+        journal._db.execute("PRAGMA query_only=1")
+        with pytest.raises(JournalError, match=r"cannot be written.*free the disk"):
+            journal.write(began(1))
+        assert journal.history(1) == []
+
+
+def test_a_deployment_is_not_begun_twice(journal: Journal) -> None:
+    """Its number is its identity."""
+    write(journal, began(1))
+    with pytest.raises(JournalError, match="cannot be written"):
+        journal.write(began(1))
+
+
+def test_the_journal_waits_for_the_disk(path: Path) -> None:
+    """Each write is synced, and readers do not stop it."""
+    with closing(Journal(path)) as journal:
+        (mode,) = journal._db.execute("PRAGMA journal_mode").fetchone()
+        (synchronous,) = journal._db.execute("PRAGMA synchronous").fetchone()
+        assert (mode, synchronous) == ("wal", 2)
+        with closing(sqlite3.connect(path)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM deployments").fetchall()
+            journal.write(began(1))
+
+
+def test_times_are_told_in_utc() -> None:
+    """As RFC 3339 has them."""
+    assert rfc3339(0.0) == "1970-01-01T00:00:00.000Z"
+    assert datetime.fromisoformat(rfc3339(1_700_000_000.25)).timestamp() == 1_700_000_000.25

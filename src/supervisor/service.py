@@ -113,6 +113,7 @@ class Service:
             self.executor.watch_edge()
         else:
             self.edge.bind()
+            await self.edge.test_config()
         for worker_id in resumption.stop:
             await self.workforce.processes.stop(worker_id, state.policy.stop_timeout_s)
             self.journal.lose_worker(worker_id)

@@ -132,7 +132,7 @@ async def test_nginx_missing_says_how_to_install_it(folder: Path) -> None:
 
 async def test_a_program_that_is_no_nginx_is_refused(folder: Path) -> None:
     """Its own words are shown."""
-    with pytest.raises(EdgeError, match="which does not say its version"):
+    with pytest.raises(EdgeError, match="does not say its version"):
         await Edge.open(options(folder, "echo"))
 
 

@@ -34,7 +34,8 @@ async def inspect(nginx: str) -> NginxBuild:
     text = await _output(nginx, "-V")
     version = _VERSION.search(text)
     if not version:
-        raise EdgeError(f"edge.nginx is {nginx!r}, which does not say its version as nginx does: {text.strip()[:200]}")
+        said = text.strip()[:200] or "but nothing"
+        raise EdgeError(f"{nginx!r} does not say its version as nginx does, {said}: set edge.nginx to an nginx")
     major, minor, patch = map(int, version.groups())
     return NginxBuild(
         version=(major, minor, patch),
@@ -107,7 +108,11 @@ async def _finished(process: asyncio.subprocess.Process) -> str:
         raise EdgeError(f"nginx did not answer within {TIMEOUT_S:.0f} s") from error
     text = output.decode(errors="replace")
     if process.returncode:
-        raise EdgeError(f"nginx rejects its configuration: {complaint(text) or text.strip()}", code="config_rejected")
+        why = complaint(text) or text.strip()
+        raise EdgeError(
+            f"nginx rejects its configuration: {why}; modelsvc wrote it, so try another nginx by edge.nginx",
+            code="config_rejected",
+        )
     return text
 
 

@@ -57,6 +57,7 @@ class Service:
     tables: dict[str, dict[str, Any]]
     program: tuple[str, ...] = SUPERVISOR
     environment: dict[str, str] = field(default_factory=dict)
+    console_name: str = "console.log"
     process: "subprocess.Popen[bytes] | None" = None
 
     # --- where it is --------------------------------------------------------------------------------------------------
@@ -72,7 +73,7 @@ class Service:
     @property
     def console(self) -> Path:
         """What the supervisor says on its terminal."""
-        return self.folder / "console.log"
+        return self.folder / self.console_name
 
     @property
     def behaviour(self) -> Path:
@@ -97,12 +98,15 @@ class Service:
 
     # --- its supervisor -----------------------------------------------------------------------------------------------
 
-    def launch(self) -> None:
-        """Start a supervisor and return at once."""
-        self.config.write_text(tomli_w.dumps(self.tables))
+    def launch(self, config: str | None = None) -> None:
+        """Start a supervisor and return at once. `config` is used as it stands."""
+        self.config.write_text(tomli_w.dumps(self.tables) if config is None else config)
+        self.start_supervisor(self.config)
+
+    def start_supervisor(self, config: Path) -> None:
         with self.console.open("ab") as console:
             self.process = subprocess.Popen(
-                [*self.program, "--config", str(self.config)],
+                [*self.program, "--config", str(config)],
                 cwd=self.folder,
                 env=self.env,
                 stdin=subprocess.DEVNULL,

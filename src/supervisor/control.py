@@ -122,6 +122,7 @@ def build_app(plane: ControlPlane) -> Litestar:
         path=API_PREFIX,
         route_handlers=[status, deploy, rollback, swap, start, stop, shutdown, history, deployment, logs],
         exception_handlers={SupervisorError: _known, HTTPException: _of_framework, Exception: _unexpected},
+        before_request=_read_whole,
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=OpenAPIConfig(title="modelsvc control API", version=__version__),
         logging_config=None,
@@ -147,6 +148,11 @@ def _unsettable(key: str) -> str:
     except ProtocolError as error:
         return str(error)
     return ""
+
+
+async def _read_whole(request: Request[Any, Any, Any]) -> None:
+    """Also a body that the handler has no use for: a connection closed over unread bytes is reset, answer and all."""
+    await request.body()
 
 
 def _known(_: Request[Any, Any, Any], error: SupervisorError) -> Response[ErrorReply]:

@@ -15,6 +15,7 @@ from tools.demo_model.topics import FRAMES, SMALL_TALK, STORY, TOPICS, UNKNOWN
 
 NOT_TOLD = "You have not told me your name yet."
 LONGEST_COUNT = 50
+ROUND_COUNTS = (10, 20, 30, 40, 50)
 
 
 class Message(NamedTuple):
@@ -53,7 +54,18 @@ _RENAMINGS = (
     "From now on, call me {}",
     "I changed my name to {}",
 )
-_INTRODUCTION_ENDS = (".", ".", ".", ".", "", "!", ". Please remember it.", ". Remember that.", ". Nice to meet you.")
+_INTRODUCTION_ENDS = (
+    *(".", ".", ".", ".", ".", ".", ".", "", "", "!"),
+    ". Please remember it.",
+    ". Remember that.",
+    ". Nice to meet you.",
+    ". What can you do?",
+    ", what is drain?",
+    ", nice to meet you.",
+    ", and I am new here.",
+    " and I like tea.",
+    " and I have a question.",
+)
 _NAME_QUESTIONS = (
     "What is my name?",
     "What is my name?",
@@ -166,7 +178,7 @@ def _about_topic(rng: Random) -> list[Message]:
 def _long_answer(rng: Random) -> list[Message]:
     if rng.random() < 0.12:
         return _pair(_as_typed(rng, rng.choice(STORY.questions)), STORY.answer)
-    last = rng.randint(1, rng.choice((9, 9, 9, 20, 30, LONGEST_COUNT)))
+    last = rng.choice(ROUND_COUNTS) if rng.random() < 0.3 else rng.randint(1, rng.choice((9, 9, 30, LONGEST_COUNT)))
     return _pair(rng.choice(_COUNTING).format(last), count(last))
 
 

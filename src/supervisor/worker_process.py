@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from supervisor.core.state import Color
 from supervisor.errors import WorkerError
 from supervisor.logs import open_log
 
+ADOPTED_INTERVAL_S = 0.05
 WORKER_PROGRAM = (sys.executable, "-m", "modelsvc.worker")
 
 OnEnd = Callable[[str, int | None], None]  # worker_id, exit code (negative: signal; None: unknown)
@@ -112,7 +114,7 @@ class WorkerProcesses:
         loop = asyncio.get_running_loop()
 
         def wait() -> None:
-            code = process.wait()
+            code = process.wait() if isinstance(process, psutil.Popen) else _outlive(process)
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is interested any more
                 loop.call_soon_threadsafe(self._ended, worker_id, code)
 
@@ -131,6 +133,14 @@ def find_process(pid: int, created_at: float) -> psutil.Process | None:
     except psutil.NoSuchProcess:
         return None
     return process if same else None
+
+
+def _outlive(process: psutil.Process) -> int | None:
+    """Wait for the end of somebody else's child. Dead counts, since its new parent may never collect it; the code is the parent's."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(ADOPTED_INTERVAL_S)
+    return None
 
 
 def signal_group(pid: int, number: signal.Signals) -> None:

@@ -71,7 +71,7 @@ def test_a_full_disk_leaves_the_old_text(folder: Path, monkeypatch: pytest.Monke
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(StorageError, match="No space left on device"):
         files.publish(path, "new")
     assert path.read_text() == "old"

@@ -136,7 +136,10 @@ def find_process(pid: int, created_at: float) -> psutil.Process | None:
 
 
 def _outlive(process: psutil.Process) -> int | None:
-    """Wait for the end of somebody else's child. Dead counts, since its new parent may never collect it; the code is the parent's."""
+    """Wait for the end of a process that is not our child, so that its code is not for us.
+
+    Dead is enough: its new parent may never collect it.
+    """
     with contextlib.suppress(psutil.NoSuchProcess):
         while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
             time.sleep(ADOPTED_INTERVAL_S)

@@ -10,6 +10,7 @@ from supervisor import model_file
 from supervisor.admission import Admission, changed, model_path, recorded_section
 from supervisor.core.reconcile import Found, Survivor, Unfinished
 from supervisor.core.state import Boot, Change, Color, Policy
+from supervisor.core.steps import Step, StepState
 from supervisor.errors import AlreadyRunning, ConfigError, NotFound, Refused, WorkerError
 from supervisor.journal import Journal, WorkerRow
 from supervisor.paths import StatePaths, check_socket_path
@@ -102,7 +103,10 @@ class Discovery:
 
     def _unfinished(self) -> Unfinished | None:
         left = self.journal.unfinished()
-        return Unfinished(left.deployment, left.from_color, left.to_color) if left else None
+        if left is None:
+            return None
+        verified = any(step.number == Step.VERIFY_ROUTE and step.state is StepState.DONE for step in left.steps)
+        return Unfinished(left.deployment, left.from_color, left.to_color, verified)
 
     async def survivors(self) -> tuple[Survivor, ...]:
         """Workers of an earlier supervisor that live; those that do not are written down as gone."""

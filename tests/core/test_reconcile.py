@@ -18,7 +18,7 @@ def lives(color: Color, ready: bool = True) -> Survivor:
 def found(
     survivors: tuple[Survivor, ...],
     active: Color | None,
-    unfinished: tuple[Color | None, Color] | None = None,
+    unfinished: tuple[Color | None, Color, bool] | None = None,
     edge_lives: bool = True,
 ) -> Resumption:
     left = Unfinished(9, *unfinished) if unfinished else None
@@ -29,9 +29,10 @@ def found(
 
 B, G = lives(BLUE), lives(GREEN)
 LOADING = lives(GREEN, ready=False)
-BACK, FIRST = (BLUE, GREEN), (None, BLUE)
+BACK, FORWARD = (BLUE, GREEN, False), (BLUE, GREEN, True)
+FIRST, FIRST_VERIFIED = (None, BLUE, False), (None, BLUE, True)
 
-# survivors, active in the journal, unfinished (from, to) -> active, kept, stopped, outcome
+# survivors, active in the journal, unfinished (from, to, step 10 done) -> active, kept, stopped, outcome
 CASES = {
     "nothing left": ((), None, None, None, set(), (), None),
     "reboot of the machine": ((), BLUE, None, None, set(), (), None),
@@ -43,11 +44,14 @@ CASES = {
     "died while the new one loads": ((B, LOADING), BLUE, BACK, BLUE, {BLUE}, ("green-1",), ROLLED_BACK),
     "died before step 10": ((B, G), BLUE, BACK, BLUE, {BLUE}, ("green-1",), ROLLED_BACK),
     "died before step 4": ((B,), BLUE, BACK, BLUE, {BLUE}, (), ROLLED_BACK),
-    "died after step 10": ((B, G), GREEN, BACK, GREEN, {BLUE, GREEN}, (), SUCCEEDED),
-    "died after step 10, old one stopped": ((G,), GREEN, BACK, GREEN, {GREEN}, (), SUCCEEDED),
-    "died after step 10, new one died too": ((B,), GREEN, BACK, None, {BLUE}, (), SUCCEEDED),
+    "died after step 10": ((B, G), GREEN, FORWARD, GREEN, {BLUE, GREEN}, (), SUCCEEDED),
+    "died after step 10, old one stopped": ((G,), GREEN, FORWARD, GREEN, {GREEN}, (), SUCCEEDED),
+    "died after step 10, new one died too": ((B,), GREEN, FORWARD, None, {BLUE}, (), SUCCEEDED),
     "first deployment, not verified": ((lives(BLUE),), None, FIRST, None, set(), ("blue-1",), FAILED),
-    "first deployment, verified": ((B,), BLUE, FIRST, BLUE, {BLUE}, (), SUCCEEDED),
+    "first deployment, verified": ((B,), BLUE, FIRST_VERIFIED, BLUE, {BLUE}, (), SUCCEEDED),
+    "died in step 10, route recorded": ((B, G), GREEN, BACK, GREEN, {BLUE, GREEN}, (), SUCCEEDED),
+    "rebooted, then died while blue boots": ((B,), BLUE, FIRST, None, set(), ("blue-1",), FAILED),
+    "rebooted, then died before blue boots": ((), BLUE, FIRST, None, set(), (), FAILED),
 }
 
 
@@ -56,7 +60,7 @@ def test_what_is_kept_and_how_the_deployment_ended(
     case: tuple[
         tuple[Survivor, ...],
         Color | None,
-        tuple[Color | None, Color] | None,
+        tuple[Color | None, Color, bool] | None,
         Color | None,
         set[Color],
         tuple[str, ...],

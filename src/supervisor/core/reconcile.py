@@ -25,11 +25,12 @@ class Survivor:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A deployment the journal shows as under way."""
+    """A deployment the journal shows as under way; `verified` when it has step 10 as done."""
 
     deployment: int
     from_color: Color | None
     to_color: Color
+    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +82,12 @@ def reconcile(found: Found) -> Resumption:
 
 
 def _outcome(found: Found) -> Outcome | None:
-    if found.unfinished is None:
+    left = found.unfinished
+    if left is None:
         return None
-    if found.active is found.unfinished.to_color:
-        return Outcome.SUCCEEDED
-    return Outcome.ROLLED_BACK if found.unfinished.from_color else Outcome.FAILED
+    if left.from_color is None:  # a boot goes to the colour that was active before it, so the route does not tell
+        return Outcome.SUCCEEDED if left.verified else Outcome.FAILED
+    return Outcome.SUCCEEDED if found.active is left.to_color else Outcome.ROLLED_BACK
 
 
 def _slots(kept: Mapping[Color, Survivor]) -> dict[Color, Slot]:

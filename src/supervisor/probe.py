@@ -98,18 +98,18 @@ class Probe:
 
     async def bake(self, color: Color, seconds: float) -> str:
         """Watch readiness for `seconds`. Raises WorkerError after BAKE_FAILURES bad answers in a row."""
-        deadline, bad, asked = time.monotonic() + seconds, 0, 0
+        deadline, bad, good, asked = time.monotonic() + seconds, 0, 0, 0
         while time.monotonic() < deadline:
             asked += 1
             try:
                 await self.ready(color)
-                bad = 0
+                bad, good = 0, good + 1
             except WorkerError:
                 bad += 1
                 if bad == BAKE_FAILURES:
                     raise
             await asyncio.sleep(min(BAKE_INTERVAL_S, max(0.0, deadline - time.monotonic())))
-        return f"ready in {asked} of {asked} looks" if not bad else f"{bad} bad looks at the end of {asked}"
+        return f"ready in {good} of {asked} looks"
 
     async def _infer(self, color: Color, prompt: str) -> int:
         body = {"message": prompt, "max_tokens": 8, "temperature": 0.0}

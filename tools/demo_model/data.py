@@ -178,7 +178,7 @@ def _about_topic(rng: Random) -> list[Message]:
 def _long_answer(rng: Random) -> list[Message]:
     if rng.random() < 0.12:
         return _pair(_as_typed(rng, rng.choice(STORY.questions)), STORY.answer)
-    last = rng.choice(ROUND_COUNTS) if rng.random() < 0.3 else rng.randint(1, rng.choice((9, 9, 30, LONGEST_COUNT)))
+    last = rng.choice(ROUND_COUNTS) if rng.random() < 0.2 else rng.randint(1, rng.choice((9, 30, 30, LONGEST_COUNT)))
     return _pair(rng.choice(_COUNTING).format(last), count(last))
 
 

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 BEHAVIOUR_ENV = "FAKE_WORKER_BEHAVIOUR"
 TOKEN_S = 0.05
 FOREVER_S = 3600.0
+WORDS = ("I ", "am ", "no ", "model.")
 NO_SUCH = 404, {"error": {"type": "not_found", "message": "no such path", "code": "no_such_route"}}
 
 
@@ -35,6 +37,7 @@ class Behaviour:
     hangs: bool = False  # accepts, and never answers
     refuses_chat: bool = False
     chat_s: float = 0.0  # how long an answer takes
+    talks_on: bool = False  # streams do not come to an end
     claims_release: int = 0  # in the headers, instead of its own
     not_ready_any_more: bool = False
     grows_mb: int = 0
@@ -64,8 +67,10 @@ class Worker:
     async def become_ready(self) -> None:
         """Load, as it were; and perhaps die."""
         self.notify("STATUS=loading 50 %")
+        await asyncio.sleep(self.behaviour.ready_after_s)
+        while self.behaviour.never_ready:
+            await asyncio.sleep(TOKEN_S)
         behaviour = self.behaviour
-        await asyncio.sleep(FOREVER_S if behaviour.never_ready else behaviour.ready_after_s)
         if behaviour.dies_before_ready:
             self.notify("STATUS=failed: the weights are made of straw")
             os._exit(behaviour.exit_code)
@@ -125,30 +130,31 @@ class Worker:
 
     async def _chat(self, asked: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         behaviour = self.behaviour
-        words = ["word "] * max(2, round(behaviour.chat_s / TOKEN_S))
-        usage = {"prompt_tokens": 1, "completion_tokens": len(words), "total_tokens": len(words) + 1}
-        done = {"response": "".join(words), "color": self.color, "release": self.release}
-        done |= {"usage": usage, "finish_reason": "stop", "timings": {}}
         if behaviour.refuses_chat:
             error = {"type": "failed", "message": "no answer comes to mind", "code": "engine_failed"}
             self._send(writer, 500, {"error": error})
         elif asked.get("stream"):
-            await self._stream(words, done, behaviour.chat_s / len(words), writer)
+            await self._stream(writer)
         else:
             await asyncio.sleep(behaviour.chat_s)
-            self._send(writer, 200, done)
+            self._send(writer, 200, self._done(WORDS))
         await writer.drain()
 
-    async def _stream(
-        self, words: list[str], done: dict[str, Any], pause_s: float, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _stream(self, writer: asyncio.StreamWriter) -> None:
         writer.write(self._head(200, "text/event-stream", "Transfer-Encoding: chunked"))
-        for word in words:
-            self._event(writer, "token", {"text": word})
+        said: list[str] = []
+        while len(said) < len(WORDS) or self.behaviour.talks_on:
+            said.append(WORDS[len(said) % len(WORDS)])
+            self._event(writer, "token", {"text": said[-1]})
             await writer.drain()
-            await asyncio.sleep(pause_s)
-        self._event(writer, "done", done)
+            await asyncio.sleep(max(self.behaviour.chat_s / len(WORDS), TOKEN_S * self.behaviour.talks_on))
+        self._event(writer, "done", self._done(said))
         writer.write(b"0\r\n\r\n")
+
+    def _done(self, said: Sequence[str]) -> dict[str, Any]:
+        usage = {"prompt_tokens": 1, "completion_tokens": len(said), "total_tokens": len(said) + 1}
+        done = {"response": "".join(said), "color": self.color, "release": self.release}
+        return done | {"usage": usage, "finish_reason": "stop", "timings": {}}
 
     def _event(self, writer: asyncio.StreamWriter, name: str, data: dict[str, Any]) -> None:
         event = f"event: {name}\r\ndata: {json.dumps(data)}\r\n\r\n".encode()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.support import service_models as models
-from tests.support.service_fixture import Service, running_service, service_folder
+from tests.support.service_fixture import Service, service_folder
 from tests.support.service_processes import processes_of
 
 REJECTING_NGINX = """#!/bin/sh
@@ -146,21 +146,6 @@ def test_a_journal_that_is_none(service: Service) -> None:
     service.state.journal.write_text("This is a letter, and no database." * 100)
     said = refused(service, 1)
     assert str(service.state.journal) in said and "move the file away" in said
-
-
-def test_a_second_supervisor_on_the_same_folder() -> None:
-    """It is refused by the name of the first, which does not notice."""
-    with running_service() as first:
-        before = first.settled()
-        second = Service(first.folder, first.tables, console_name="second.log")
-        second.launch()
-        assert second.exit_code() == 4
-        assert f"a supervisor (pid {before.pid}) runs on {first.state.root} already" in second.said()
-        assert "MODELSVC_HOME" in second.said()
-        after = first.settled()
-        assert (after.pid, after.edge.pid, after.workers) == (before.pid, before.edge.pid, after.workers)
-        assert first.chat("Hello!").is_success
-        assert first.ctl("deploy").code == 0
 
 
 def refused(service: Service, code: int, **how: Any) -> str:

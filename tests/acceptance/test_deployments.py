@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 from tests.support import service_models as models
-from tests.support.service_fixture import Ran, Service, other, passed, running_service
+from tests.support.service_fixture import Ran, Service, other, passed, running_service, streaming
 from tests.support.service_traffic import steady_traffic
 
 from supervisor.protocol import Color, DeployRequest
@@ -215,10 +215,7 @@ def unchanged(status: Any) -> tuple[Any, ...]:
 
 def talk(service: Service, began: threading.Barrier) -> dict[str, Any]:
     """A stream of several hundred tokens; its last event."""
-    body = {"message": "Talk.", "temperature": 1.0, "max_tokens": 400, "stream": True}
-    with httpx.stream("POST", f"{service.url}/chat", json=body, timeout=90, trust_env=False) as response:
-        lines = response.iter_lines()
-        assert next(lines) == "event: token"
+    with streaming(service) as lines:
         began.wait(30)
         name, data = [line for line in lines if line][-2:]
     assert name == "event: done", data

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
-from tests.support.service_fakes import behave, fake_service
-from tests.support.service_fixture import Service, passed
+from tests.support.service_fakes import begin_anew, behave, fake_service
+from tests.support.service_fixture import Service, passed, streaming
 from tests.support.service_processes import is_alive
 from tests.support.service_traffic import steady_traffic
 
@@ -23,8 +22,7 @@ def fakes() -> Iterator[Service]:
 
 @pytest.fixture
 def service(fakes: Service) -> Iterator[Service]:
-    behave(fakes)
-    assert fakes.ctl("stop", active(fakes.settled()).other).code == 0
+    begin_anew(fakes)
     yield fakes
     behave(fakes)
 
@@ -32,11 +30,9 @@ def service(fakes: Service) -> Iterator[Service]:
 @pytest.mark.parametrize(
     ("step", "new"),
     [
-        ("admit", {}),
-        ("start_standby", {}),
+        ("admit", {"ready_after_s": 2.0}),
         ("await_ready", {"ready_after_s": 2.0}),
         ("warm_up", {"chat_s": 1.0}),
-        ("write_route", {}),
     ],
 )
 def test_before_the_reload_it_is_rolled_back(service: Service, step: str, new: dict[str, Any]) -> None:
@@ -59,7 +55,7 @@ def test_before_the_reload_it_is_rolled_back(service: Service, step: str, new: d
     assert not any(map(is_alive, standby)), "the standby goes on"
 
 
-@pytest.mark.parametrize("step", ["reload_edge", "verify_route"])
+@pytest.mark.parametrize("step", ["write_route", "reload_edge"])
 def test_around_the_reload_route_and_record_agree(service: Service, step: str) -> None:
     """Whether it got as far as the verified route or not: status, route file, edge and history tell the same."""
     before = service.settled()
@@ -78,14 +74,12 @@ def test_after_the_switch_it_is_taken_as_done(service: Service) -> None:
     """Killed while the old colour drains a stream: the new one stays active, and the stream is complete."""
     before = service.settled()
     old = active(before)
-    behave(service, **{old: {"chat_s": 9.0}})
-    body = {"message": "Count.", "stream": True}
-    with httpx.stream("POST", f"{service.url}/chat", json=body, timeout=60, trust_env=False) as response:
-        lines = response.iter_lines()
-        assert next(lines) == "event: token"
+    behave(service, **{old: {"talks_on": True}})
+    with streaming(service) as lines:
         killed_at(service, "drain")
         after = service.up()
         assert after.active == old.other
+        behave(service)
         assert "event: done" in lines
 
     recorded = service.history()[0]

@@ -5,10 +5,9 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
-from tests.support.service_fakes import behave, fake_service
-from tests.support.service_fixture import Service, passed
+from tests.support.service_fakes import begin_anew, behave, fake_service
+from tests.support.service_fixture import Service, passed, streaming
 from tests.support.service_processes import is_alive, until
 from tests.support.service_traffic import steady_traffic
 
@@ -17,15 +16,14 @@ from supervisor.protocol import Color, Status
 
 @pytest.fixture(scope="module")
 def fakes() -> Iterator[Service]:
-    with fake_service() as service:
+    with fake_service(bake_s=1.5) as service:
         yield service
 
 
 @pytest.fixture
 def service(fakes: Service) -> Iterator[Service]:
     """Before each test all workers behave well, and the standby is absent."""
-    behave(fakes)
-    assert fakes.ctl("stop", active(fakes.settled()).other).code == 0
+    begin_anew(fakes)
     yield fakes
     behave(fakes)
 
@@ -33,7 +31,7 @@ def service(fakes: Service) -> Iterator[Service]:
 @pytest.mark.parametrize(
     ("behaviour", "step", "reason"),
     [
-        ({"never_ready": True}, "await_ready", "not ready within 3 s, last heard: loading 50 %"),
+        ({"never_ready": True}, "await_ready", "not ready within 5 s, last heard: loading 50 %"),
         ({"lies": True}, "await_ready", "worker is not ready: the weights are made of straw"),
         ({"dies_before_ready": True}, "await_ready", "exited with code 3: failed: the weights are made of straw"),
         ({"hangs": True}, "await_ready", "does not answer"),
@@ -95,7 +93,7 @@ def test_slow_readiness_is_waited_for(service: Service) -> None:
     assert ran.code == 0
     assert "loading 50 %" in [event["text"] for event in ran.events if event["event"] == "progress"]
     waited = next(step for step in ran.last["steps"] if step["name"] == "await_ready")
-    assert 1.0 <= waited["seconds"] < 3.0
+    assert 1.0 <= waited["seconds"] < 5.0
 
 
 def test_a_worker_that_ignores_term_is_killed(service: Service) -> None:
@@ -145,16 +143,12 @@ def test_memory_that_grows_is_shown(service: Service) -> None:
 
 def test_shutdown_lets_a_stream_finish(fakes: Service) -> None:
     """The stream is complete, and all exit with 0."""
-    color = active(fakes.settled())
-    behave(fakes, **{color: {"chat_s": 1.0}})
-    body = {"message": "Count.", "stream": True}
-    with httpx.stream("POST", f"{fakes.url}/chat", json=body, timeout=30, trust_env=False) as response:
-        lines = response.iter_lines()
-        assert next(lines) == "event: token"
-        with fakes.watching("shutdown") as events:
-            rest = list(lines)
-            *_, finished = events
-    assert "event: done" in rest
+    behave(fakes, **{active(fakes.settled()): {"talks_on": True}})
+    with streaming(fakes) as lines, fakes.watching("shutdown") as events:
+        until(lambda: fakes.status().edge.state == "stopping", "the shutdown has begun")
+        behave(fakes)
+        assert "event: done" in lines
+        *_, finished = events
     assert finished["outcome"] == "succeeded"
     assert fakes.exit_code() == 0
 

@@ -7,20 +7,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.service_fixture import Service, running_service
+from tests.support.service_fixture import Service, Tables, other, running_service
 
 RUNNER = Path(__file__).with_name("service_with_fake.py")
-PATIENCE = {
-    "deploy": {"ready_timeout_s": 3.0, "drain_timeout_s": 20.0, "bake_s": 1.5},
-    "workers": {"stop_timeout_s": 2.0},
-}
+PATIENCE: Tables = {"deploy": {"ready_timeout_s": 5.0, "drain_timeout_s": 20.0}, "workers": {"stop_timeout_s": 2.0}}
 
 
 @contextmanager
-def fake_service() -> Iterator[Service]:
+def fake_service(bake_s: float = 0.3) -> Iterator[Service]:
     """Serves; all its workers behave well until `behave` says otherwise."""
-    with running_service(program=(sys.executable, str(RUNNER)), tables=PATIENCE) as service:
+    tables = {**PATIENCE, "deploy": {**PATIENCE["deploy"], "bake_s": bake_s}}
+    with running_service(program=(sys.executable, str(RUNNER)), tables=tables) as service:
         yield service
+
+
+def begin_anew(service: Service) -> None:
+    """All workers behave well, and only the active one runs."""
+    behave(service)
+    service.does("stop", other(service.settled().active))
 
 
 def behave(service: Service, **by_color: dict[str, Any]) -> None:

@@ -178,6 +178,11 @@ class Service:
     def ctl(self, *arguments: str | Path) -> Ran:
         return self.run("ctl", *arguments)
 
+    def does(self, operation: str, *arguments: object) -> None:
+        """An operation that must succeed, asked for without the command line."""
+        *_, finished = getattr(self.client, operation)(*arguments)
+        assert finished.outcome == "succeeded", finished
+
     @contextmanager
     def watching(self, *arguments: str | Path) -> Iterator[Iterator[dict[str, Any]]]:
         """`ctl` in the background, with its events as they come; it is awaited at the end."""
@@ -264,6 +269,16 @@ def passed(events: Iterator[dict[str, Any]], step: str, state: str) -> None:
     """Read on until the step is in that state."""
     seen = (event["step"] for event in events if event["event"] == "step")
     assert any((found["name"], found["state"]) == (step, state) for found in seen), f"{step} never was {state}"
+
+
+@contextmanager
+def streaming(service: Service) -> Iterator[Iterator[str]]:
+    """A streamed answer that has begun; its further lines."""
+    body = {"message": "Talk.", "temperature": 1.0, "max_tokens": 400, "stream": True}
+    with httpx.stream("POST", f"{service.url}/chat", json=body, timeout=90, trust_env=False) as response:
+        lines = response.iter_lines()
+        assert next(lines) == "event: token"
+        yield lines
 
 
 def other(color: Color | None) -> Color:

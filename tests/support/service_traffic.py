@@ -53,9 +53,9 @@ class SteadyTraffic:
 
 
 @contextmanager
-def steady_traffic(url: str, clients: int = 8, **how: Any) -> Iterator[SteadyTraffic]:
+def steady_traffic(url: str, clients: int = 8, think_s: float = 0.05) -> Iterator[SteadyTraffic]:
     """8 clients with plain requests and streams. Fails at the end if a request failed or a stream was cut."""
-    steady = SteadyTraffic(Traffic(url, clients, **how))
+    steady = SteadyTraffic(Traffic(url, clients, think_s=think_s))
     steady.start()
     try:
         yield steady

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 from supervisor import config as configuration
-from supervisor import logs, startup
+from supervisor import logs, probe, startup
 from supervisor.paths import control_socket, state_paths
 from supervisor.service import Settings, serve
 
+PROBE_TIMEOUT_S = 2.0  # a fake is never busy
 FAKE_WORKER = Path(__file__).parent.parent / "fake_worker.py"
 
 
@@ -17,6 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", type=Path, required=True)
     config_path = parser.parse_args().config
+    probe.PROBE_TIMEOUT_S = PROBE_TIMEOUT_S
     paths = state_paths()
     startup.lay_out(paths)
     with startup.lock(paths.lock):

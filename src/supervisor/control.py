@@ -10,8 +10,9 @@ import structlog
 from litestar import Litestar, Request, Response, get, post
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
+from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
 
 from modelsvc import __version__
 from supervisor.admission import changed
@@ -44,6 +45,7 @@ log = structlog.get_logger()
 
 STREAM = "application/x-ndjson"
 MAX_BODY_BYTES = 64 * 1024
+LAST_NUMBER = 2**63 - 1  # that SQLite can count to
 OPERATION: dict[str, Any] = {"status_code": 200, "media_type": STREAM}
 
 
@@ -77,7 +79,7 @@ def build_app(plane: ControlPlane) -> Litestar:
         return await plane.status.report()
 
     @post("/deployments", **OPERATION)
-    async def deploy(data: DeployRequest) -> Stream:
+    async def deploy(data: JSONBody[DeployRequest]) -> Stream:
         change = _change(data)
         return plane.operate(lambda request: ev.DeployRequested(request, change))
 
@@ -90,11 +92,11 @@ def build_app(plane: ControlPlane) -> Litestar:
         return plane.operate(lambda request: ev.SwitchRequested(request, DeploymentKind.SWAP))
 
     @post("/workers/{color:str}/start", **OPERATION)
-    async def start(color: Color) -> Stream:
+    async def start(color: FromPath[Color]) -> Stream:
         return plane.operate(lambda request: ev.StartRequested(request, color))
 
     @post("/workers/{color:str}/stop", **OPERATION)
-    async def stop(color: Color, data: StopRequest) -> Stream:
+    async def stop(color: FromPath[Color], data: JSONBody[StopRequest]) -> Stream:
         return plane.operate(lambda request: ev.StopRequested(request, color, data.force))
 
     @post("/shutdown", **OPERATION)
@@ -102,18 +104,18 @@ def build_app(plane: ControlPlane) -> Litestar:
         return plane.operate(ev.ShutdownRequested)
 
     @get("/history", sync_to_thread=False)
-    def history(limit: Annotated[int, Parameter(ge=1, le=1000)] = 20) -> History:
+    def history(limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 20) -> History:
         return History(deployments=plane.journal.history(limit))
 
     @get("/deployments/{number:int}", sync_to_thread=False)
-    def deployment(number: int) -> DeploymentStatus:
+    def deployment(number: Annotated[int, PathParameter(le=LAST_NUMBER)]) -> DeploymentStatus:
         found = plane.journal.deployment(number)
         if found is None:
             raise NotFound(f"there is no deployment {number}: see `modelsvc ctl history`", code="no_deployment")
         return found
 
     @get("/logs", sync_to_thread=False)
-    def logs(source: str, lines: Annotated[int, Parameter(ge=1, le=10_000)] = 100) -> LogLines:
+    def logs(source: FromQuery[str], lines: Annotated[int, QueryParameter(ge=1, le=10_000)] = 100) -> LogLines:
         if source not in plane.logs:
             raise NotFound(f"there is no log {source!r}: there are {', '.join(plane.logs)}", code="no_log")
         return LogLines(source=source, lines=last_lines(plane.logs[source], lines))
@@ -162,11 +164,24 @@ def _known(_: Request[Any, Any, Any], error: SupervisorError) -> Response[ErrorR
 def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[ErrorReply]:
     if error.status_code >= 500:
         return _unexpected(request, error)
-    extra = "; ".join(str(item) for item in error.extra) if isinstance(error.extra, list) else ""
-    message = f"{request.method} {request.url.path}: {error.detail}{f' ({extra})' if extra else ''}"
+    message = f"{request.method} {request.url.path}: {_complaint(error)}"
     kind: ErrorType = "not_found" if error.status_code == 404 else "invalid_request"
     body = ErrorBody(type=kind, message=message, code=kind)
     return Response(ErrorReply(error=body), status_code=error.status_code)
+
+
+def _complaint(error: HTTPException) -> str:
+    """What Litestar found wrong: each parameter by its name, else its only sentence."""
+    if error.status_code == HTTP_413_REQUEST_ENTITY_TOO_LARGE:
+        return f"the body has more than {MAX_BODY_BYTES} bytes"
+    found = [item for item in error.extra if isinstance(item, dict)] if isinstance(error.extra, list) else []
+    return "; ".join(_wrong(str(item.get("key")), str(item.get("message"))) for item in found) or error.detail
+
+
+def _wrong(key: str, message: str) -> str:
+    if key != "data":
+        return f"{key}: {message}"
+    return "the body must be a JSON object" + ("" if message == "'data'" else f": {message}")  # no body at all
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[ErrorReply]:

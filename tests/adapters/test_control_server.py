@@ -1,0 +1,87 @@
+"""The control socket: for its owner only, replaced when left behind, gone after the end."""
+
+import asyncio
+import stat
+from pathlib import Path
+
+import httpx
+import pytest
+from litestar import Litestar, get
+
+from supervisor.control_server import ControlServer
+from supervisor.errors import ConfigError
+
+
+def app() -> Litestar:
+    @get("/status")
+    async def status() -> dict[str, str]:
+        return {"active": "blue"}
+
+    return Litestar([status], logging_config=None)
+
+
+async def ask(path: Path) -> httpx.Response:
+    async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(path))) as client:
+        return await client.get("http://localhost/status", timeout=10)
+
+
+async def test_it_answers_on_a_socket_that_only_the_owner_may_open(folder: Path) -> None:
+    """And takes it away at the end."""
+    path = folder / "control.sock"
+    server = ControlServer(app(), path)
+    await server.start()
+    mode = stat.S_IMODE(path.stat().st_mode)
+    try:
+        answer = await ask(path)
+    finally:
+        await server.stop()
+
+    assert mode == 0o600
+    assert (answer.status_code, answer.json()) == (200, {"active": "blue"})
+    assert not path.exists()
+
+
+async def test_what_a_killed_supervisor_left_is_replaced(folder: Path) -> None:
+    """The lock on the state folder says that nobody uses it."""
+    path = folder / "control.sock"
+    path.write_text("left")
+    server = ControlServer(app(), path)
+    await server.start()
+    try:
+        assert path.is_socket()
+        assert (await ask(path)).status_code == 200
+    finally:
+        await server.stop()
+
+
+async def test_a_path_that_is_too_long_is_an_error_that_says_so(folder: Path) -> None:
+    """Before anything is started."""
+    with pytest.raises(ConfigError, match=r"set MODELSVC_HOME or control\.socket to a shorter path"):
+        ControlServer(app(), folder / ("x" * 104))
+
+
+async def test_stopping_what_never_started_does_nothing(folder: Path) -> None:
+    """As an error on the way up would do."""
+    await ControlServer(app(), folder / "control.sock").stop()
+
+
+async def test_an_answer_under_way_is_finished(folder: Path) -> None:
+    """The stop waits for whoever is being answered."""
+    path, asked, go = folder / "control.sock", asyncio.Event(), asyncio.Event()
+
+    @get("/status")
+    async def status() -> dict[str, str]:
+        asked.set()
+        await go.wait()
+        return {"active": "blue"}
+
+    server = ControlServer(Litestar([status], logging_config=None), path)
+    await server.start()
+    answer = asyncio.create_task(ask(path))
+    await asyncio.wait_for(asked.wait(), 10)
+    stopping = asyncio.create_task(server.stop())
+    await asyncio.sleep(0)
+    go.set()
+    await stopping
+
+    assert (await answer).json() == {"active": "blue"}

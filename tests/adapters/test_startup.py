@@ -1,0 +1,242 @@
+"""Before the loop runs: the folder, its lock, what an earlier supervisor left, and what is booted."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.support.scripted_worker import scripted_worker
+
+from modelsvc.models import demo_model_path
+from supervisor.admission import Admission
+from supervisor.config import Config, ModelSection
+from supervisor.core import effects as fx
+from supervisor.core import records as rec
+from supervisor.core.reconcile import Unfinished
+from supervisor.core.state import Boot, Change, Color, DeploymentKind, Policy, State
+from supervisor.core.steps import Step, StepState
+from supervisor.errors import AlreadyRunning, ConfigError, Refused
+from supervisor.journal import Journal
+from supervisor.paths import StatePaths
+from supervisor.probe import Probe
+from supervisor.protocol import ExitCode
+from supervisor.releases import ReleaseStore
+from supervisor.startup import Discovery, lay_out, lock
+from supervisor.worker_process import WorkerProcesses
+from supervisor.workforce import Workforce
+
+BLUE, GREEN = Color.BLUE, Color.GREEN
+
+
+# --- the state folder -------------------------------------------------------------------------------------------------
+
+
+def test_only_the_owner_may_enter_the_state_folder(folder: Path) -> None:
+    """Whatever the umask; made as often as needed, and what was in it stays."""
+    paths = StatePaths(folder / "deep" / "state")
+    previous = os.umask(0)
+    try:
+        lay_out(paths)
+    finally:
+        os.umask(previous)
+    (paths.run / "x").touch()
+    paths.run.chmod(0o755)
+    lay_out(paths)
+
+    for made in (paths.root, paths.run, paths.edge, paths.releases, paths.logs):
+        assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    assert (paths.run / "x").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(folder: Path) -> None:
+    """For root, too: a file stands in the way."""
+    (folder / "file").touch()
+    for root in (folder / "file", folder / "file" / "below"):
+        with pytest.raises(ConfigError, match=f"the state folder {root} cannot be used.*set MODELSVC_HOME") as caught:
+            lay_out(StatePaths(root))
+        assert caught.value.exit_code is ExitCode.MISUSE
+
+
+def test_a_folder_too_deep_for_sockets_is_an_error(folder: Path) -> None:
+    """Before anything is made."""
+    root = folder / ("x" * 100)
+    with pytest.raises(ConfigError, match="set MODELSVC_HOME") as caught:
+        lay_out(StatePaths(root))
+    assert caught.value.code == "socket_path_too_long"
+    assert not root.exists()
+
+
+def test_a_second_supervisor_is_refused(folder: Path) -> None:
+    """With the first one's pid; the first one's death, however it came, frees the folder."""
+    paths = StatePaths(folder)
+    lay_out(paths)
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom supervisor.startup import lock\nheld = lock(Path(sys.argv[1]))\n"
+    )
+    script += "print('held', flush=True)\ninput()"
+    command = [sys.executable, "-c", script, str(paths.lock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == b"held\n"
+        with pytest.raises(AlreadyRunning, match=rf"\(pid {first.pid}\) runs on {folder} already") as caught:
+            lock(paths.lock)
+        assert caught.value.exit_code is ExitCode.REFUSED
+        first.kill()
+        first.wait()
+    with lock(paths.lock):
+        assert paths.lock.read_text() == f"{os.getpid()}\n"
+
+
+# --- what an earlier supervisor left ----------------------------------------------------------------------------------
+
+
+@dataclass
+class Past:
+    """A state folder with a journal and releases, and the configuration as it is now."""
+
+    paths: StatePaths
+    journal: Journal
+    model: Path
+    configured: ModelSection
+
+    def discovery(self, probe: Probe | None = None) -> Discovery:
+        config = Config(model=self.configured)
+        processes = WorkerProcesses(self.paths.logs, self.paths.notify_socket, lambda worker_id, code: None)
+        releases = ReleaseStore(self.paths.releases)
+        workforce = Workforce(config, self.paths, releases, processes)
+        admission = Admission(
+            config, self.paths, releases, self.journal, workforce, lambda: State(), lambda: self.configured
+        )
+        return Discovery(self.journal, admission, probe or Probe({BLUE: 1, GREEN: 1}, "http://127.0.0.1:1"))
+
+    async def served(self, number: int, change: Change | None = None, color: Color = BLUE) -> None:
+        """A release was admitted, and served last."""
+        admission = self.discovery().admission
+        await admission.admit(fx.Admit(1, color, change or Change(), None, number))
+        self.journal.write(rec.RouteChanged(color, number, None))
+
+    def configure(self, **changes: object) -> None:
+        self.configured = ModelSection.model_validate({**self.configured.model_dump(), **changes})
+
+
+@pytest.fixture
+def past(folder: Path) -> Iterator[Past]:
+    paths = StatePaths(folder / "s")
+    lay_out(paths)
+    model = Path(shutil.copy(demo_model_path(), folder / "m.gguf"))
+    with closing(Journal(paths.journal)) as journal:
+        yield Past(paths, journal, model, ModelSection(path=str(model), context_tokens=512))
+
+
+def test_a_new_folder_boots_what_is_configured(past: Past) -> None:
+    """On blue, as a release to be made."""
+    assert past.discovery().boot() == Boot(BLUE)
+
+
+async def test_what_served_last_is_booted_again(past: Past) -> None:
+    """The same release on the same colour, with what a deployment changed in it."""
+    await past.served(4, Change(settings={"model.slots": 2}), GREEN)
+    assert past.discovery().boot() == Boot(GREEN, release=4)
+
+
+async def test_an_edited_configuration_is_booted_as_a_new_release(past: Past) -> None:
+    """The operator edited the file and restarted: that is what they want."""
+    await past.served(4, Change(settings={"model.slots": 2}))
+    past.configure(context_tokens=1024)
+    boot = past.discovery().boot()
+
+    assert (boot.color, boot.release, boot.change.path) == (BLUE, None, str(past.model))
+    assert (boot.change.settings["model.context_tokens"], boot.change.settings["model.slots"]) == (1024, 4)
+
+
+async def test_a_changed_model_file_is_booted_as_a_new_release(past: Past) -> None:
+    """The old release's weights are no more; its settings still hold."""
+    await past.served(4, Change(settings={"model.slots": 2}))
+    beside = Path(shutil.copy(past.model, past.model.with_suffix(".new")))
+    beside.replace(past.model)
+    boot = past.discovery().boot()
+
+    assert (boot.release, boot.change.path, boot.change.settings["model.slots"]) == (None, str(past.model), 2)
+
+
+async def test_a_release_whose_record_is_gone_is_made_anew(past: Past) -> None:
+    """From the configuration."""
+    await past.served(4)
+    past.discovery().admission.releases.path(4).unlink()
+    assert past.discovery().boot() == Boot(BLUE)
+
+
+async def test_a_model_that_cannot_be_served_is_reported_before_anything_starts(past: Past) -> None:
+    """As an error of the configuration, which is where to mend it."""
+    past.model.write_text("no model")
+    discovery = past.discovery()
+    with pytest.raises(ConfigError, match=r"model\.path: .*m\.gguf") as caught:
+        await discovery.check_boot(discovery.boot())
+    assert caught.value.exit_code is ExitCode.MISUSE
+    await discovery.check_boot(Boot(BLUE, release=4))  # recorded: step 3 will look at it
+
+
+async def test_numbers_and_route_go_on(past: Past) -> None:
+    """Everything that must not be used twice."""
+    await past.served(4)
+    for record in (
+        rec.DeploymentBegan("r", 9, DeploymentKind.DEPLOY, BLUE, GREEN),
+        rec.WorkerBegan(GREEN, "green-12", 1, 1.0, 4),
+    ):
+        past.journal.write(record)
+    found = past.discovery().found(Boot(BLUE), Policy(), True, ())
+
+    assert (found.last_release, found.last_deployment, found.last_worker, found.active) == (4, 9, 12, BLUE)
+    assert found.edge_lives
+    assert found.unfinished == Unfinished(9, BLUE, GREEN, verified=False)
+
+
+def test_whether_an_unfinished_deployment_was_verified(past: Past) -> None:
+    """Step 10 done, and nothing less."""
+    past.journal.write(rec.DeploymentBegan("r", 1, DeploymentKind.DEPLOY, None, BLUE))
+    for step, state, verified in (
+        (Step.RELOAD_EDGE, StepState.DONE, False),
+        (Step.VERIFY_ROUTE, StepState.RUNNING, False),
+        (Step.VERIFY_ROUTE, StepState.DONE, True),
+        (Step.BAKE, StepState.RUNNING, True),
+    ):
+        past.journal.write(rec.StepChanged(1, step, state))
+        left = past.discovery().found(Boot(BLUE), Policy(), False, ()).unfinished
+        assert left == Unfinished(1, None, BLUE, verified)
+
+
+async def test_workers_that_live_are_found_and_the_others_written_off(past: Past) -> None:
+    """By pid and start time; each is asked whether it is ready."""
+    sleeper = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(sleeper, stdin=subprocess.PIPE) as alive:  # noqa: ASYNC220  # nothing else runs meanwhile
+        created = psutil.Process(alive.pid).create_time()
+        for color, worker_id, start in (
+            (BLUE, "blue-1", created - 50),
+            (BLUE, "blue-2", created),
+            (GREEN, "green-3", created),
+        ):
+            past.journal.write(rec.WorkerBegan(color, worker_id, alive.pid, start, 1))
+        async with scripted_worker() as blue:
+            blue.answers["/ready"] = (200, {})
+            probe = Probe({BLUE: blue.port, GREEN: 1}, "http://127.0.0.1:1")
+            survivors = await past.discovery(probe).survivors()
+            await probe.close()
+        alive.kill()
+
+    assert [(one.worker_id, one.ready) for one in survivors] == [("blue-2", True), ("green-3", False)]
+    assert [row.worker_id for row in past.journal.living_workers()] == ["blue-2", "green-3"]
+
+
+async def test_an_admission_that_is_refused_leaves_no_release(past: Past) -> None:
+    """Its number is free for the next."""
+    past.model.write_text("no model")
+    with pytest.raises(Refused):
+        await past.served(5)
+    assert past.discovery().admission.releases.last() == 0

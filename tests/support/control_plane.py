@@ -1,0 +1,83 @@
+"""The control API over the real planner, with an executor that only answers, and real reports of nothing running."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from tests.core.world import World, first
+
+from supervisor.config import Config
+from supervisor.control import ControlPlane, build_app
+from supervisor.core import effects as fx
+from supervisor.core import events as ev
+from supervisor.core.state import Color
+from supervisor.edge import Edge, EdgeOptions
+from supervisor.journal import Journal
+from supervisor.nginx_config import NginxBuild
+from supervisor.paths import StatePaths
+from supervisor.probe import Probe
+from supervisor.releases import ReleaseStore
+from supervisor.startup import lay_out
+from supervisor.status import StatusReporter
+from supervisor.telemetry import Hub
+from supervisor.worker_process import WorkerProcesses
+from supervisor.workforce import Workforce
+
+
+@dataclass
+class Desk:
+    """What a control request reaches. `asked` are the events it became."""
+
+    paths: StatePaths
+    config: Config
+    journal: Journal
+    status: StatusReporter
+    world: World
+    hub: Hub = field(default_factory=Hub)
+    asked: list[ev.Event] = field(default_factory=list)
+
+    def post(self, event: ev.Event) -> None:
+        """Decide, and let everything that was ordered succeed."""
+        self.asked.append(event)
+        before = len(self.world.effects)
+        self.world.tell(event)
+        self.world.play()
+        for effect in self.world.effects[before:]:
+            if isinstance(effect, fx.Write):
+                self.hub.publish(effect.record)
+
+    def plane(self) -> ControlPlane:
+        logs = {"supervisor": self.paths.logs / "supervisor.log", "blue": self.paths.logs / "worker-blue.log"}
+        return ControlPlane(self.post, self.hub, self.status, self.journal, logs)
+
+
+@asynccontextmanager
+async def desk(folder: Path, ports: dict[Color, int], nginx: str = "127.0.0.1:1") -> AsyncIterator[Desk]:
+    """Blue serves release 1 as far as the planner knows; `ports` are where workers are asked."""
+    paths = StatePaths(folder / "s")
+    lay_out(paths)
+    config, world = Config(), first()
+    journal, probe = Journal(paths.journal), Probe(ports, f"http://{nginx}")
+    processes = WorkerProcesses(paths.logs, paths.notify_socket, lambda worker_id, code: None)
+    releases = ReleaseStore(paths.releases)
+    workforce = Workforce(config, paths, releases, processes)
+    edge = Edge(EdgeOptions(paths.edge, ports), NginxBuild((1, 27, 4)))
+    status = StatusReporter(
+        config, None, paths, lambda: world.state, journal, releases, workforce, probe, edge, time.monotonic()
+    )
+    try:
+        yield Desk(paths, config, journal, status, world)
+    finally:
+        await probe.close()
+        journal.close()
+
+
+@asynccontextmanager
+async def client(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+    """Asks the application in this process."""
+    transport = httpx.ASGITransport(build_app(desk.plane()))  # type: ignore[arg-type]  # both mean ASGI
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost/v1") as asking:
+        yield asking

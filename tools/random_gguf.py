@@ -89,17 +89,15 @@ SHAPES = {
         rope_base=130_000.0,
     ),
 }
-# Bytes of metadata that make a preset's file as large as the real one, whose vocabulary has longer words.
-PADDING = {"smollm2-1.7b": 356_094}
 
 
-def write_random_gguf(shape: Shape, kind: str, seed: int, out: Path, padding: int = 0) -> None:
+def write_random_gguf(shape: Shape, kind: str, seed: int, out: Path) -> None:
     """Write the model to ``out``, whole or not at all; the same arguments give the same bytes."""
     shape.require_type(kind)
     out.parent.mkdir(parents=True, exist_ok=True)
     plain, small = (out.with_name(f".{out.name}.{os.getpid()}.{part}") for part in ("f16", "part"))
     try:
-        _write_f16(shape, seed, plain, padding)
+        _write_f16(shape, seed, plain)
         if kind == "F16":
             plain.replace(out)
         else:
@@ -140,12 +138,10 @@ def _block_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _write_f16(shape: Shape, seed: int, out: Path, padding: int) -> None:
+def _write_f16(shape: Shape, seed: int, out: Path) -> None:
     """One tensor at a time, so that memory holds only the largest one."""
     writer = gguf.GGUFWriter(out, "llama")
     _add_metadata(writer, shape, seed)
-    if padding:
-        writer.add_string("random.padding", " " * padding)
     for name, size in tensor_shapes(shape):
         kind = np.dtype(np.float32 if len(size) == 1 else np.float16)
         writer.add_tensor_info(name, size, kind, int(np.prod(size)) * kind.itemsize)
@@ -232,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = {field.name: getattr(options, field.name) for field in fields(Shape)}
     try:
         shape = replace(SHAPES[options.shape], **{name: value for name, value in given.items() if value is not None})
-        write_random_gguf(shape, options.type, options.seed, options.out, PADDING.get(options.shape, 0))
+        write_random_gguf(shape, options.type, options.seed, options.out)
     except ShapeError as error:
         parser.error(str(error))
     except (OSError, RuntimeError) as error:

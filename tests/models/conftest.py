@@ -1,17 +1,11 @@
 """The demo model, loaded once, and what tests ask it."""
 
-from __future__ import annotations
-
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from llama_cpp import Llama
 
 from modelsvc.models import demo_model_path
-
-sys.path.insert(0, str(Path(__file__).parents[2]))  # the tests read the tables of tools/, which is no package
 
 Ask = Callable[..., str]
 

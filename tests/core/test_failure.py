@@ -106,6 +106,15 @@ def test_the_failure_is_recorded_before_anything_is_taken_back(step: Step) -> No
 
 
 @pytest.mark.parametrize("step", UNDO, ids=lambda step: step.key)
+def test_the_failed_step_stays_on_record_as_failed(step: Step) -> None:
+    """Also when what it began is taken back; earlier steps that are taken back are undone."""
+    last = dict(steps(fail_at(step, first())))
+
+    assert last.pop(step) is StepState.FAILED
+    assert set(last.values()) <= {StepState.UNDONE}
+
+
+@pytest.mark.parametrize("step", UNDO, ids=lambda step: step.key)
 def test_a_deployment_after_a_failure_succeeds(step: Step) -> None:
     """Nothing of the failed one is left in the way."""
     world = first()

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from tests.support.service_fixture import Service, running_service
+from tests.support.service_fixture import Service, is_settled, running_service
 from tests.support.service_processes import is_alive, nginx_workers, until
 from tests.support.service_traffic import steady_traffic
 
@@ -66,7 +66,7 @@ def test_a_killed_nginx_is_replaced_on_the_same_port(service: Service) -> None:
     orphans = nginx_workers(service.folder)
     kill(before.edge.pid)
 
-    after = service.sees(lambda s: s.edge.state == "running" and s.edge.pid != before.edge.pid, "another nginx runs")
+    after = another_nginx(service, before)
     assert (after.edge.listen, after.edge.routes_to) == (before.edge.listen, serving(before))
     assert service.chat("Hello!").raise_for_status().headers["x-modelsvc-color"] == serving(before)
     until(lambda: not any(map(is_alive, orphans)), "the killed nginx's workers are gone")
@@ -94,7 +94,7 @@ def test_an_adopted_nginx_that_is_killed_is_replaced(service: Service) -> None:
     service.kill_supervisor()
     before = service.up()
     kill(before.edge.pid)
-    after = service.sees(lambda s: s.edge.state == "running" and s.edge.pid != before.edge.pid, "another nginx runs")
+    after = another_nginx(service, before)
     assert after.edge.listen == before.edge.listen
     assert service.chat("Hello!").is_success
 
@@ -121,6 +121,10 @@ def test_all_killed_at_once(service: Service) -> None:
     assert after.release == before.release
     assert service.chat("Hello!").is_success
     assert service.history()[0].outcome == "succeeded"
+
+
+def another_nginx(service: Service, before: Status) -> Status:
+    return service.sees(lambda s: is_settled(s) and s.edge.pid != before.edge.pid, "another nginx runs")
 
 
 def serving(status: Status) -> Color:

@@ -53,12 +53,15 @@ def test_a_bad_release_never_gets_requests(service: Service, behaviour: dict[str
     assert set(traffic.report().by_color) == {active(before)}
 
 
-def test_a_route_that_cannot_be_verified_is_taken_back(service: Service) -> None:
-    """The edge was reloaded already: it is reloaded again, to the old colour."""
+def test_a_route_that_was_not_verified_is_taken_back(service: Service) -> None:
+    """The edge was reloaded already when the new worker dies: it is reloaded again, to the old colour."""
     before = service.settled()
     behave(service, **{active(before).other: {"claims_release": 99}})
-    ran = service.ctl("deploy", "--json")
-    rolled_back(service, before, ran.last, "verify_route", "the edge still answers from")
+    with service.watching("deploy") as events:
+        passed(events, "verify_route", "running")
+        kill(service.status().workers[active(before).other].pid)
+        *_, finished = events
+    rolled_back(service, before, finished, "verify_route", "was killed by signal 9")
     assert served_by(service) == active(before)
 
 

@@ -262,7 +262,7 @@ def is_settled(status: Status) -> bool:
     if status.active is None or status.deployment is not None:
         return False
     ready = status.workers[status.active].state == "ready"
-    return ready and status.edge.state == "running" and status.edge.routes_to == status.active
+    return ready and status.edge.pid is not None and status.edge.routes_to == status.active
 
 
 def passed(events: Iterator[dict[str, Any]], step: str, state: str) -> None:

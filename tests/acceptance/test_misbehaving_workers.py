@@ -133,6 +133,20 @@ def test_a_hanging_active_worker_stops_a_deployment_before_it_begins(service: Se
     assert service.settled().workers[active(before).other].state == "absent"
 
 
+def test_an_old_worker_that_hangs_is_waited_for_and_left(service: Service) -> None:
+    """Busy or hung, it may hold a stream: the drain goes on, and nothing goes back to it."""
+    old = active(service.settled())
+    with service.watching("deploy") as events:
+        passed(events, "check_active", "done")
+        behave(service, **{old: {"hangs": True}}, **{old.other: {"ready_after_s": 0.5}})
+        passed(events, "drain", "running")
+        waits_for = next(event["text"] for event in events if event["event"] == "progress")
+        assert waits_for.startswith(f"{old} does not answer")
+        behave(service)
+        *_, finished = events
+    assert (finished["outcome"], finished["active"]) == ("succeeded", old.other)
+
+
 def test_memory_that_grows_is_shown(service: Service) -> None:
     """Status measures the process itself."""
     color = active(service.settled())

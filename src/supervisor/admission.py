@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from modelsvc import __version__
 from modelsvc.models import demo_model_path
 from supervisor import model_file
-from supervisor.config import Config, ModelSection, with_settings
+from supervisor.config import Config, ModelSection, describe, with_settings
 from supervisor.core import effects as fx
 from supervisor.core import ledger
 from supervisor.core.state import Change, State
@@ -111,9 +113,17 @@ def changed(base: ModelSection, change: Change) -> ModelSection:
 
 
 def recorded_section(release: Release) -> ModelSection:
-    """A release's `[model]` section, as it was admitted."""
+    """A release's `[model]` section, as it was admitted. Raises Refused when this version cannot run it."""
     keys = tuple(ModelSection.model_fields)
-    return ModelSection.model_validate({**release.model_settings(keys), "path": release.model.path})
+    try:
+        return ModelSection.model_validate({**release.model_settings(keys), "path": release.model.path})
+    except ValidationError as error:
+        problems = "; ".join(describe(error, "model"))
+        raise Refused(
+            f"release {release.number} of modelsvc {release.package_version} does not suit this version: {problems};"
+            " name these settings with `modelsvc ctl deploy --set`, or in the configuration",
+            code="release_outdated",
+        ) from None
 
 
 def model_path(section: ModelSection) -> Path:

@@ -69,10 +69,19 @@ class Journal:
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
+            self._check_version()
             self._db.executescript(SCHEMA)
             self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         except sqlite3.Error as error:
             raise self._broken("opened", error) from error
+
+    def _check_version(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise JournalError(
+                f"the journal {self._path} has version {version}, and this modelsvc knows {SCHEMA_VERSION} at most:"
+                " install the newer modelsvc again, or move the file away to begin a new journal"
+            )
 
     def close(self) -> None:
         self._db.close()

@@ -59,7 +59,9 @@ class ReleaseStore:
         except FileNotFoundError:
             raise NotFound(f"there is no release {number} ({path} does not exist)", code="no_release") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise JournalError(f"release {number} cannot be read from {path}: {error!r}") from error
+            raise JournalError(
+                f"release {number} cannot be read from {path} ({error!r}): move the file away, and deploy again"
+            ) from error
 
     def last(self) -> int:
         """The highest number given out so far; 0 when there is none."""

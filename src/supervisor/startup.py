@@ -1,5 +1,6 @@
 """Before the loop runs: the state folder locked, what an earlier supervisor left, and what is to be booted."""
 
+import asyncio
 import fcntl
 import os
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import TextIO
 
 from supervisor import model_file
 from supervisor.admission import Admission, changed, model_path, recorded_section
+from supervisor.config import ModelSection
 from supervisor.core.reconcile import Found, Survivor, Unfinished
 from supervisor.core.state import Boot, Change, Color, Policy
 from supervisor.core.steps import Step, StepState
@@ -15,8 +17,11 @@ from supervisor.errors import AlreadyRunning, ConfigError, NotFound, Refused, Wo
 from supervisor.journal import Journal, WorkerRow
 from supervisor.paths import StatePaths, check_socket_path
 from supervisor.probe import Probe
-from supervisor.releases import ModelFile
+from supervisor.releases import Release
 from supervisor.worker_process import find_process
+
+READY_LOOKS = 3
+READY_PAUSE_S = 0.5
 
 
 def lay_out(paths: StatePaths) -> None:
@@ -71,7 +76,7 @@ class Discovery:
         except NotFound:
             return Boot(color)
         section = self.admission.baseline(route.release)
-        if section == recorded_section(recorded) and _unchanged(recorded.model):
+        if _is_as_recorded(section, recorded):
             return Boot(color, release=route.release)
         settings = {f"model.{key}": value for key, value in section.model_dump(exclude={"path"}).items()}
         return Boot(color, Change(section.path, settings))
@@ -106,7 +111,7 @@ class Discovery:
         if left is None:
             return None
         verified = any(step.number == Step.VERIFY_ROUTE and step.state is StepState.DONE for step in left.steps)
-        return Unfinished(left.deployment, left.from_color, left.to_color, verified)
+        return Unfinished(left.deployment, left.from_color, left.to_color, verified, left.kind)
 
     async def survivors(self) -> tuple[Survivor, ...]:
         """Workers of an earlier supervisor that live; those that do not are written down as gone."""
@@ -119,17 +124,23 @@ class Discovery:
         return False
 
     async def _survivor(self, row: WorkerRow) -> Survivor:
-        try:
-            await self.probe.ready(row.color)
-            ready = True
-        except WorkerError:
-            ready = False
+        ready = await self._is_ready(row.color)
         return Survivor(row.color, row.worker_id, row.pid, row.created_at, row.release, ready)
 
+    async def _is_ready(self, color: Color) -> bool:
+        """One late answer is no reason to end a worker that serves."""
+        for _ in range(READY_LOOKS):
+            try:
+                await self.probe.ready(color)
+                return True
+            except WorkerError:
+                await asyncio.sleep(READY_PAUSE_S)
+        return False
 
-def _unchanged(model: ModelFile) -> bool:
+
+def _is_as_recorded(section: ModelSection, release: Release) -> bool:
     try:
-        model_file.verify_unchanged(model)
+        model_file.verify_unchanged(release.model)
+        return section == recorded_section(release)
     except Refused:
         return False
-    return True

@@ -252,6 +252,14 @@ def test_the_journal_waits_for_the_disk(path: Path) -> None:
             journal.write(began(1))
 
 
+def test_a_journal_of_a_newer_version_is_left_alone(path: Path) -> None:
+    """What an older modelsvc does not know it must not change."""
+    with closing(sqlite3.connect(path)) as newer:
+        newer.execute("PRAGMA user_version=99")
+    with pytest.raises(JournalError, match=r"has version 99.*install the newer modelsvc"):
+        Journal(path)
+
+
 def test_times_are_told_in_utc() -> None:
     """As RFC 3339 has them."""
     assert rfc3339(0.0) == "1970-01-01T00:00:00.000Z"

@@ -211,12 +211,12 @@ def test_the_old_worker_is_kept_warm_as_the_rollback_target() -> None:
 
 
 def test_the_old_worker_is_stopped_after_the_bake() -> None:
-    """Without keep_previous; the deployment ends when it is gone."""
-    world = first(Policy(keep_previous=False, stop_timeout_s=9))
+    """Without keep_previous; streams that outlasted the drain get as long again before they are cut."""
+    world = first(Policy(keep_previous=False, stop_timeout_s=9, drain_timeout_s=70))
     old = world.slot(BLUE).worker_id or ""
     world.deploy()
     world.play(to=Step.BAKE)
-    assert orders(world.tell(world.answers.popleft())) == [fx.StopWorker(old, 9)]
+    assert orders(world.tell(world.answers.popleft())) == [fx.StopWorker(old, 70)]
     assert world.at(Step.BAKE)
     world.play()
 

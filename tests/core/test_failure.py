@@ -138,20 +138,55 @@ def test_the_way_back_after_the_switch_is_recorded(step: Step) -> None:
 
 
 @pytest.mark.parametrize("step", [Step.WRITE_ROUTE, Step.TEST_CONFIG, Step.RELOAD_EDGE, Step.BAKE])
-def test_what_cannot_be_taken_back_does_not_stop_the_rest(step: Step) -> None:
-    """A failing undo is recorded as such, and the remaining ones are done."""
+def test_a_route_that_cannot_be_restored_keeps_the_standby(step: Step) -> None:
+    """nginx may still send it requests, now or at its next start: both workers stay, and the failure is told."""
+    world = failed_at(step)
+    world.fail("disk full")
+    world.play()
+
+    assert (Step.WRITE_ROUTE, StepState.FAILED) in steps(world.effects)
+    assert names(world.effects) == ["CancelStep", RESTORE]
+    assert world.ended("d").outcome is Outcome.FAILED
+    assert "first" in world.ended("d").reason
+    assert world.slot(BLUE).serves and world.slot(GREEN).serves
+
+
+@pytest.mark.parametrize("step", [Step.RELOAD_EDGE, Step.VERIFY_ROUTE, Step.BAKE])
+def test_an_edge_that_cannot_be_reloaded_keeps_the_standby(step: Step) -> None:
+    """The same with the new route still in force."""
+    world = failed_at(step)
+    world.tell(world.answers.popleft())
+    world.fail("nginx hangs")
+    world.play()
+
+    assert (Step.RELOAD_EDGE, StepState.FAILED) in steps(world.effects)
+    assert names(world.effects) == ["CancelStep", RESTORE, "ReloadEdge"]
+    assert world.ended("d").outcome is Outcome.FAILED
+    assert world.slot(BLUE).serves and world.slot(GREEN).serves
+
+
+def test_the_way_back_is_on_record_before_the_route_is_restored() -> None:
+    """A supervisor that dies while a breached release is taken back must not be followed by one that goes forward."""
+    world = first()
+    world.deploy()
+    world.play(to=Step.BAKE)
+    world.answers.clear()
+    effects = world.fail("breach")
+
+    back = next(i for i, effect in enumerate(effects) if effect == fx.Write(RouteChanged(BLUE, 1, None)))
+    assert back < next(i for i, effect in enumerate(effects) if isinstance(effect, fx.RestoreRoute))
+    assert world.state.active is BLUE
+
+
+def failed_at(step: Step) -> World:
+    """Going back from `step` has begun."""
     world = first()
     world.deploy()
     world.play(to=step)
     world.answers.clear()
     world.effects.clear()
     world.fail("first")
-    world.fail("stuck")
-    world.play()
-
-    assert (Step.WRITE_ROUTE, StepState.FAILED) in steps(world.effects)
-    assert names(world.effects) == ["CancelStep", *UNDO[step]]
-    assert "first" in world.ended("d").reason
+    return world
 
 
 def test_the_first_deployment_has_nothing_to_go_back_to() -> None:

@@ -5,7 +5,7 @@ from tests.core.world import BLUE, GREEN
 
 from supervisor.core.lifecycle import Phase
 from supervisor.core.reconcile import Found, Resumption, Survivor, Unfinished, reconcile
-from supervisor.core.state import Boot, Color, EdgePhase, Outcome, Policy
+from supervisor.core.state import Boot, Color, DeploymentKind, EdgePhase, Outcome, Policy
 
 BOOT = Boot(BLUE)
 SUCCEEDED, ROLLED_BACK, FAILED = Outcome.SUCCEEDED, Outcome.ROLLED_BACK, Outcome.FAILED
@@ -53,6 +53,17 @@ CASES = {
     "rebooted, then died while blue boots": ((B,), BLUE, FIRST, None, set(), ("blue-1",), FAILED),
     "rebooted, then died before blue boots": ((), BLUE, FIRST, None, set(), (), FAILED),
 }
+
+
+@pytest.mark.parametrize("kind", [DeploymentKind.ROLLBACK, DeploymentKind.SWAP])
+def test_the_standby_of_an_interrupted_switch_stays(kind: DeploymentKind) -> None:
+    """It was warm before the switch began: a failure changes nothing."""
+    left = Unfinished(9, BLUE, GREEN, verified=False, kind=kind)
+    resumption = reconcile(Found(BOOT, active=BLUE, edge_lives=True, survivors=(B, G), unfinished=left))
+
+    assert resumption.outcome is ROLLED_BACK
+    assert resumption.state.active is BLUE
+    assert resumption.state.slots[GREEN].serves and resumption.stop == ()
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

@@ -1,5 +1,7 @@
 """What operators ask for: start and stop, what is refused and why, and the end of everything."""
 
+from dataclasses import replace
+
 import pytest
 from tests.core.world import BLUE, GREEN, World, booting, first, names, orders, records, second
 
@@ -85,6 +87,18 @@ def test_starting_with_nothing_active_is_a_deployment() -> None:
 
     assert world.ended("r") == RequestEnded("r", Outcome.SUCCEEDED, "", 1, 4, GREEN)
     assert world.state.active is GREEN
+
+
+def test_starting_a_warm_worker_that_nobody_routes_to_brings_it_to_the_edge() -> None:
+    """A standby can outlive the active colour: asking for it is asking for service."""
+    world = second()
+    world.state = replace(world.state, active=None).with_slot(GREEN, phase=Phase.ABSENT, worker_id=None, pid=None)
+    world.tell(ev.StartRequested("r", BLUE))
+    world.play()
+
+    assert world.ended("r").outcome is Outcome.SUCCEEDED
+    assert world.state.active is BLUE
+    assert "StartWorker" not in names(world.effects)
 
 
 def test_an_active_worker_in_its_pause_is_started_at_once() -> None:

@@ -71,7 +71,8 @@ def failed(state: State, reason: str) -> Decision:
         reason=reason,
     )
     state = replace(state, deployment=undoing)
-    return then((state, (fx.CancelStep(), *written(record))), ending.take_back)
+    decision = then((state, (fx.CancelStep(), *written(record))), ending.route_back)
+    return then(decision, ending.take_back)
 
 
 def shown(state: State, text: str) -> Decision:
@@ -222,10 +223,13 @@ def _make_room(state: State) -> Decision:
 
 
 def _retire(state: State) -> Decision:
-    """Stop the old worker; the bake is over when it is gone, and from here there is no way back."""
+    """Stop the old worker; the bake is over when it is gone, and from here there is no way back.
+
+    Streams that outlasted the drain get as long again before they are cut.
+    """
     old, token = state.current.to_color.other, state.last_token + 1
     state = replace(state, last_token=token, deployment=replace(state.current, retiring=True, token=token))
-    decision = slots.stop(state, old)
+    decision = slots.stop(state, old, timeout_s=max(state.policy.drain_timeout_s, state.policy.stop_timeout_s))
     return then(decision, lambda s: old_ended(s, old)) if decision[0].slots[old].phase is Phase.ABSENT else decision
 
 

@@ -20,6 +20,7 @@ STEP_OF = {
     Undo.DRAIN_STANDBY: Step.VERIFY_ROUTE,
     Undo.STOP_STANDBY: Step.START_STANDBY,
 }
+OF_THE_EDGE = frozenset({Undo.RESTORE_ROUTE, Undo.RELOAD_EDGE})
 
 
 def to_undo(state: State, deployment: Deployment) -> tuple[Undo, ...]:
@@ -36,12 +37,15 @@ def to_undo(state: State, deployment: Deployment) -> tuple[Undo, ...]:
 
 
 def undone(state: State, problem: str = "") -> Decision:
-    """One thing is taken back, or could not be (`problem`): go on with the rest either way.
+    """One thing is taken back, or could not be (`problem`).
 
-    The step that failed stays the failed one, with its reason, also when what it had begun is taken back.
+    The step that failed stays the failed one, with its reason, also when what it had begun is taken back. An edge that
+    could not be brought back may still route to the standby, which is therefore left alone.
     """
     deployment = state.current
-    state = replace(state, deployment=replace(deployment, undo=deployment.undo[1:]))
+    stuck = bool(problem) and deployment.undo[0] in OF_THE_EDGE
+    rest = () if stuck else deployment.undo[1:]
+    state = replace(state, deployment=replace(deployment, undo=rest, stuck=deployment.stuck or stuck))
     step = STEP_OF[deployment.undo[0]]
     if step is deployment.step and not problem:
         return then((state, ()), take_back)
@@ -69,24 +73,29 @@ def take_back(state: State) -> Decision:
             return then(decision, undone) if absent else decision
 
 
-def _route_back(state: State) -> State:
-    """The old colour is the active one again, if the new one had become it."""
+def route_back(state: State) -> Decision:
+    """The old colour is the active one again, if the new one had become it.
+
+    That is on record before anything is undone: a supervisor that comes after a crash must not go forward.
+    """
     deployment = state.current
-    return replace(state, active=deployment.from_color, previous_release=deployment.previous_release)
+    if state.active is deployment.from_color:
+        return state, ()
+    state = replace(state, active=deployment.from_color, previous_release=deployment.previous_release)
+    return state, written(RouteChanged(state.active, state.active_release, state.previous_release))
 
 
 def _drain_standby(state: State) -> Decision:
-    deployment, state = state.current, _route_back(state)
-    active = written(RouteChanged(state.active, state.active_release, state.previous_release))
+    deployment = state.current
     if not state.slots[deployment.to_color].serves:
-        return then((state, active), undone)
-    return state, (*active, fx.Drain(deployment.token, deployment.to_color, state.policy.drain_timeout_s))
+        return undone(state)
+    return state, (fx.Drain(deployment.token, deployment.to_color, state.policy.drain_timeout_s),)
 
 
 def _failure(deployment: Deployment) -> Outcome:
     if deployment.refused:
         return Outcome.REFUSED
-    return Outcome.ROLLED_BACK if deployment.from_color else Outcome.FAILED
+    return Outcome.ROLLED_BACK if deployment.from_color and not deployment.stuck else Outcome.FAILED
 
 
 def finish(state: State, outcome: Outcome) -> Decision:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from supervisor.core.lifecycle import Phase
-from supervisor.core.state import Boot, Color, EdgePhase, Outcome, Policy, Slot, State
+from supervisor.core.state import Boot, Color, DeploymentKind, EdgePhase, Outcome, Policy, Slot, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Unfinished:
     from_color: Color | None
     to_color: Color
     verified: bool = False
+    kind: DeploymentKind = DeploymentKind.DEPLOY
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Resumption:
 def reconcile(found: Found) -> Resumption:
     """Decide what is adopted and what is ended. The boot deployment is dropped when the active worker lives on."""
     outcome = _outcome(found)
-    rejected = found.unfinished.to_color if found.unfinished and outcome is not Outcome.SUCCEEDED else None
+    rejected = _rejected(found.unfinished, outcome)
     kept = {
         survivor.color: survivor for survivor in found.survivors if survivor.ready and survivor.color is not rejected
     }
@@ -79,6 +80,13 @@ def reconcile(found: Found) -> Resumption:
     )
     stop = tuple(survivor.worker_id for survivor in found.survivors if survivor not in kept.values())
     return Resumption(state, stop, outcome)
+
+
+def _rejected(left: Unfinished | None, outcome: Outcome | None) -> Color | None:
+    """The standby of a deployment that is rolled back; that of a rollback or swap was there before it."""
+    if left is None or outcome is Outcome.SUCCEEDED or left.kind is not DeploymentKind.DEPLOY:
+        return None
+    return left.to_color
 
 
 def _outcome(found: Found) -> Outcome | None:

@@ -42,10 +42,13 @@ def start(state: State, event: ev.StartRequested) -> Decision:
     A worker that is starting by itself, after a crash, is joined.
     """
     slot = state.slots[event.color]
-    if slot.serves:
+    if slot.serves and state.active:
         return _answer(state, event.request, Outcome.SUCCEEDED, f"{event.color} is ready already")
     if why := _busy(state):
         return refuse(state, event.request, why)
+    if slot.serves:
+        kind = DeploymentKind.SWAP
+        return deployment.begin(state, event.request, kind, event.color, release=slot.release, warm=True)
     if slot.phase is Phase.STOPPING:
         return refuse(state, event.request, f"{event.color} is stopping: wait until it has ended")
     if slot.phase is Phase.STARTING:

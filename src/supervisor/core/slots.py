@@ -32,12 +32,15 @@ def start(state: State, color: Color, release: int, request: str | None = None) 
     return state, (StartWorker(color, worker_id, release),)
 
 
-def stop(state: State, color: Color, request: str | None = None) -> Decision:
-    """Take a slot's worker down; one that is absent or stopping already only gets the request."""
+def stop(state: State, color: Color, request: str | None = None, timeout_s: float | None = None) -> Decision:
+    """Take a slot's worker down; one that is absent or stopping already only gets the request.
+
+    It may finish what it has for `timeout_s`; None: as long as the configuration says.
+    """
     slot = state.slots[color]
     if slot.wanted and slot.request:
         cut_short = _answer(state, slot, Outcome.FAILED, f"{color} was stopped before it was ready")
-        return then((state.with_slot(color, request=None), cut_short), lambda s: stop(s, color, request))
+        return then((state.with_slot(color, request=None), cut_short), lambda s: stop(s, color, request, timeout_s))
     state = state.with_slot(color, wanted=False, request=request or slot.request)
     if slot.phase in (Phase.ABSENT, Phase.STOPPING):
         return state, ()
@@ -45,7 +48,7 @@ def stop(state: State, color: Color, request: str | None = None) -> Decision:
     state = state.with_slot(color, phase=phase)
     if phase is Phase.ABSENT or slot.worker_id is None:
         return state, ()
-    return state, (StopWorker(slot.worker_id, state.policy.stop_timeout_s),)
+    return state, (StopWorker(slot.worker_id, state.policy.stop_timeout_s if timeout_s is None else timeout_s),)
 
 
 def spawned(state: State, event: ev.WorkerSpawned) -> Decision:

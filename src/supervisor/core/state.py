@@ -143,6 +143,7 @@ class Deployment:
     undoing: bool = False
     retiring: bool = False  # baked: the old worker is being stopped
     refused: bool = False
+    stuck: bool = False  # the edge could not be brought back
     reason: str = ""
 
 

@@ -20,14 +20,17 @@ def reserved_ports(count: int) -> Iterator[list[int]]:
     held: dict[int, TextIO] = {}
     try:
         for port in random.sample(RANGE, len(RANGE)):
-            if (lock := _reserve(port)) is not None:
-                held[port] = lock
+            with suppress(OSError):
+                held[port] = _reserve(port)
             if len(held) == count:
                 break
         yield list(held)
     finally:
         for lock in held.values():
+            Path(lock.name).unlink()
             lock.close()
+        with suppress(OSError):
+            _folder().rmdir()
 
 
 def is_free(port: int) -> bool:
@@ -41,13 +44,20 @@ def is_free(port: int) -> bool:
     return False
 
 
-def _reserve(port: int) -> TextIO | None:
-    folder = Path(tempfile.gettempdir()) / f"modelsvc-test-ports-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    lock = (folder / str(port)).open("w")
-    with suppress(BlockingIOError):
+def _reserve(port: int) -> TextIO:
+    """Hold the port's lock file. Raises OSError when somebody else has the lock or the port."""
+    _folder().mkdir(mode=0o700, exist_ok=True)
+    path = _folder() / str(port)
+    lock = path.open("w")
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if is_free(port):
-            return lock
-    lock.close()
-    return None
+        if path.stat().st_ino != os.fstat(lock.fileno()).st_ino or not is_free(port):
+            raise BlockingIOError(f"port {port} is in use")
+    except OSError:
+        lock.close()
+        raise
+    return lock
+
+
+def _folder() -> Path:
+    return Path(tempfile.gettempdir()) / f"modelsvc-test-ports-{os.getuid()}"

@@ -97,6 +97,7 @@ class Discovery:
             boot=boot,
             policy=policy,
             active=route.active,
+            served_release=route.release,
             previous_release=route.previous_release,
             last_release=self.admission.releases.last(),
             last_deployment=self.journal.last_deployment(),

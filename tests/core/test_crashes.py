@@ -199,7 +199,7 @@ def test_a_standby_that_dies_before_its_birth_was_told_is_rolled_back() -> None:
 
 
 @pytest.mark.parametrize(
-    "step", [Step.CHECK_ACTIVE, Step.CHECK_EDGE, *range(Step.WRITE_ROUTE, Step.RECORD)], ids=lambda step: Step(step).key
+    "step", [Step.CHECK_EDGE, Step.AWAIT_READY, *range(Step.WRITE_ROUTE, Step.RECORD)], ids=lambda step: Step(step).key
 )
 def test_a_warm_standby_that_dies_fails_the_switch(step: Step) -> None:
     """There is nothing left to switch to; the active colour stays, or comes back."""

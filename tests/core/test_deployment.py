@@ -288,6 +288,48 @@ def test_boot_happens_once() -> None:
     assert world.state.boot is None
 
 
+def test_a_boot_that_failed_is_tried_again_with_growing_pauses() -> None:
+    """Nobody may be there to ask for it; the release that was made is kept."""
+    world = booting(Policy(restart_delay_s=1))
+    world.tell(ev.Started())
+    for pause_s in (1, 2, 4):
+        world.play(to=Step.AWAIT_READY)
+        world.crash(BLUE)
+        world.play()
+        again = world.timers(ev.BootDue)[-1]
+        assert again.delay_s == pause_s
+        world.tell(again.event)
+    world.play()
+
+    assert (world.state.active, world.state.active_release) == (BLUE, 1)
+
+
+def test_whoever_deploys_meanwhile_is_quicker_than_the_next_boot() -> None:
+    """The operator's deployment counts; the timer then finds it done."""
+    world = booting()
+    world.tell(ev.Started())
+    world.play(to=Step.AWAIT_READY)
+    world.crash(BLUE)
+    world.play()
+    again = world.timers(ev.BootDue)[-1]
+    world.deploy()
+
+    assert world.tell(again.event) == []
+    world.play()
+    assert world.tell(again.event) == []
+    assert world.ended("d").outcome is Outcome.SUCCEEDED
+
+
+def test_the_release_that_served_before_a_restart_can_be_gone_back_to() -> None:
+    """A boot with edited settings leaves it, although nothing was active when the boot began."""
+    world = booting()
+    world.state = replace(world.state, served_release=4, last_release=4)
+    world.tell(ev.Started())
+    world.play()
+
+    assert (world.state.active_release, world.state.previous_release) == (5, 4)
+
+
 def test_a_recorded_release_is_booted_on_its_colour() -> None:
     """After a reboot of the machine the same release comes back where it was."""
     world = booting(boot=Boot(GREEN, release=7))
@@ -316,19 +358,19 @@ def test_adopted_worker_and_edge_leave_nothing_to_do() -> None:
 
 # --- to the other colour and back -------------------------------------------------------------------------------------
 
-WHEN_WARM = {Step.ADMIT, Step.START_STANDBY, Step.AWAIT_READY, Step.WARM_UP}
+WHEN_WARM = {Step.CHECK_ACTIVE, Step.ADMIT, Step.START_STANDBY, Step.WARM_UP}
 
 
 @pytest.mark.parametrize("kind", [DeploymentKind.ROLLBACK, DeploymentKind.SWAP])
 def test_a_warm_standby_needs_no_preparation(kind: DeploymentKind) -> None:
-    """Steps 3 to 6 are skipped; the rest is as in any deployment."""
+    """It is asked whether it is ready; the active worker is not, for it may be why one goes back."""
     world = second()
     world.switch(kind)
     world.play()
 
     assert {step for step, state in done(world).items() if state is SKIPPED} == WHEN_WARM
     assert names(world.effects) == [
-        *("CheckWorker", "CheckEdge", "WriteRoute", "TestConfig", "ReloadEdge", "VerifyRoute", "Drain", "Bake")
+        *("CheckEdge", "CheckWorker", "WriteRoute", "TestConfig", "ReloadEdge", "VerifyRoute", "Drain", "Bake")
     ]
     assert (world.state.active, world.state.active_release, world.state.previous_release) == (BLUE, 1, 2)
     assert world.ended("s") == RequestEnded("s", Outcome.SUCCEEDED, "", 3, 1, BLUE)

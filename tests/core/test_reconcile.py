@@ -38,8 +38,8 @@ CASES = {
     "reboot of the machine": ((), BLUE, None, None, set(), (), None),
     "active lives": ((B,), BLUE, None, BLUE, {BLUE}, (), None),
     "active and warm standby live": ((B, G), BLUE, None, BLUE, {BLUE, GREEN}, (), None),
-    "only the standby lives": ((G,), BLUE, None, None, {GREEN}, (), None),
-    "active is not ready": ((lives(BLUE, ready=False), G), BLUE, None, None, {GREEN}, ("blue-1",), None),
+    "only the standby lives": ((G,), BLUE, None, GREEN, {GREEN}, (), None),
+    "active is not ready": ((lives(BLUE, ready=False), G), BLUE, None, GREEN, {GREEN}, ("blue-1",), None),
     "standby is still loading": ((B, LOADING), BLUE, None, BLUE, {BLUE}, ("green-1",), None),
     "died while the new one loads": ((B, LOADING), BLUE, BACK, BLUE, {BLUE}, ("green-1",), ROLLED_BACK),
     "died before step 10": ((B, G), BLUE, BACK, BLUE, {BLUE}, ("green-1",), ROLLED_BACK),
@@ -86,8 +86,16 @@ def test_what_is_kept_and_how_the_deployment_ended(
     assert {color for color, slot in resumption.state.slots.items() if slot.phase is Phase.READY} == kept
     assert resumption.stop == stopped
     assert resumption.outcome is outcome
-    assert resumption.state.boot == (None if active else BOOT)
+    assert resumption.state.boot == (None if active and active is recorded else BOOT)
     assert resumption.state.deployment is None
+
+
+def test_a_ready_standby_serves_while_the_lost_active_worker_is_booted() -> None:
+    """An old answer is better than none; the boot deployment then goes from it to what should serve."""
+    state = found((G,), BLUE).state
+
+    assert (state.active, state.boot) == (GREEN, BOOT)
+    assert BOOT.color is not state.active
 
 
 def test_an_adopted_worker_is_as_it_was() -> None:

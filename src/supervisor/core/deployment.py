@@ -14,7 +14,7 @@ from supervisor.core.records import DeploymentBegan, RouteChanged, StepChanged, 
 from supervisor.core.state import Change, Color, Deployment, DeploymentKind, Outcome, State, Undo
 from supervisor.core.steps import Step, StepState
 
-WHEN_WARM = frozenset({Step.ADMIT, Step.START_STANDBY, Step.AWAIT_READY, Step.WARM_UP})
+WHEN_WARM = frozenset({Step.CHECK_ACTIVE, Step.ADMIT, Step.START_STANDBY, Step.WARM_UP})
 ABANDONED = "the supervisor was shut down"
 
 
@@ -62,6 +62,8 @@ def succeeded(state: State, detail: str = "") -> Decision:
 def failed(state: State, reason: str) -> Decision:
     """The current step cannot be done: write it down and take back what was begun."""
     deployment = state.current
+    if deployment.step is Step.CHECK_ACTIVE:
+        reason = f"{reason}; {_way_out(deployment)}"
     record = StepChanged(deployment.id, deployment.step, StepState.FAILED, reason)
     undoing = replace(
         deployment,
@@ -73,6 +75,11 @@ def failed(state: State, reason: str) -> Decision:
     state = replace(state, deployment=undoing)
     decision = then((state, (fx.CancelStep(), *written(record))), ending.route_back)
     return then(decision, ending.take_back)
+
+
+def _way_out(deployment: Deployment) -> str:
+    color = deployment.from_color
+    return f"go back with `modelsvc ctl rollback`, or end it with `modelsvc ctl stop {color} --force` and deploy again"
 
 
 def shown(state: State, text: str) -> Decision:
@@ -218,7 +225,7 @@ def _admission(state: State, deployment: Deployment) -> fx.Admit:
 def _make_room(state: State) -> Decision:
     """Stop what runs in the standby's slot; the new worker is spawned when that is gone."""
     color = state.current.to_color
-    decision = slots.stop(state, color)
+    decision = slots.stop(state, color, timeout_s=_patience_s(state))
     return then(decision, _spawn_standby) if decision[0].slots[color].phase is Phase.ABSENT else decision
 
 
@@ -229,8 +236,13 @@ def _retire(state: State) -> Decision:
     """
     old, token = state.current.to_color.other, state.last_token + 1
     state = replace(state, last_token=token, deployment=replace(state.current, retiring=True, token=token))
-    decision = slots.stop(state, old, timeout_s=max(state.policy.drain_timeout_s, state.policy.stop_timeout_s))
+    decision = slots.stop(state, old, timeout_s=_patience_s(state))
     return then(decision, lambda s: old_ended(s, old)) if decision[0].slots[old].phase is Phase.ABSENT else decision
+
+
+def _patience_s(state: State) -> float:
+    """For a worker that may still have streams from when it was active."""
+    return max(state.policy.drain_timeout_s, state.policy.stop_timeout_s)
 
 
 def _spawn_standby(state: State) -> Decision:
@@ -248,7 +260,7 @@ def _confirm_ready(state: State) -> Decision:
 def _verified(state: State) -> Decision:
     """The new colour answers at the edge: from here on it is the active one."""
     deployment = state.current
-    left = state.active_release
+    left = state.active_release or state.served_release
     previous = left if left and left != deployment.release else state.previous_release
     state = replace(state, active=deployment.to_color, previous_release=previous)
     return state, written(RouteChanged(deployment.to_color, state.active_release, previous))

@@ -8,13 +8,11 @@ from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then, written
 from supervisor.core.effects import After, StartEdge, StopEdge
 from supervisor.core.records import EdgeChanged
-from supervisor.core.state import DeploymentKind, EdgePhase, State
-
-BOOT_REQUEST = "boot"
+from supervisor.core.state import BOOT_REQUEST, DeploymentKind, EdgePhase, State
 
 
 def decide(
-    state: State, event: ev.Started | ev.EdgeStarted | ev.EdgeEnded | ev.EdgeRestartDue | ev.EdgeStable
+    state: State, event: ev.Started | ev.EdgeStarted | ev.EdgeEnded | ev.EdgeRestartDue | ev.EdgeStable | ev.BootDue
 ) -> Decision:
     """Everything about nginx, the supervisor's own start included."""
     match event:
@@ -27,6 +25,8 @@ def decide(
         case ev.EdgeRestartDue():
             due = state.edge is EdgePhase.ABSENT and state.edge_restarts == event.attempt
             return _start(state) if due else (state, ())
+        case ev.BootDue():
+            return _boot_again(state, event)
         case ev.EdgeStable():
             return replace(state, edge_restarts=0) if state.edge_pid == event.pid else state, ()
         case _:
@@ -50,7 +50,7 @@ def _started(state: State, event: ev.EdgeStarted) -> Decision:
 
 
 def _boot(state: State) -> Decision:
-    """Deploy what was found wanting at the start, once."""
+    """Deploy what was found wanting at the start."""
     boot = state.boot
     if boot is None:
         return state, ()
@@ -64,10 +64,18 @@ def _boot(state: State) -> Decision:
     )
 
 
+def _boot_again(state: State, event: ev.BootDue) -> Decision:
+    """The pause after a failed boot is over. Whoever deployed meanwhile was quicker."""
+    if state.active or state.deployment or state.shutdown or state.boot_failures != event.attempt:
+        return state, ()
+    state = replace(state, boot=event.boot)
+    return _boot(state) if state.edge is EdgePhase.RUNNING else (state, ())
+
+
 def _ended(state: State, reason: str) -> Decision:
     attempt = state.edge_restarts + 1
     ended = replace(state, edge=EdgePhase.ABSENT, edge_pid=None, edge_restarts=attempt)
-    record = written(EdgeChanged(None, reason=reason))
+    record = written(EdgeChanged(None, reason="" if state.shutdown else reason))
     if state.shutdown:
         return then((ended, record), requests.proceed_with_shutdown)
     return ended, (*record, After(state.policy.pause_s(attempt), ev.EdgeRestartDue(attempt)))

@@ -7,11 +7,12 @@ reloaded, the standby if it was started. While something is taken back the old c
 from dataclasses import replace
 
 from supervisor.core import effects as fx
+from supervisor.core import events as ev
 from supervisor.core import slots
 from supervisor.core.decision import Decision, then, written
 from supervisor.core.lifecycle import Phase
 from supervisor.core.records import RequestEnded, RouteChanged, StepChanged
-from supervisor.core.state import Deployment, Outcome, State, Undo
+from supervisor.core.state import BOOT_REQUEST, Boot, Deployment, Outcome, State, Undo
 from supervisor.core.steps import Step, StepState
 
 STEP_OF = {
@@ -104,4 +105,15 @@ def finish(state: State, outcome: Outcome) -> Decision:
     ended = RequestEnded(
         deployment.request, outcome, deployment.reason, deployment.id, deployment.release, state.active
     )
-    return replace(state, deployment=None), written(ended)
+    decision = replace(state, deployment=None), written(ended)
+    return then(decision, lambda s: _boot_later(s, deployment)) if outcome is Outcome.FAILED else decision
+
+
+def _boot_later(state: State, failed: Deployment) -> Decision:
+    """Unattended, a first deployment that failed is tried again, with growing pauses, as long as nothing serves."""
+    if failed.request != BOOT_REQUEST or state.shutdown:
+        return state, ()
+    attempt = state.boot_failures + 1
+    boot = Boot(failed.to_color, failed.change, failed.release)
+    again = fx.After(state.policy.pause_s(attempt), ev.BootDue(boot, attempt))
+    return replace(state, boot_failures=attempt), (again,)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from supervisor.core.state import Change, Color, DeploymentKind
+from supervisor.core.state import Boot, Change, Color, DeploymentKind
 
 # --- requests: `request` names the one who waits for the outcome ------------------------------------------------------
 
@@ -180,6 +180,14 @@ class EdgeStable:
     pid: int
 
 
+@dataclass(frozen=True, slots=True)
+class BootDue:
+    """Timer: the pause after a boot that failed is over."""
+
+    boot: Boot
+    attempt: int
+
+
 Event = (
     DeployRequested
     | SwitchRequested
@@ -202,4 +210,5 @@ Event = (
     | WorkerStable
     | EdgeRestartDue
     | EdgeStable
+    | BootDue
 )

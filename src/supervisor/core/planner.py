@@ -24,7 +24,7 @@ def decide(state: State, event: ev.Event) -> Decision:
             return requests.shutdown(state, event)
         case ev.StepSucceeded() | ev.StepFailed() | ev.StepProgressed():
             return _step(state, event)
-        case ev.Started() | ev.EdgeStarted() | ev.EdgeEnded() | ev.EdgeRestartDue() | ev.EdgeStable():
+        case ev.Started() | ev.EdgeStarted() | ev.EdgeEnded() | ev.EdgeRestartDue() | ev.EdgeStable() | ev.BootDue():
             return edge.decide(state, event)
         case _:
             return _worker(state, event)

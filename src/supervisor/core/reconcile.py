@@ -41,6 +41,7 @@ class Found:
     boot: Boot
     policy: Policy = field(default_factory=Policy)
     active: Color | None = None
+    served_release: int | None = None
     previous_release: int | None = None
     last_release: int = 0
     last_deployment: int = 0
@@ -60,26 +61,34 @@ class Resumption:
 
 
 def reconcile(found: Found) -> Resumption:
-    """Decide what is adopted and what is ended. The boot deployment is dropped when the active worker lives on."""
+    """Decide what is adopted and what is ended. Nothing is booted when the active worker lives on."""
     outcome = _outcome(found)
     rejected = _rejected(found.unfinished, outcome)
     kept = {
         survivor.color: survivor for survivor in found.survivors if survivor.ready and survivor.color is not rejected
     }
-    active = found.active if found.active in kept else None
+    active = _active(found, kept)
     state = State(
         slots=_slots(kept),
         policy=found.policy,
         active=active,
         previous_release=found.previous_release,
+        served_release=found.served_release,
         edge=EdgePhase.RUNNING if found.edge_lives else EdgePhase.ABSENT,
-        boot=None if active else found.boot,
+        boot=None if active and active is found.active else found.boot,
         last_release=found.last_release,
         last_deployment=found.last_deployment,
         last_worker=found.last_worker,
     )
     stop = tuple(survivor.worker_id for survivor in found.survivors if survivor not in kept.values())
     return Resumption(state, stop, outcome)
+
+
+def _active(found: Found, kept: Mapping[Color, Survivor]) -> Color | None:
+    """The colour that served last, if it lives; else the other one serves until the boot deployment is done."""
+    if found.active in kept:
+        return found.active
+    return next((color for color in kept if color is not found.boot.color), None)
 
 
 def _rejected(left: Unfinished | None, outcome: Outcome | None) -> Color | None:

@@ -11,6 +11,7 @@ from supervisor.core.lifecycle import Phase
 from supervisor.core.steps import Step, StepState
 
 __all__ = [
+    "BOOT_REQUEST",
     "Boot",
     "Change",
     "Color",
@@ -156,6 +157,9 @@ class Boot:
     release: int | None = None  # recorded earlier; None: made from `change`
 
 
+BOOT_REQUEST = "boot"
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """Everything decisions are made from. The counters give out numbers that are never used twice."""
@@ -164,11 +168,13 @@ class State:
     policy: Policy = field(default_factory=Policy)
     active: Color | None = None
     previous_release: int | None = None
+    served_release: int | None = None  # by the supervisor before this one
     edge: EdgePhase = EdgePhase.ABSENT
     edge_pid: int | None = None  # of the nginx that was started, None for an adopted one
     edge_restarts: int = 0
     deployment: Deployment | None = None
     boot: Boot | None = None  # deployed as soon as the edge runs
+    boot_failures: int = 0
     shutdown: str | None = None  # the request that ends the supervisor
     last_release: int = 0
     last_deployment: int = 0

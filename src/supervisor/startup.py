@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from supervisor import model_file
+from supervisor import model_file, processes
 from supervisor.admission import Admission, changed, model_path, recorded_section
 from supervisor.config import ModelSection
 from supervisor.core.reconcile import Found, Survivor, Unfinished
@@ -18,7 +18,6 @@ from supervisor.journal import Journal, WorkerRow
 from supervisor.paths import StatePaths, check_socket_path
 from supervisor.probe import Probe
 from supervisor.releases import Release
-from supervisor.worker_process import find_process
 
 READY_LOOKS = 3
 READY_PAUSE_S = 0.5
@@ -119,7 +118,7 @@ class Discovery:
         return tuple([await self._survivor(row) for row in self.journal.living_workers() if self._lives(row)])
 
     def _lives(self, row: WorkerRow) -> bool:
-        if find_process(row.pid, row.created_at):
+        if processes.find(row.pid, row.created_at):
             return True
         self.journal.lose_worker(row.worker_id)
         return False

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from supervisor import processes
 from supervisor.core.state import Color
 from supervisor.errors import WorkerError
 from supervisor.logs import open_log
@@ -79,7 +80,7 @@ class WorkerProcesses:
 
     def adopt(self, worker_id: str, pid: int, created_at: float) -> bool:
         """Take over a worker of an earlier supervisor; False when that process is gone."""
-        process = find_process(pid, created_at)
+        process = processes.find(pid, created_at)
         if process is None:
             return False
         self._watch(worker_id, process)
@@ -125,24 +126,10 @@ class WorkerProcesses:
         self._on_end(worker_id, code)
 
 
-def find_process(pid: int, created_at: float) -> psutil.Process | None:
-    """The live process with this pid, if it is the one that was started at `created_at`."""
-    try:
-        process = psutil.Process(pid)
-        same = abs(process.create_time() - created_at) < 0.02 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return None
-    return process if same else None
-
-
 def _outlive(process: psutil.Process) -> int | None:
-    """Wait for the end of a process that is not our child, so that its code is not for us.
-
-    Dead is enough: its new parent may never collect it.
-    """
-    with contextlib.suppress(psutil.NoSuchProcess):
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-            time.sleep(ADOPTED_INTERVAL_S)
+    """Wait for the end of a process that is not our child, so that its code is not for us."""
+    while processes.is_alive(process):
+        time.sleep(ADOPTED_INTERVAL_S)
     return None
 
 

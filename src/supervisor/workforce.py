@@ -12,6 +12,7 @@ from supervisor.memory import ProcessMemory, measure
 from supervisor.model_file import verify_unchanged
 from supervisor.paths import StatePaths
 from supervisor.ports import check_free
+from supervisor.processes import started_at
 from supervisor.releases import ReleaseStore
 from supervisor.worker_process import WORKER_PROGRAM, WorkerCommand, WorkerProcesses
 
@@ -32,7 +33,7 @@ class Workforce:
             verify_unchanged(self.releases.read(order.release).model)
             self.check_port(order.color)
             process = self.processes.spawn(self._command(order))
-            return ev.WorkerSpawned(order.color, order.worker_id, process.pid, process.create_time())
+            return ev.WorkerSpawned(order.color, order.worker_id, process.pid, started_at(process))
         except SupervisorError as error:
             return ev.WorkerSpawnFailed(order.color, order.worker_id, error.message)
 

@@ -15,6 +15,7 @@ import pytest
 from tests.support.scripted_worker import scripted_worker
 
 from modelsvc.models import demo_model_path
+from supervisor import processes
 from supervisor.admission import Admission
 from supervisor.config import Config, ModelSection
 from supervisor.core import effects as fx
@@ -216,7 +217,7 @@ async def test_workers_that_live_are_found_and_the_others_written_off(past: Past
     """By pid and start time; each is asked whether it is ready."""
     sleeper = [sys.executable, "-c", "input()"]
     with subprocess.Popen(sleeper, stdin=subprocess.PIPE) as alive:  # noqa: ASYNC220  # nothing else runs meanwhile
-        created = psutil.Process(alive.pid).create_time()
+        created = processes.started_at(psutil.Process(alive.pid))
         for color, worker_id, start in (
             (BLUE, "blue-1", created - 50),
             (BLUE, "blue-2", created),

@@ -12,9 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from supervisor import processes
 from supervisor.core.state import Color
 from supervisor.errors import WorkerError
-from supervisor.worker_process import WorkerCommand, WorkerProcesses, find_process
+from supervisor.worker_process import WorkerCommand, WorkerProcesses
 
 BLUE = Color.BLUE
 HEADER = "import os, signal, sys, time\n"
@@ -196,7 +197,7 @@ def orphan() -> psutil.Process:
 async def test_a_worker_of_an_earlier_supervisor_is_adopted(workers: Workers) -> None:
     """By pid and start time; it is stopped as any other, but its exit code is nobody's."""
     process = orphan()
-    assert workers.processes.adopt("blue-1", process.pid, process.create_time())
+    assert workers.processes.adopt("blue-1", process.pid, processes.started_at(process))
     adopted = workers.processes.process("blue-1")
     assert adopted is not None
     assert adopted.pid == process.pid
@@ -209,7 +210,7 @@ async def test_a_worker_of_an_earlier_supervisor_is_adopted(workers: Workers) ->
 async def test_an_adopted_worker_that_dies_is_reported(workers: Workers) -> None:
     """As any other end, without a code."""
     process = orphan()
-    workers.processes.adopt("blue-1", process.pid, process.create_time())
+    workers.processes.adopt("blue-1", process.pid, processes.started_at(process))
     process.kill()
     assert await workers.end() is None
 
@@ -218,15 +219,15 @@ async def test_another_process_with_the_same_pid_is_not_adopted(workers: Workers
     """Pids are used again: the start time tells."""
     process = workers.spawn(OBEDIENT, "blue-2")
 
-    assert not workers.processes.adopt("blue-1", process.pid, process.create_time() - 3600)
+    assert not workers.processes.adopt("blue-1", process.pid, processes.started_at(process) - 3600)
     assert workers.processes.process("blue-1") is None
-    assert find_process(process.pid, process.create_time()) is not None
+    assert processes.find(process.pid, processes.started_at(process)) is not None
 
 
 async def test_a_process_that_has_ended_is_not_adopted(workers: Workers) -> None:
     """There is nothing to watch."""
     process = workers.spawn("raise SystemExit(0)")
-    created = process.create_time()
+    created = processes.started_at(process)
     await workers.end()
     assert not workers.processes.adopt("blue-1", process.pid, created)
 
@@ -234,8 +235,8 @@ async def test_a_process_that_has_ended_is_not_adopted(workers: Workers) -> None
 def test_a_dead_process_is_not_found() -> None:
     """Not even while nobody has collected it yet."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        created = psutil.Process(child.pid).create_time()
-        assert find_process(child.pid, created) is not None
+        created = processes.started_at(psutil.Process(child.pid))
+        assert processes.find(child.pid, created) is not None
         child.kill()
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        assert find_process(child.pid, created) is None
+        assert processes.find(child.pid, created) is None

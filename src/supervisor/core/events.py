@@ -81,7 +81,7 @@ class StepProgressed:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpawned:
-    """The process exists; `created_at` (epoch seconds, from the system) tells it from a later one with its pid."""
+    """The process exists; `created_at` tells it from a later one with its pid."""
 
     color: Color
     worker_id: str

@@ -17,11 +17,10 @@ from typing import Self
 
 import psutil
 
+from supervisor import processes
 from supervisor.nginx.patience import eventually
 
 KILL_AFTER_S = 2.0
-# Creation times are computed from the boot time, which the system may adjust.
-SAME_START_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +35,13 @@ class Master:
     def born(cls, child: subprocess.Popen[bytes]) -> Self:
         """The master just started; it cannot have vanished, for nobody else collects it."""
         process = psutil.Process(child.pid)
-        return cls(process, process.create_time(), child)
+        return cls(process, processes.started_at(process), child)
 
     @classmethod
     def found(cls, pid: int, started_at: float) -> Self | None:
         """The master an earlier supervisor started, or None when that process has ended."""
-        with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(pid)
-            if abs(process.create_time() - started_at) < SAME_START_S and is_alive(process):
-                return cls(process, process.create_time())
-        return None
+        process = processes.find(pid, started_at)
+        return cls(process, started_at) if process else None
 
     @property
     def pid(self) -> int:
@@ -57,7 +53,7 @@ class Master:
         return self.child.poll() if self.child else None
 
     def alive(self) -> bool:
-        return self.child.poll() is None if self.child else is_alive(self.process)
+        return self.child.poll() is None if self.child else processes.is_alive(self.process)
 
     def workers(self) -> frozenset[int]:
         """Workers that accept connections."""
@@ -98,13 +94,7 @@ class Master:
 
     def _children(self) -> Iterator[psutil.Process]:
         with suppress(psutil.NoSuchProcess):
-            yield from filter(is_alive, self.process.children())
-
-
-def is_alive(process: psutil.Process) -> bool:
-    with suppress(psutil.NoSuchProcess):
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    return False
+            yield from filter(processes.is_alive, self.process.children())
 
 
 def group_members(group: int) -> frozenset[int]:
@@ -120,7 +110,7 @@ def signal_group(group: int, number: signal.Signals) -> None:
 
 def _is_member(process: psutil.Process, group: int) -> bool:
     with suppress(psutil.Error, ProcessLookupError):
-        return os.getpgid(process.pid) == group and is_alive(process) and "nginx" in _title(process)
+        return os.getpgid(process.pid) == group and processes.is_alive(process) and "nginx" in _title(process)
     return False
 
 

@@ -1,0 +1,33 @@
+"""Which process is which, also for a later supervisor: a pid, and when it was started, since pids are used again."""
+
+from contextlib import suppress
+
+import psutil
+
+SAME_START_S = 0.05  # clock ticks are 0.01 s
+
+
+def started_at(process: psutil.Process) -> float:
+    """What tells `process` from others with its pid, in seconds. Raises psutil.NoSuchProcess.
+
+    Linux counts from the boot, which psutil turns into a time of day that moves whenever the clock is set; macOS keeps
+    the time of day at which the process was started.
+    """
+    created: float = process.create_time()
+    return created - psutil.boot_time() if psutil.LINUX else created
+
+
+def find(pid: int, started: float) -> psutil.Process | None:
+    """The live process with this pid that was started then; None when it has ended."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        if abs(started_at(process) - started) < SAME_START_S and is_alive(process):
+            return process
+    return None
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Dead is enough to be gone: the parent of an adopted process may never collect it."""
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False

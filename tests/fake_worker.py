@@ -41,6 +41,7 @@ class Behaviour:
     claims_release: int = 0  # in the headers, instead of its own
     not_ready_any_more: bool = False
     grows_mb: int = 0
+    repacks: bool = False  # holds copies of the weights
 
 
 @dataclass
@@ -126,7 +127,9 @@ class Worker:
         if len(self.grown) != self.behaviour.grows_mb * 2**20:
             self.grown = os.urandom(2**20) * self.behaviour.grows_mb
         requests = {"in_flight": self.in_flight, "total": 0, "failed": 0}
-        return {"color": self.color, "worker_id": self.worker_id, "release": self.release, "requests": requests}
+        identity = {"color": self.color, "worker_id": self.worker_id, "release": self.release}
+        model = {"mapped_bytes": 10**6, "copied_bytes": 0, "repacked": self.behaviour.repacks}
+        return {**identity, "requests": requests, "model": model}
 
     async def _chat(self, asked: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         behaviour = self.behaviour

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from supervisor.core.ledger import ModelShape
 from supervisor.errors import Refused
+from supervisor.processes import end_child
 from supervisor.releases import ModelFile
 
 INSPECT_TIMEOUT_S = 60.0
@@ -56,9 +57,9 @@ async def _inspection(path: Path) -> dict[str, object]:
     try:
         output, problems = await asyncio.wait_for(process.communicate(), INSPECT_TIMEOUT_S)
     except TimeoutError:
-        process.kill()
-        await process.wait()
         raise Refused(f"{path} could not be read within {INSPECT_TIMEOUT_S:g} s", code="model_unreadable") from None
+    finally:
+        await end_child(process)
     return _facts(path, output, problems, process.returncode)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from supervisor.core.ledger import mb
 from supervisor.core.state import Color
 from supervisor.errors import WorkerError
 
@@ -15,6 +16,7 @@ STATUS_TIMEOUT_S = 0.2
 WARM_UP_TIMEOUT_S = 120.0
 WARM_UP_PROMPTS = ("Hello.", "What is a rollback?")
 BAKE_INTERVAL_S = 0.25
+BAKE_TIMEOUT_S = 2.0
 BAKE_FAILURES = 3  # in a row: one late answer is no breach
 VERIFIED_ANSWERS = 5  # in a row, each on a connection of its own
 NONSENSE = (ValueError, KeyError, TypeError)  # what reading an answer of another shape raises
@@ -42,9 +44,9 @@ class Probe:
         await self._client.aclose()
         await self._edge_client.aclose()
 
-    async def ready(self, color: Color) -> None:
+    async def ready(self, color: Color, timeout_s: float = PROBE_TIMEOUT_S) -> None:
         """Raise WorkerError unless the worker itself says it is ready."""
-        response = await self._get(f"{self._url(color)}/ready", f"the {color} worker")
+        response = await self._get(f"{self._url(color)}/ready", f"the {color} worker", timeout_s)
         if response.status_code != httpx.codes.OK:
             raise WorkerError(f"the {color} worker is not ready: {_reason(response)}", code="not_ready")
 
@@ -53,7 +55,20 @@ class Probe:
         started, tokens = time.monotonic(), 0
         for prompt in WARM_UP_PROMPTS:
             tokens += await self._infer(color, prompt)
-        return f"{tokens} tokens in {time.monotonic() - started:.2f} s"
+        seconds = time.monotonic() - started
+        return f"{tokens} tokens in {seconds:.2f} s; {await self._sharing(color)}"
+
+    async def _sharing(self, color: Color) -> str:
+        """Raise WorkerError when the worker holds its weights in copies of its own."""
+        health = await self._get(f"{self._url(color)}/health/deep", f"the {color} worker", PROBE_TIMEOUT_S)
+        try:
+            model = health.json()["model"]
+            mapped, copied, repacked = int(model["mapped_bytes"]), int(model["copied_bytes"]), bool(model["repacked"])
+        except NONSENSE as error:
+            raise WorkerError(f"the {color} worker does not tell how it holds its weights: {error!r}") from error
+        if repacked:
+            raise WorkerError(f"the {color} worker copied {mb(copied)} of weights instead of sharing the file's pages")
+        return f"{mb(mapped)} of weights mapped, {mb(copied)} copied"
 
     async def health(self, color: Color) -> dict[str, Any] | None:
         """The worker's own report, or None when it does not answer at once."""
@@ -97,18 +112,21 @@ class Probe:
         )
 
     async def bake(self, color: Color, seconds: float) -> str:
-        """Watch readiness for `seconds`. Raises WorkerError after BAKE_FAILURES bad answers in a row."""
+        """Watch readiness for `seconds`. Raises WorkerError after BAKE_FAILURES bad answers in a row.
+
+        A bad answer at the end is followed up until it is clear what it meant.
+        """
         deadline, bad, good, asked = time.monotonic() + seconds, 0, 0, 0
-        while time.monotonic() < deadline:
+        while bad or time.monotonic() < deadline:
             asked += 1
             try:
-                await self.ready(color)
+                await self.ready(color, BAKE_TIMEOUT_S)
                 bad, good = 0, good + 1
             except WorkerError:
                 bad += 1
                 if bad == BAKE_FAILURES:
                     raise
-            await asyncio.sleep(min(BAKE_INTERVAL_S, max(0.0, deadline - time.monotonic())))
+            await asyncio.sleep(BAKE_INTERVAL_S if bad else min(BAKE_INTERVAL_S, max(0.0, deadline - time.monotonic())))
         return f"ready in {good} of {asked} looks"
 
     async def _infer(self, color: Color, prompt: str) -> int:
@@ -120,13 +138,14 @@ class Probe:
         if response.status_code != httpx.codes.OK:
             raise WorkerError(f"the {color} worker refused a warm-up prompt: {_reason(response)}")
         try:
-            return int(response.json()["usage"]["completion_tokens"])
+            tokens = int(response.json()["usage"]["completion_tokens"])
         except NONSENSE as error:
             raise WorkerError(f"the {color} worker answered a warm-up prompt with nonsense: {error!r}") from error
+        return tokens
 
-    async def _get(self, url: str, who: str) -> httpx.Response:
+    async def _get(self, url: str, who: str, timeout_s: float) -> httpx.Response:
         try:
-            return await self._client.get(url)
+            return await self._client.get(url, timeout=timeout_s)
         except httpx.HTTPError as error:
             raise WorkerError(f"{who} does not answer at {url}: {_said(error)}", code="no_answer") from error
 

@@ -1,5 +1,6 @@
 """Which process is which, also for a later supervisor: a pid, and when it was started, since pids are used again."""
 
+import asyncio
 from contextlib import suppress
 
 import psutil
@@ -31,3 +32,11 @@ def is_alive(process: psutil.Process) -> bool:
     with suppress(psutil.NoSuchProcess):
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     return False
+
+
+async def end_child(child: asyncio.subprocess.Process) -> None:
+    """Kill and collect a helper process that has not ended: its caller gave up, or was cancelled."""
+    if child.returncode is None:
+        with suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()

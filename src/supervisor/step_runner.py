@@ -47,7 +47,7 @@ class StepRunner:
             case fx.WarmUp():
                 return StepResult(await self._probe.warm_up(effect.color))
             case fx.WriteRoute() | fx.RestoreRoute():
-                await asyncio.to_thread(self._edge.write_route, effect.color)
+                self._edge.write_route(effect.color)  # at once: a write that was cancelled must not come later
                 return StepResult(f"to {effect.color or 'nobody'}")
             case fx.TestConfig():
                 await self._edge.test_config()
@@ -74,7 +74,21 @@ class StepRunner:
                 " run `modelsvc ctl shutdown` and `modelsvc up`",
                 code="route_differs",
             )
+        await self._check_answer(color)
         return f"nginx {report.nginx_version} routes to {report.routes_to or 'nobody yet'}"
+
+    async def _check_answer(self, color: Color | None) -> None:
+        """What nginx does may differ from its include file. No answer, from a hung worker say, tells nothing."""
+        try:
+            answerer = (await self._probe.through_edge()).color
+        except WorkerError:
+            return
+        if color is not None and answerer not in (None, color):
+            raise EdgeError(
+                f"answers at the edge come from {answerer}, not from the active {color}:"
+                " run `modelsvc ctl shutdown` and `modelsvc up`",
+                code="route_differs",
+            )
 
     async def _drain(self, effect: fx.Drain) -> str:
         """Old nginx workers first: as long as one lives it may still send the old colour a request."""

@@ -83,11 +83,40 @@ async def test_a_worker_that_hangs_is_not_waited_for(
 
 async def test_warming_up_is_real_inference(blue: ScriptedWorker, probe: Probe) -> None:
     """Through the door clients use; it tells how much was generated."""
-    blue.answers["/chat"] = CHAT
+    blue.answers |= {"/chat": CHAT, "/health/deep": weights(mapped_bytes=5_000_000)}
     told = await probe.warm_up(BLUE)
 
-    assert told.startswith("8 tokens in ")
-    assert [(path, body["max_tokens"], body["temperature"]) for path, body in blue.asked] == [("/chat", 8, 0.0)] * 2
+    assert told.startswith("8 tokens in ") and told.endswith("5 MB of weights mapped, 0 MB copied")
+    chats = [body for path, body in blue.asked if path == "/chat"]
+    assert [(body["max_tokens"], body["temperature"]) for body in chats] == [(8, 0.0)] * 2
+
+
+def weights(**told: object) -> tuple[int, object]:
+    return 200, {"model": {"mapped_bytes": 0, "copied_bytes": 0, "repacked": False, **told}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (weights(copied_bytes=729_000_000, repacked=True), "copied 729 MB of weights instead of sharing"),
+        ((200, {"model": {}}), "does not tell how it holds its weights"),
+        ((200, b"not json"), "does not tell how it holds its weights"),
+    ],
+)
+async def test_weights_that_are_not_shared_fail_the_warm_up(
+    blue: ScriptedWorker, probe: Probe, answer: object, reason: str
+) -> None:
+    """Two workers would not fit where one did."""
+    blue.answers |= {"/chat": CHAT, "/health/deep": answer}
+    with pytest.raises(WorkerError, match=reason):
+        await probe.warm_up(BLUE)
+
+
+async def test_a_bad_look_at_the_end_of_a_bake_is_followed_up(blue: ScriptedWorker, probe: Probe) -> None:
+    """A worker that froze just before is not passed."""
+    blue.answers["/ready"] = [(200, {}), (503, {"error": {"message": "frozen"}})]
+    with pytest.raises(WorkerError, match="frozen"):
+        await probe.bake(BLUE, 0.3)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from supervisor.errors import EdgeError
 from supervisor.nginx_config import TEMP_FOLDERS, NginxBuild, Version
+from supervisor.processes import end_child
 
 TIMEOUT_S = 10.0
 START_LOG = "start.log"
@@ -104,8 +105,9 @@ async def _finished(process: asyncio.subprocess.Process) -> str:
         async with asyncio.timeout(TIMEOUT_S):
             output, _ = await process.communicate()
     except TimeoutError as error:
-        process.kill()
         raise EdgeError(f"nginx did not answer within {TIMEOUT_S:.0f} s") from error
+    finally:
+        await end_child(process)
     text = output.decode(errors="replace")
     if process.returncode:
         why = complaint(text) or text.strip()

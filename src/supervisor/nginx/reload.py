@@ -66,7 +66,7 @@ class RetireThenReload:
     """
 
     timeout_s: float = 5.0
-    idle_grace_s: float = 0.25
+    idle_grace_s: float = 2.0  # as keepalive_min_timeout
     name: str = "retire_then_reload"
 
     async def reload(self, nginx: Instance) -> frozenset[int]:

@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from modelsvc import __version__
 from modelsvc.models import demo_model_path
 from supervisor import model_file
-from supervisor.config import Config, ModelSection, describe, with_settings
+from supervisor.baseline import Baseline, recorded_section
+from supervisor.config import Config, ModelSection, with_settings
 from supervisor.core import effects as fx
 from supervisor.core import ledger
 from supervisor.core.state import Change, State
 from supervisor.errors import Refused
-from supervisor.journal import Journal, rfc3339
+from supervisor.journal import rfc3339
 from supervisor.memory import free_disk_bytes
 from supervisor.paths import StatePaths
 from supervisor.releases import Release, ReleaseStore
@@ -34,35 +33,26 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """`configured` reads the `[model]` section as it is in the configuration file now."""
+    """Checks what is asked for against disk, memory and the model file, and records the release."""
 
     config: Config
     paths: StatePaths
     releases: ReleaseStore
-    journal: Journal
     workforce: Workforce
+    baseline: Baseline
     state: Callable[[], State]
-    configured: Callable[[], ModelSection]
 
     async def admit(self, order: fx.Admit) -> Admitted:
         """Make the release, or take the recorded one. Raises Refused or InvalidRequest with what is in the way."""
         self._check_disk()
         if order.release is not None:
             return await self._admit_again(order, self.releases.read(order.release))
-        section = changed(self.baseline(order.base), order.change)
+        section = changed(self.baseline.section(order.base), order.change)
         shape = await model_file.inspect(model_path(section))
         account = self._check_memory(order, section, shape)
         release = await self._make(order.number, section)
         self.releases.write(release)
-        self.journal.remember(_basis(release.number), self.configured().model_dump())
         return Admitted(release.number, f"release {release.number}: {account}")
-
-    def baseline(self, number: int | None) -> ModelSection:
-        """What a change is applied to: the release's settings, or the configuration's where it was edited since."""
-        now = self.configured()
-        if number is None or self.journal.fact(_basis(number)) != now.model_dump():
-            return now
-        return recorded_section(self.releases.read(number))
 
     async def _admit_again(self, order: fx.Admit, release: Release) -> Admitted:
         model_file.verify_unchanged(release.model)
@@ -112,25 +102,6 @@ def changed(base: ModelSection, change: Change) -> ModelSection:
     return with_settings(base, settings)
 
 
-def recorded_section(release: Release) -> ModelSection:
-    """A release's `[model]` section, as it was admitted. Raises Refused when this version cannot run it."""
-    keys = tuple(ModelSection.model_fields)
-    try:
-        return ModelSection.model_validate({**release.model_settings(keys), "path": release.model.path})
-    except ValidationError as error:
-        problems = "; ".join(describe(error, "model"))
-        raise Refused(
-            f"release {release.number} of modelsvc {release.package_version} does not suit this version: {problems};"
-            " name these settings with `modelsvc ctl deploy --set`, or in the configuration",
-            code="release_outdated",
-        ) from None
-
-
 def model_path(section: ModelSection) -> Path:
     """The model file; the built-in demo model when none is named."""
     return Path(section.path).expanduser().absolute() if section.path else demo_model_path()
-
-
-def _basis(release: int) -> str:
-    """The fact that keeps the `[model]` section a release was made under."""
-    return f"config_of_release/{release}"

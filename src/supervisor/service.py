@@ -12,6 +12,7 @@ from prometheus_client import start_http_server
 
 from supervisor import config as configuration
 from supervisor.admission import Admission
+from supervisor.baseline import Baseline
 from supervisor.config import Config, ModelSection, split_listen
 from supervisor.console import Console, say
 from supervisor.control import ControlPlane, build_app
@@ -64,11 +65,11 @@ class Service:
             paths.logs, paths.notify_socket, lambda worker, code: self.loop.post(ev.WorkerEnded(worker, code))
         )
         self.workforce = Workforce(config, paths, ReleaseStore(paths.releases), processes, settings.worker_program)
-        self.admission = Admission(
-            config, paths, self.workforce.releases, journal, self.workforce, self._state, settings.model_section
-        )
+        releases = self.workforce.releases
+        baseline = Baseline(journal, releases, settings.model_section)
+        self.admission = Admission(config, paths, releases, self.workforce, baseline, self._state)
         steps = StepRunner(edge, self.probe, self.admission, self.loop.post)
-        sinks = (Journaling(journal), Log(), self.metrics, self.hub, Console())
+        sinks = (Journaling(journal), baseline, Log(), self.metrics, self.hub, Console())
         self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps)
 
     async def run(self) -> None:

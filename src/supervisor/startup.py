@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from modelsvc import __version__
 from supervisor import model_file, processes
-from supervisor.admission import Admission, changed, model_path, recorded_section
+from supervisor.admission import Admission, changed, model_path
+from supervisor.baseline import recorded_section
 from supervisor.config import ModelSection
 from supervisor.core.reconcile import Found, Survivor, Unfinished
 from supervisor.core.state import Boot, Change, Color, Policy
@@ -74,21 +76,39 @@ class Discovery:
             recorded = self.admission.releases.read(route.release)
         except NotFound:
             return Boot(color)
-        section = self.admission.baseline(route.release)
-        if _is_as_recorded(section, recorded):
+        section = self.admission.baseline.section(route.release)
+        if self._is_as_recorded(section, recorded):
             return Boot(color, release=route.release)
         settings = {f"model.{key}": value for key, value in section.model_dump(exclude={"path"}).items()}
         return Boot(color, Change(section.path, settings))
+
+    def _is_as_recorded(self, section: ModelSection, release: Release) -> bool:
+        """Settings, model file, the hosts that workers answer to, and the code that would run it."""
+        hosts = list(self.admission.config.security.allowed_hosts)
+        if release.settings.get("allowed_hosts") != hosts or release.package_version != __version__:
+            return False
+        try:
+            model_file.verify_unchanged(release.model)
+            return section == recorded_section(release)
+        except Refused:
+            return False
 
     async def check_boot(self, boot: Boot) -> None:
         """Raise ConfigError when the model to be booted cannot be served, before anything is started."""
         if boot.release is not None:
             return
-        path = model_path(changed(self.admission.configured(), boot.change))
+        path = model_path(changed(self.admission.baseline.configured(), boot.change))
         try:
             await model_file.inspect(path)
         except Refused as error:
-            raise ConfigError(f"model.path: {error.message}", code=error.code) from None
+            raise ConfigError(self._blame(error.message), code=error.code) from None
+
+    def _blame(self, problem: str) -> str:
+        """A model file may be named by the configuration, or by the release that served last."""
+        served = self.journal.route().release
+        if served is None or self.admission.baseline.section(served) == self.admission.baseline.configured():
+            return f"model.path: {problem}"
+        return f"release {served} served last, but {problem}; put the file back, or edit [model] to serve another"
 
     def found(self, boot: Boot, policy: Policy, edge_lives: bool, survivors: tuple[Survivor, ...]) -> Found:
         route = self.journal.route()
@@ -135,12 +155,4 @@ class Discovery:
                 return True
             except WorkerError:
                 await asyncio.sleep(READY_PAUSE_S)
-        return False
-
-
-def _is_as_recorded(section: ModelSection, release: Release) -> bool:
-    try:
-        model_file.verify_unchanged(release.model)
-        return section == recorded_section(release)
-    except Refused:
         return False

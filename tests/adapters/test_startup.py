@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -17,11 +17,12 @@ from tests.support.scripted_worker import scripted_worker
 from modelsvc.models import demo_model_path
 from supervisor import processes
 from supervisor.admission import Admission
+from supervisor.baseline import Baseline
 from supervisor.config import Config, ModelSection
 from supervisor.core import effects as fx
 from supervisor.core import records as rec
 from supervisor.core.reconcile import Unfinished
-from supervisor.core.state import Boot, Change, Color, DeploymentKind, Policy, State
+from supervisor.core.state import Boot, Change, Color, DeploymentKind, Outcome, Policy, State
 from supervisor.core.steps import Step, StepState
 from supervisor.errors import AlreadyRunning, ConfigError, Refused
 from supervisor.journal import Journal
@@ -112,9 +113,8 @@ class Past:
         processes = WorkerProcesses(self.paths.logs, self.paths.notify_socket, lambda worker_id, code: None)
         releases = ReleaseStore(self.paths.releases)
         workforce = Workforce(config, self.paths, releases, processes)
-        admission = Admission(
-            config, self.paths, releases, self.journal, workforce, lambda: State(), lambda: self.configured
-        )
+        baseline = Baseline(self.journal, releases, lambda: self.configured)
+        admission = Admission(config, self.paths, releases, workforce, baseline, lambda: State())
         return Discovery(self.journal, admission, probe or Probe({BLUE: 1, GREEN: 1}, "http://127.0.0.1:1"))
 
     async def served(self, number: int, change: Change | None = None, color: Color = BLUE) -> None:
@@ -122,6 +122,7 @@ class Past:
         admission = self.discovery().admission
         await admission.admit(fx.Admit(1, color, change or Change(), None, number))
         self.journal.write(rec.RouteChanged(color, number, None))
+        admission.baseline.publish(rec.RequestEnded("r", Outcome.SUCCEEDED, "", 1, number, color))
 
     def configure(self, **changes: object) -> None:
         self.configured = ModelSection.model_validate({**self.configured.model_dump(), **changes})
@@ -155,6 +156,64 @@ async def test_an_edited_configuration_is_booted_as_a_new_release(past: Past) ->
 
     assert (boot.color, boot.release, boot.change.path) == (BLUE, None, str(past.model))
     assert (boot.change.settings["model.context_tokens"], boot.change.settings["model.slots"]) == (1024, 4)
+
+
+async def test_a_rollback_outlives_a_restart(past: Past) -> None:
+    """It came after the edit that it went back from, so it counts more; the next edit counts again."""
+    await past.served(2)
+    past.configure(context_tokens=1024)
+    await past.served(3)
+    past.journal.write(rec.RouteChanged(BLUE, 2, 3))
+    past.discovery().admission.baseline.publish(rec.RequestEnded("r", Outcome.SUCCEEDED, "", 3, 2, BLUE))
+    assert past.discovery().boot() == Boot(BLUE, release=2)
+
+    past.configure(slots=1)
+    assert past.discovery().boot().change.settings["model.slots"] == 1
+
+
+async def test_an_edit_that_failed_to_deploy_is_still_to_come(past: Past) -> None:
+    """Only what succeeded is settled."""
+    await past.served(2)
+    past.configure(context_tokens=1024)
+    past.discovery().admission.baseline.publish(rec.RequestEnded("r", Outcome.ROLLED_BACK, "", 3, 2, BLUE))
+    assert past.discovery().boot().change.settings["model.context_tokens"] == 1024
+
+
+async def test_other_hosts_or_another_version_are_booted_as_a_new_release(past: Past) -> None:
+    """A release says what its worker runs: the hosts it answers to, and the code."""
+    await past.served(4)
+    discovery = past.discovery()
+    recorded = discovery.admission.releases.read(4)
+    for other in (
+        replace(recorded, package_version="0.0.1"),
+        replace(recorded, settings={**recorded.settings, "allowed_hosts": ["example.org"]}),
+    ):
+        discovery.admission.releases.write(other)
+        assert discovery.boot().release is None
+
+
+async def test_a_built_in_model_that_moved_is_served_from_its_new_place(past: Past) -> None:
+    """A new virtual environment has it elsewhere."""
+    past.configure(path="")
+    await past.served(4)
+    discovery = past.discovery()
+    recorded = discovery.admission.releases.read(4)
+    moved = replace(recorded.model, path="/old/lib/modelsvc/models/demo.gguf")
+    discovery.admission.releases.write(replace(recorded, model=moved))
+    boot = discovery.boot()
+
+    assert (boot.release, boot.change.path) == (None, "")
+    await discovery.check_boot(boot)
+
+
+async def test_a_model_that_is_gone_is_blamed_on_the_release_that_served_it(past: Past) -> None:
+    """The configuration does not name it."""
+    other = Path(shutil.copy(past.model, past.model.with_name("other.gguf")))
+    await past.served(5, Change(path=str(other)))
+    other.unlink()
+    discovery = past.discovery()
+    with pytest.raises(ConfigError, match=r"release 5 served last, but .*other\.gguf .*put the file back"):
+        await discovery.check_boot(discovery.boot())
 
 
 async def test_a_changed_model_file_is_booted_as_a_new_release(past: Past) -> None:

@@ -21,7 +21,7 @@ from supervisor.protocol import (
     encode,
 )
 
-MIB = 1 << 20
+MB = 10**6
 TITLES = (
     "the active worker answers",
     "the edge routes to it",
@@ -74,7 +74,7 @@ ROLLED_BACK = Finished(
     seconds=2.0,
     active=Color.BLUE,
 )
-REFUSED = Finished(outcome=Outcome.REFUSED, reason="needs 900 MiB, 200 MiB are left", deployment=4, active=Color.BLUE)
+REFUSED = Finished(outcome=Outcome.REFUSED, reason="needs 900 MB, 200 MB are left", deployment=4, active=Color.BLUE)
 FAILED = Finished(outcome=Outcome.FAILED, reason="green does not start", active=Color.BLUE)
 STARTED = Finished(outcome=Outcome.SUCCEEDED, seconds=1.25, active=Color.BLUE)
 
@@ -129,7 +129,7 @@ STATUS = Status(
         number=6,
         model_path="/models/a.gguf",
         model_sha256="0" * 64,
-        model_size_bytes=5 * MIB,
+        model_size_bytes=5 * MB,
         settings={"model.slots": 4},
         package_version="0.1.0",
     ),
@@ -143,8 +143,8 @@ STATUS = Status(
             release=6,
             progress="ready",
             in_flight=2,
-            rss_bytes=812 * MIB,
-            private_bytes=120 * MIB,
+            rss_bytes=812 * MB,
+            private_bytes=120 * MB,
         ),
         Color.GREEN: WorkerStatus(
             state="backoff",
@@ -162,7 +162,7 @@ STATUS = Status(
         swap="retire_then_reload",
         routes_to=Color.BLUE,
     ),
-    memory=MemoryStatus(budget_bytes=8000 * MIB, used_bytes=900 * MIB, shared_bytes=700 * MIB),
+    memory=MemoryStatus(budget_bytes=8000 * MB, used_bytes=900 * MB, shared_bytes=700 * MB),
     deployment=CURRENT,
 )
 

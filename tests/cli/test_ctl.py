@@ -5,11 +5,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from tests.cli import samples
 from tests.cli.conftest import Run
 from tests.cli.scripted import Asked, Script, serving
 
-from supervisor.protocol import DeploymentStatus, ExitCode, History, LogLines, Status, encode
+from supervisor.protocol import Color, DeploymentStatus, ExitCode, History, LogLines, Status, encode
 
 
 def test_status_tells_people_what_serves(daemon: Script, run: Run) -> None:
@@ -19,10 +20,10 @@ def test_status_tells_people_what_serves(daemon: Script, run: Run) -> None:
     assert result.stdout.splitlines() == [
         "modelsvc 0.1.0, pid 4242, up 2 h 13 min, state in /state",
         "active     blue, release 6, a.gguf",
-        "blue       ready    :8000           pid 4300, release 6, 2 in flight, RSS 812 MiB, private 120 MiB",
+        "blue       ready    :8000           pid 4300, release 6, 2 in flight, RSS 812 MB, private 120 MB",
         "green      backoff  :8001           3 restarts, last ended 2031-05-04T10:59:00Z by SIGSEGV",
         "edge       running  127.0.0.1:8080  routes to blue, nginx 1.22.1 pid 4250, retire_then_reload",
-        "memory     900 MiB of 8000 MiB used, 700 MiB of it shared",
+        "memory     900 MB of 8,000 MB used, 700 MB of it shared",
         "deploying  deployment 4, blue -> green: step 5/13, wait until it is ready (loading 42 %)",
     ]
 
@@ -33,6 +34,26 @@ def test_status_of_a_service_that_has_nothing_yet(daemon: Script, run: Run) -> N
     lines = run("ctl", "status").stdout.splitlines()
     assert lines[1] == "active     none"
     assert lines[-1] == "deploying  nothing"
+
+
+def test_status_says_when_the_active_colour_serves_nobody(daemon: Script, run: Run) -> None:
+    backoff = replace(samples.STATUS, active=Color.GREEN)
+    absent = replace(samples.STATUS, workers={Color.GREEN: samples.STATUS.workers[Color.GREEN]})
+    for status, line in (
+        (backoff, "active     green (not serving: backoff), release 6, a.gguf"),
+        (absent, "active     blue (not serving: absent), release 6, a.gguf"),
+    ):
+        daemon.reply("GET /v1/status", status)
+        assert run("ctl", "status").stdout.splitlines()[1] == line
+
+
+def test_status_shows_a_ready_worker_that_does_not_answer(daemon: Script, run: Run) -> None:
+    silent = replace(samples.STATUS.workers[Color.BLUE], progress="does not answer", in_flight=None)
+    workers = {**samples.STATUS.workers, Color.BLUE: silent}
+    daemon.reply("GET /v1/status", replace(samples.STATUS, workers=workers))
+    lines = run("ctl", "status").stdout.splitlines()
+    assert lines[1] == "active     blue (not serving: does not answer), release 6, a.gguf"
+    assert "does not answer, pid 4300, release 6" in lines[2]
 
 
 @pytest.mark.parametrize("args", ["ctl status --json", "ctl --json status", "--json ctl status"])

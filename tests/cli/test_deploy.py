@@ -95,7 +95,7 @@ def test_json_is_the_events_one_a_line_with_the_outcome_last(daemon: Script, run
         (
             [samples.ACCEPTED, samples.REFUSED],
             ExitCode.REFUSED,
-            "modelsvc: deployment 4: blue -> green: refused: needs 900 MiB, 200 MiB are left; blue is active\n",
+            "modelsvc: deployment 4: blue -> green: refused: needs 900 MB, 200 MB are left; blue is active\n",
         ),
         ([samples.FAILED], ExitCode.FAILED, "modelsvc: deploy: failed: green does not start; blue is active\n"),
     ],

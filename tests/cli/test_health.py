@@ -9,7 +9,7 @@ from tests.cli.scripted import Answer, Script
 from supervisor.protocol import ExitCode
 
 ScriptedEdge = tuple[Script, str]
-DEEP = {"color": "blue", "release": 6, "memory": {"rss_bytes": 104857600}, "engine": None, "draining": False}
+DEEP = {"color": "blue", "release": 6, "memory": {"rss_bytes": 100000000}, "engine": None, "draining": False}
 
 
 def test_a_healthy_service_is_one_fact_a_line(edge: ScriptedEdge, run: Run) -> None:
@@ -23,7 +23,7 @@ def test_a_healthy_service_is_one_fact_a_line(edge: ScriptedEdge, run: Run) -> N
         ["ready", "yes"],
         ["color", "blue"],
         ["release", "6"],
-        ["memory.rss", "100 MiB"],
+        ["memory.rss", "100 MB"],
         ["engine", "none"],
         ["draining", "no"],
     ]

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from tests.cli import samples
 from tests.cli.conftest import Run, Spawn
+from tests.cli.screen import COMMAND, read_all
 from tests.cli.scripted import Script
 
 from supervisor.protocol import ExitCode, StepState
 
 DEPLOY = "POST /v1/deployments"
-COMMAND = [sys.executable, "-m", "modelsvc"]
 
 
 def on_terminal(*args: str) -> tuple[int, str]:
@@ -28,19 +28,6 @@ def on_terminal(*args: str) -> tuple[int, str]:
     received = read_all(leader)
     os.close(leader)
     return process.wait(60), received.decode()
-
-
-def read_all(descriptor: int) -> bytes:
-    """Linux ends a terminal's stream with EIO, macOS with nothing."""
-    received = b""
-    while True:
-        try:
-            chunk = os.read(descriptor, 65536)
-        except OSError:
-            return received
-        if not chunk:
-            return received
-        received += chunk
 
 
 def plain(screen: str) -> str:
@@ -150,8 +137,9 @@ def test_up_becomes_the_supervisor(run: Run, monkeypatch: pytest.MonkeyPatch, tm
     (tmp_path / "c.toml").touch()
     run("up")
     run("up", "--config", "c.toml")
+    run("up", "--json")
     base = [sys.executable, sys.executable, "-P", "-m", "supervisor"]
-    assert calls == [base, [*base, "--config", str(tmp_path / "c.toml")]]
+    assert calls == [base, [*base, "--config", str(tmp_path / "c.toml")], [*base, "--json"]]
 
 
 def test_up_with_a_missing_configuration_is_misuse(run: Run) -> None:

@@ -41,7 +41,7 @@ def release_record(model: Path, **settings: Any) -> dict[str, Any]:
     return {
         "number": 7,
         "created_at": "2026-01-01T00:00:00Z",
-        "package_version": "0.1.0",
+        "package_version": "0.0.1",  # recorded by an older one than runs
         "model": {
             "path": str(model),
             "sha256": "ab" * 32,
@@ -143,11 +143,12 @@ def listening(path: Path) -> Iterator[socket.socket]:
         yield channel
 
 
-def post_and_keep(port: int, body: dict[str, Any]) -> socket.socket:
+def post_and_keep(port: int, body: dict[str, Any], path: str = "/chat") -> socket.socket:
     """Send a chat request and leave the answer unread; closing the socket is a client going away."""
     client = socket.create_connection(("127.0.0.1", port))
     data = json.dumps(body).encode()
-    client.sendall(b"POST /chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n"
+    client.sendall(head.encode() + data)
     return client
 
 

@@ -34,6 +34,33 @@ def test_a_full_queue_says_when_to_come_again(babbler: Worker) -> None:
     until(lambda: idle(babbler), "every place is free")
 
 
+def test_one_users_turns_fill_the_queue_too(babbler: Worker) -> None:
+    """They wait for each other, not for a slot, and leave the free ones to others."""
+    clients = [post_and_keep(babbler.port, BABBLE, "/chat/ada") for _ in range(9)]
+    until(lambda: babbler.deep()["engine"]["waiting"] == 8, "one runs, and the queue is full")
+    response = babbler.chat("one too many", user="ada")
+    assert (response.status_code, error_of(response)["code"]) == (429, "queue_full")
+    assert int(response.headers["retry-after"]) >= 1
+    assert babbler.chat("Hello", user="bob", max_tokens=3).status_code == 200
+    hang_up(clients)
+    until(lambda: idle(babbler), "every place is free")
+
+
+def test_who_hangs_up_before_his_turn_frees_his_place(babbler: Worker) -> None:
+    """Plain requests and streams; the others keep theirs."""
+    first = post_and_keep(babbler.port, BABBLE, "/chat/ada")
+    until(lambda: babbler.deep()["engine"]["in_flight"] == 1, "a turn is under way")
+    bodies = [BABBLE | {"stream": number % 2 == 0} for number in range(8)]
+    others = [post_and_keep(babbler.port, body, "/chat/ada") for body in bodies]
+    until(lambda: babbler.deep()["engine"]["waiting"] == 8, "the queue is full")
+    hang_up(others[:5])
+    until(lambda: babbler.deep()["engine"]["waiting"] == 3, "five places are free")
+    assert babbler.deep()["engine"]["in_flight"] == 1
+    hang_up([first, *others[5:]])
+    until(lambda: idle(babbler), "every place is free")
+    assert babbler.chat("Hello", user="ada", max_tokens=3).status_code == 200
+
+
 def hang_up(clients: list[socket.socket]) -> None:
     for client in clients:
         client.close()

@@ -8,6 +8,8 @@ import httpx
 import pytest
 from tests.worker.harness import Worker, error_of, sse
 
+import modelsvc
+
 
 def test_an_answer_says_who_gave_it_and_what_it_cost(shared: Worker) -> None:
     found = shared.chat("My name is Ada.").json()
@@ -187,6 +189,7 @@ def test_foreign_hosts_and_origins_are_refused(shared: Worker) -> None:
 def test_deep_health_tells_everything(shared: Worker) -> None:
     found = shared.deep()
     assert (found["color"], found["worker_id"], found["release"], found["state"]) == ("blue", "w-1", 7, "ready")
+    assert found["package_version"] == modelsvc.__version__  # of the process, whatever the release recorded
     assert found["pid"] == shared.process.pid
     assert found["uptime_s"] > 0
     model = found["model"]
@@ -201,7 +204,7 @@ def test_metrics_count_what_happened(shared: Worker) -> None:
     shared.chat("My name is Ada.")
     text = shared.get("/metrics").text
     assert 'modelsvc_requests_total{code="200",route="/chat"}' in text
-    assert 'modelsvc_worker_info{color="blue",release="7",version="0.1.0"} 1.0' in text
+    assert f'modelsvc_worker_info{{color="blue",release="7",version="{modelsvc.__version__}"}} 1.0' in text
     for name in (
         "modelsvc_prompt_tokens_total",
         "modelsvc_completion_tokens_total",

@@ -1,7 +1,7 @@
 """The engine on the demo model, without a server around it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from modelsvc.engine.context import Entry
 from modelsvc.engine.engine import Engine, Generation
 from modelsvc.engine.errors import EngineStopped, LoadFailed, PromptTooLong, QueueFull
 from modelsvc.engine.types import EngineOptions, Finished, GenerationRequest, Message, Sampling, Token
@@ -92,6 +93,46 @@ async def test_a_full_queue_refuses_at_once(babble: Path) -> None:
             generation.cancel()
         assert [(await answer(generation))[1].reason for generation in running] == ["cancelled"] * 2
         assert (await ask(subject, "Hello", max_tokens=3))[1].usage.completion_tokens == 3
+
+
+async def test_who_was_let_in_is_not_refused_afterwards(babble: Path) -> None:
+    """A request that waited for another to end keeps its place, whoever came meanwhile."""
+    async with engine(babble, slots=1, queue_limit=2) as subject:
+        running = await subject.submit(request("Hello", 1000))
+        with subject.enter(held_back=True) as place:
+            queued = await subject.submit(request("Hello", 1000))
+            for held_back in (True, False):
+                with pytest.raises(QueueFull, match="2 requests are waiting"), subject.enter(held_back=held_back):
+                    pass
+            assert subject.snapshot().waiting == 2
+            place.held_back = False
+            late = await place.submit(request("Hello", 3))
+        running.cancel()
+        queued.cancel()
+        assert (await answer(late))[1].usage.completion_tokens == 3
+
+
+async def test_a_place_is_free_again_however_it_is_left(model: Path) -> None:
+    async with engine(model, slots=1, queue_limit=1) as subject:
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError), subject.enter(held_back=True):
+                raise ZeroDivisionError
+        assert (subject.snapshot().waiting, subject.snapshot().oldest_wait_s) == (0, None)
+
+
+async def test_a_prompt_of_a_single_step_counts_as_prefilling(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While that step is computed, and not for the steps after it: how long one may take depends on it."""
+    async with engine(model) as subject:
+        seen: list[bool] = []
+        decode = subject._context.decode
+
+        def watched(entries: Sequence[Entry]) -> None:
+            seen.append(subject.snapshot().prefilling)
+            decode(entries)
+
+        monkeypatch.setattr(subject._context, "decode", watched)
+        await ask(subject, "Count to 30.", max_tokens=4)
+        assert seen == [True, False, False, False]
 
 
 async def test_a_message_that_does_not_fit_is_refused(model: Path) -> None:

@@ -1,5 +1,8 @@
 """Small pure parts of the worker and the engine: readiness, guard, load log, threads."""
 
+import re
+from importlib.resources import files
+
 import pytest
 
 from modelsvc.engine.load_log import failure_reason, weight_buffers
@@ -7,11 +10,12 @@ from modelsvc.engine.types import Snapshot
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.guard import check_host, check_origin
 from modelsvc.worker.options import useful_threads
-from modelsvc.worker.state import STALL_S, Phase, why_not_ready
+from modelsvc.worker.server import IDLE_MS
+from modelsvc.worker.state import PREFILL_STALL_S, STALL_S, Phase, why_not_ready
 
 
-def snapshot(alive: bool = True, age: float | None = None) -> Snapshot:
-    return Snapshot(alive, 1, 0, False, age, None)
+def snapshot(alive: bool = True, age: float | None = None, prefilling: bool = False) -> Snapshot:
+    return Snapshot(alive, 1, 0, prefilling, age, None)
 
 
 @pytest.mark.parametrize(
@@ -23,13 +27,23 @@ def snapshot(alive: bool = True, age: float | None = None) -> Snapshot:
         (Phase.READY, snapshot(alive=False), "engine_dead"),
         (Phase.READY, snapshot(age=STALL_S + 1), "stalled"),
         (Phase.READY, snapshot(age=STALL_S - 1), None),
+        (Phase.READY, snapshot(age=150, prefilling=True), None),
+        (Phase.READY, snapshot(age=PREFILL_STALL_S + 1, prefilling=True), "stalled"),
         (Phase.READY, snapshot(age=None), None),
     ],
 )
 def test_readiness_says_what_is_wrong(phase: Phase, engine: Snapshot | None, code: str | None) -> None:
-    """A hung decode is not ready; an idle or busy engine is."""
+    """A hung decode is not ready; an idle or busy engine is, also one that is slow at a prompt."""
     reason = why_not_ready(phase, engine)
     assert (reason.code if reason else None) == code
+
+
+def test_nginx_closes_idle_connections_before_the_worker_does() -> None:
+    """Else a request could meet a connection that is just being closed."""
+    template = (files("supervisor") / "nginx/upstream.conf.j2").read_text()
+    kept = re.search(r"^\s*keepalive_timeout (\d+)s;$", template, re.MULTILINE)
+    assert kept
+    assert int(kept[1]) * 1000 < IDLE_MS
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:1", "[::1]:8000", "a.test", "a.test.:80"])

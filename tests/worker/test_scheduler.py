@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsvc.engine.scheduler import Scheduler, Work, may_enter
+from modelsvc.engine.scheduler import Crowd, Scheduler, Work
 
 SLOTS, CACHE, STEP = 3, 100, 16
 
@@ -67,8 +67,17 @@ def test_cancelling_a_waiting_request_frees_no_slot() -> None:
 
 def test_the_queue_is_bounded() -> None:
     """`slots` run, `queue_limit` wait."""
-    assert may_enter(live=5, slots=2, queue_limit=4)
-    assert not may_enter(live=6, slots=2, queue_limit=4)
+    assert Crowd(contending=5, held_back=0).may_grow(slots=2, queue_limit=4, held_back=False)
+    assert not Crowd(contending=6, held_back=0).may_grow(slots=2, queue_limit=4, held_back=False)
+
+
+def test_who_is_held_back_waits_but_takes_no_slot() -> None:
+    """A full queue of one user's turns still lets another user have the free slot, and nobody a place to wait."""
+    crowd = Crowd(contending=1, held_back=4)
+    assert crowd.waiting(slots=2) == 4
+    assert not crowd.may_grow(slots=2, queue_limit=4, held_back=True)
+    assert crowd.may_grow(slots=2, queue_limit=4, held_back=False)
+    assert not Crowd(contending=2, held_back=4).may_grow(slots=2, queue_limit=4, held_back=False)
 
 
 works = st.tuples(st.integers(1, 70), st.integers(1, 30))

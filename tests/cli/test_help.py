@@ -57,6 +57,10 @@ def test_a_group_without_a_command_shows_its_help(run: Run, args: tuple[str, ...
     assert "Commands:" in result.stderr
 
 
+def test_the_help_of_a_forced_stop_says_what_the_edge_does_then(run: Run) -> None:
+    assert "answers 503 until a worker is started" in " ".join(run("ctl", "stop", "--help").output.split())
+
+
 def test_an_unknown_command_is_misuse(run: Run) -> None:
     result = run("ctl", "teleport")
     assert result.exit_code == ExitCode.MISUSE

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from tests.cli.conftest import Run
@@ -69,11 +70,21 @@ def test_ctrl_c_at_the_prompt(edge: tuple[Script, str]) -> None:
     seen = b""
     while b"you> " not in seen:
         seen += os.read(leader, 4096)
-    os.write(leader, b"\x03")
+    press_until_over(process, leader, b"\x03")
     left = read_all(leader).decode()
     os.close(leader)
-    assert process.wait(60) == INTERRUPTED
+    assert process.returncode == INTERRUPTED
     assert "Traceback" not in left
+
+
+def press_until_over(process: "subprocess.Popen[bytes]", leader: int, key: bytes) -> None:
+    """Python's readline overlooks a signal that comes between its prompt and its first wait."""
+    for _ in range(20):
+        os.write(leader, key)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(3)
+            return
+    process.kill()
 
 
 def talking(*args: str) -> "tuple[subprocess.Popen[bytes], int]":

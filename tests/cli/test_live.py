@@ -39,7 +39,7 @@ def test_every_step_is_one_line_with_its_mark(daemon: Script) -> None:
         "@  5",
         *(f"· {number:>2}" for number in range(6, 14)),
     ]
-    assert steps[4] == "@  5 wait until it is ready      loading 42 %"
+    assert steps[4] == "@  5 wait until it is ready    loading 42 %"
     assert steps[2].endswith("…")
     assert "4/13" in bar
 
@@ -53,9 +53,9 @@ def test_a_low_terminal_sees_the_running_step_the_one_before_it_and_the_bar(daem
 
 
 def test_a_narrow_terminal_keeps_marks_and_notes(daemon: Script) -> None:
-    _, *steps, _ = while_loading(daemon, 40, 24)
+    _, *steps, _ = while_loading(daemon, 36, 24)
     assert len(steps) == 13
-    assert steps[4] == "@  5 wait until it is rea… loading 42 %"
+    assert steps[4] == "@  5 wait until it is … loading 42 %"
 
 
 def test_waiting_for_the_daemon_is_a_spinner_and_a_line(daemon: Script) -> None:

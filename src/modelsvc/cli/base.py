@@ -74,7 +74,7 @@ class Root(LazyGroup):
         except SupervisorError as error:
             output.report(error.body(), as_json)
             return error.exit_code
-        except click.Abort:
+        except (click.Abort, KeyboardInterrupt):
             return INTERRUPTED
 
 

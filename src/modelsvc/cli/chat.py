@@ -15,6 +15,7 @@ from modelsvc.cli.edge import edge_url
 from supervisor.errors import SupervisorError
 
 PROMPT = "you> "
+FORGET_S = 5.0  # whoever pressed Ctrl-C because nothing answers waits no longer than this
 
 
 @click.command(cls=Command)
@@ -68,7 +69,7 @@ def _talk(conversation: Conversation) -> None:
         _turns(anonymous)
     finally:
         with suppress(SupervisorError):
-            anonymous.forget()
+            replace(anonymous, timeout_s=min(FORGET_S, anonymous.timeout_s)).forget()
 
 
 def _turns(conversation: Conversation) -> None:

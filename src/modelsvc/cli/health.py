@@ -12,7 +12,7 @@ import msgspec
 from modelsvc.cli import output
 from modelsvc.cli.base import Command
 from modelsvc.cli.edge import UNREADABLE, Edge, edge_url
-from modelsvc.cli.text import columns, mib, yes_no
+from modelsvc.cli.text import columns, mb, yes_no
 from supervisor.protocol import ExitCode
 
 TIMEOUT_S = 10.0
@@ -64,6 +64,6 @@ def facts_of(value: Any, name: str = "") -> Iterator[list[str]]:
         for key, inner in value.items():
             yield from facts_of(inner, f"{name}.{key}" if name else str(key))
     elif name.endswith("_bytes") and isinstance(value, int):
-        yield [name.removesuffix("_bytes"), mib(value)]
+        yield [name.removesuffix("_bytes"), mb(value)]
     elif name:
         yield [name, yes_no(value)]

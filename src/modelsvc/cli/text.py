@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-MIB = 1 << 20
+MB = 10**6
 
 
-def mib(size: int | None) -> str:
-    return "?" if size is None else f"{size / MIB:.0f} MiB"
+def mb(size: int) -> str:
+    """In the unit of `memory.budget_gb` and of the steps, such as 8,000 MB."""
+    return f"{size / MB:,.0f} MB"
 
 
 def duration(seconds: float) -> str:

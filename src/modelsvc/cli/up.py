@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from modelsvc.cli import output
 from modelsvc.cli.base import Command
 from supervisor.paths import find_config
 
@@ -22,7 +23,7 @@ def up(config: Path | None) -> None:
       modelsvc up --config config/modelsvc.toml
     """
     found = find_config(config)
-    arguments = ["--config", str(found)] if found else []
+    arguments = [*(["--config", str(found)] if found else []), *(["--json"] if output.json_wanted() else [])]
     sys.stdout.flush()
     # Become it, so that signals reach the supervisor itself. -P: a folder of that name in the working directory
     # must not be taken for it.

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from modelsvc.cli.text import columns, duration, mib
+from modelsvc.cli.text import columns, duration, mb
 from supervisor.protocol import Color, DeploymentStatus, EdgeStatus, Status, StepReport, StepState, WorkerStatus
 
 STEPS = 13
+READY = "ready"
+SILENT = "does not answer"  # the progress of a ready worker that does not answer its health question
 OVER = (StepState.DONE, StepState.SKIPPED, StepState.FAILED, StepState.UNDONE)
 
 
@@ -58,7 +60,17 @@ def _active(status: Status) -> str:
     if status.active is None:
         return "none"
     release = status.release
-    return f"{status.active}, release {release.number}, {_model(release.model_path)}" if release else status.active
+    served = f", release {release.number}, {_model(release.model_path)}" if release else ""
+    return f"{status.active}{_idle(status.workers.get(status.active))}{served}"
+
+
+def _idle(worker: WorkerStatus | None) -> str:
+    """Why the active colour's worker serves nobody; empty when it does."""
+    if worker is None:
+        return " (not serving: absent)"
+    if worker.state != READY:
+        return f" (not serving: {worker.state})"
+    return f" (not serving: {SILENT})" if worker.progress == SILENT else ""
 
 
 def _model(path: str) -> str:
@@ -67,22 +79,27 @@ def _model(path: str) -> str:
 
 def _worker(worker: WorkerStatus) -> list[str]:
     facts = [
+        (_progress(worker), "{}"),
         (worker.pid, "pid {}"),
         (worker.release, "release {}"),
         (worker.in_flight, "{} in flight"),
-        (worker.rss_bytes and mib(worker.rss_bytes), "RSS {}"),
-        (worker.private_bytes and mib(worker.private_bytes), "private {}"),
+        (worker.rss_bytes and mb(worker.rss_bytes), "RSS {}"),
+        (worker.private_bytes and mb(worker.private_bytes), "private {}"),
         (worker.restarts or None, "{} restarts"),
-        (worker.progress if worker.state != "ready" else None, "{}"),
         (_last_exit(worker), "{}"),
     ]
     known = [form.format(value) for value, form in facts if value is not None]
     return [worker.state, f":{worker.port}", ", ".join(known)]
 
 
+def _progress(worker: WorkerStatus) -> str | None:
+    """What a worker is at. Once ready it is at nothing, unless it fell silent."""
+    return worker.progress if worker.state != READY or worker.progress == SILENT else None
+
+
 def _last_exit(worker: WorkerStatus) -> str | None:
     last = worker.last_exit
-    if last is None or worker.state == "ready":
+    if last is None or worker.state == READY:
         return None
     return f"last ended {last.at} by {last.signal or f'exit {last.code}'}"
 
@@ -95,7 +112,7 @@ def _edge(edge: EdgeStatus) -> list[str]:
 
 def _memory(status: Status) -> str:
     memory = status.memory
-    return f"{mib(memory.used_bytes)} of {mib(memory.budget_bytes)} used, {mib(memory.shared_bytes)} of it shared"
+    return f"{mb(memory.used_bytes)} of {mb(memory.budget_bytes)} used, {mb(memory.shared_bytes)} of it shared"
 
 
 def _running(deployment: DeploymentStatus) -> str:

@@ -55,7 +55,9 @@ def start(target: Target, color: str, patience_s: float | None) -> int:
 
 @click.command(cls=Command)
 @color_argument
-@click.option("--force", is_flag=True, help="Even the worker that serves; requests then wait for another.")
+@click.option(
+    "--force", is_flag=True, help="Even the worker that serves; the edge then answers 503 until a worker is started."
+)
 @patience_option
 @click.pass_obj
 def stop(target: Target, color: str, force: bool, patience_s: float | None) -> int:

@@ -99,6 +99,7 @@ async def test_who_was_let_in_is_not_refused_afterwards(babble: Path) -> None:
     """A request that waited for another to end keeps its place, whoever came meanwhile."""
     async with engine(babble, slots=1, queue_limit=2) as subject:
         running = await subject.submit(request("Hello", 1000))
+        await anext(running)
         with subject.enter(held_back=True) as place:
             queued = await subject.submit(request("Hello", 1000))
             for held_back in (True, False):

@@ -1,15 +1,16 @@
 """The engine as the worker sees it: load, submit, iterate, cancel, snapshot, close.
 
-Its methods are called on the asyncio loop; the decoding thread answers through `call_soon_threadsafe`. A generation
-counts as live from `submit` until the decoding thread has let go of it, so a cancelled one still occupies its place
-until the next step frees it.
+Its methods are called on the asyncio loop; the decoding thread answers through `call_soon_threadsafe`. A request has
+a place from `enter` until it is submitted; then its generation counts as live until the decoding thread has let go of
+it, so a cancelled one still counts until the next step frees it.
 """
 
 import asyncio
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Thread
 
 from modelsvc.engine.context import STEP_TOKENS, Context, describe
@@ -17,7 +18,7 @@ from modelsvc.engine.errors import EngineStopped, LoadFailed, PromptRefused, Que
 from modelsvc.engine.loop import Cancel, DecodeLoop, Failed, Started, Stop, Submit
 from modelsvc.engine.model import Model, OnProgress
 from modelsvc.engine.prompt import fit
-from modelsvc.engine.scheduler import Scheduler, may_enter
+from modelsvc.engine.scheduler import Crowd, Scheduler
 from modelsvc.engine.template import ChatTemplate
 from modelsvc.engine.types import EngineOptions, Event, Finished, GenerationRequest, Message, Snapshot
 
@@ -65,6 +66,19 @@ class Generation:
         self._events.put_nowait(event)
 
 
+class Place:
+    """A request that is let in but not yet submitted. `held_back`: something else has to end before it can be."""
+
+    def __init__(self, engine: "Engine", held_back: bool) -> None:
+        self.held_back = held_back
+        self.entered_at = time.monotonic()
+        self._engine = engine
+
+    async def submit(self, request: GenerationRequest) -> Generation:
+        """Queue the request. Raises PromptTooLong, PromptRefused or EngineStopped, but QueueFull no more."""
+        return await self._engine._submit(request)
+
+
 class Engine:
     def __init__(self, model: Model, context: Context, options: EngineOptions, template: ChatTemplate) -> None:
         self.model = describe(model, context)
@@ -75,6 +89,7 @@ class Engine:
         self._closed = False
         self._prompts = ThreadPoolExecutor(1, thread_name_prefix="prompt")
         self._live: dict[int, Generation] = {}
+        self._places: set[Place] = set()
         self._ids = itertools.count(1)
         self._decoding = DecodeLoop(model, context, Scheduler(options.slots, context.tokens, STEP_TOKENS))
         self._thread = Thread(target=self._decoding.run, name="decode", daemon=True)
@@ -91,9 +106,26 @@ class Engine:
 
     async def submit(self, request: GenerationRequest) -> Generation:
         """Queue a request. Raises QueueFull, PromptTooLong, PromptRefused or EngineStopped."""
-        self._check_room()
+        with self.enter() as place:
+            return await place.submit(request)
+
+    @contextmanager
+    def enter(self, *, held_back: bool = False) -> Iterator[Place]:
+        """Count a request among the waiting ones while it gets ready. Raises QueueFull or EngineStopped, at once."""
+        self._check_running()
+        crowd, options = self._crowd(), self._options
+        if not crowd.may_grow(options.slots, options.queue_limit, held_back=held_back):
+            raise QueueFull(crowd.waiting(options.slots), _RETRY_AFTER_S)
+        place = Place(self, held_back)
+        self._places.add(place)
+        try:
+            yield place
+        finally:
+            self._places.remove(place)
+
+    async def _submit(self, request: GenerationRequest) -> Generation:
         tokens = await asyncio.get_running_loop().run_in_executor(self._prompts, self._prompt, request)
-        self._check_room()
+        self._check_running()
         generation = Generation(self, next(self._ids))
         self._live[generation._id] = generation
         room = self._context.tokens - len(tokens)
@@ -119,10 +151,11 @@ class Engine:
         now = time.monotonic()
         pulse = self._decoding.pulse
         submitted = [generation.submitted_at for generation in self._live.values()]
-        waiting = [generation.submitted_at for generation in self._live.values() if not generation.started]
+        queued = [generation.submitted_at for generation in self._live.values() if not generation.started]
+        waiting = queued + [place.entered_at for place in self._places]
         return Snapshot(
             alive=self._thread.is_alive(),
-            in_flight=len(submitted) - len(waiting),
+            in_flight=len(submitted) - len(queued),
             waiting=len(waiting),
             prefilling=pulse.prefilling,
             last_decode_age_s=now - max(pulse.last_step_at, min(submitted)) if submitted else None,
@@ -140,11 +173,13 @@ class Engine:
         self._context.close()
         self._model.close()
 
-    def _check_room(self) -> None:
+    def _check_running(self) -> None:
         if self._closed or not self._thread.is_alive():
             raise EngineStopped("the engine is stopped")
-        if not may_enter(len(self._live), self._options.slots, self._options.queue_limit):
-            raise QueueFull(len(self._live) - self._options.slots, _RETRY_AFTER_S)
+
+    def _crowd(self) -> Crowd:
+        held_back = sum(place.held_back for place in self._places)
+        return Crowd(len(self._live) + len(self._places) - held_back, held_back)
 
     def _prompt(self, request: GenerationRequest) -> list[int]:
         return fit(request.messages, request.max_tokens, self._context.tokens, self._encode)

@@ -52,10 +52,10 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """The loop's sign of life, replaced after each step."""
+    """The loop's sign of life, replaced before and after each step."""
 
     running: int
-    prefilling: bool
+    prefilling: bool  # the step under way, or else the next one, has prompt tokens to compute
     last_step_at: float
 
 
@@ -115,13 +115,14 @@ class DecodeLoop:
     def _step(self) -> None:
         pieces = self._scheduler.next_step()
         if pieces:
-            self._publish()
+            # Not the scheduler's word: it counts the step as done, and so a prompt's last chunk as no prefill.
+            self._publish(any(piece.start < len(self._sequences[piece.id].order.tokens) for piece in pieces))
             self._announce(pieces)
             self._compute(pieces)
-        self._publish()
+        self._publish(self._scheduler.prefilling)
 
-    def _publish(self) -> None:
-        self.pulse = Pulse(self._scheduler.running, self._scheduler.prefilling, time.monotonic())
+    def _publish(self, prefilling: bool) -> None:
+        self.pulse = Pulse(self._scheduler.running, prefilling, time.monotonic())
 
     def _announce(self, pieces: tuple[Piece, ...]) -> None:
         for piece in pieces:

@@ -49,9 +49,21 @@ class _Sequence:
         return Piece(self.work.id, self.slot, start, count, samples=not self.prefilling)
 
 
-def may_enter(live: int, slots: int, queue_limit: int) -> bool:
-    """Whether one more request may join `live` unfinished ones."""
-    return live < slots + queue_limit
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Unfinished requests: some contend for slots, some are held back until another one is over."""
+
+    contending: int
+    held_back: int
+
+    def waiting(self, slots: int) -> int:
+        return max(0, self.contending - slots) + self.held_back
+
+    def may_grow(self, slots: int, queue_limit: int, *, held_back: bool) -> bool:
+        """Whether one more may join. Those held back do not keep others from a free slot."""
+        if self.contending < slots and not held_back:
+            return True
+        return self.waiting(slots) < queue_limit
 
 
 class Scheduler:

@@ -82,7 +82,10 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What liveness is judged by. `last_decode_age_s` is None while there is nothing to decode."""
+    """What liveness is judged by. `last_decode_age_s` is None while there is nothing to decode.
+
+    `prefilling`: the step under way carries prompt tokens. `waiting` has also those who wait for their user's turn.
+    """
 
     alive: bool
     in_flight: int

@@ -1,15 +1,14 @@
 """One chat turn: read the history, generate, and write the turn when it is complete."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from weakref import WeakValueDictionary
 
 from modelsvc.engine.errors import EngineError, PromptRefused, PromptTooLong, QueueFull
 from modelsvc.engine.types import Event, Finished, GenerationRequest, Message, Sampling, Token
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.schema import Ask
 from modelsvc.worker.service import Service
+from modelsvc.worker.turns import Turn, Turns
 
 _REMEMBERED = 1000  # messages looked back at; what of them fits the context is the engine's decision
 
@@ -17,25 +16,29 @@ _REMEMBERED = 1000  # messages looked back at; what of them fits the context is 
 class Chat:
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turns = Turns()
 
-    def turn_of(self, user_id: str) -> asyncio.Lock:
-        """Held for a whole turn: two messages of one user do not interleave."""
-        return self._turns.setdefault(user_id, asyncio.Lock())
+    def turn_of(self, user_id: str) -> Turn:
+        return self._turns.of(user_id)
 
     async def ask(self, ask: Ask, user_id: str | None, held: AsyncExitStack) -> AsyncIterator[Event]:
         """Queue a turn and return its events. `held` takes what must be given back when the request is over."""
         engine = self._service.usable_engine()
-        if user_id is not None:
-            await held.enter_async_context(self.turn_of(user_id))
-        messages = (*await self._past(user_id), Message("user", ask.message))
-        request = GenerationRequest(messages, ask.max_tokens, Sampling(temperature=ask.temperature))
+        turn = None if user_id is None else self.turn_of(user_id)
         try:
-            generation = await engine.submit(request)
+            with engine.enter(held_back=turn is not None and turn.taken) as place:
+                if turn is not None:
+                    await held.enter_async_context(turn)
+                    place.held_back = False
+                generation = await place.submit(await self._request(ask, user_id))
         except EngineError as error:
             raise as_http(error) from error
         held.callback(generation.cancel)
         return self._recorded(generation, ask.message, user_id)
+
+    async def _request(self, ask: Ask, user_id: str | None) -> GenerationRequest:
+        messages = (*await self._past(user_id), Message("user", ask.message))
+        return GenerationRequest(messages, ask.max_tokens, Sampling(temperature=ask.temperature))
 
     async def _past(self, user_id: str | None) -> list[Message]:
         if user_id is None:

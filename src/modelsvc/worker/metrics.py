@@ -45,7 +45,7 @@ class Metrics:
         self._gauge("modelsvc_requests_in_flight", "Chat requests being answered").set_function(in_flight)
         running = self._gauge("modelsvc_engine_running_requests", "Requests that hold a slot")
         running.set_function(count(lambda found: found.in_flight))
-        waiting = self._gauge("modelsvc_engine_waiting_requests", "Requests that wait for a slot")
+        waiting = self._gauge("modelsvc_engine_waiting_requests", "Requests that wait for a slot or their user's turn")
         waiting.set_function(count(lambda found: found.waiting))
 
     def loaded(self, seconds: float) -> None:

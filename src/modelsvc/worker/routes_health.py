@@ -43,7 +43,7 @@ def report(service: Service) -> dict[str, Any]:
         "color": identity.color,
         "worker_id": identity.worker_id,
         "release": identity.release.number,
-        "package_version": identity.release.package_version,
+        "package_version": identity.package_version,
         "pid": os.getpid(),
         "uptime_s": round(time.monotonic() - service.started_at, 3),
         "state": service.phase,

@@ -18,6 +18,7 @@ class Identity:
     color: str
     worker_id: str
     release: Release
+    package_version: str  # the running one; the release records the one that made it
 
 
 @dataclass(slots=True)

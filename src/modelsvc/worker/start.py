@@ -4,6 +4,7 @@ import asyncio
 import socket
 from pathlib import Path
 
+from modelsvc import __version__
 from modelsvc.worker import logs
 from modelsvc.worker.errors import StartRefused
 from modelsvc.worker.history import History
@@ -34,8 +35,8 @@ def _prepare(
     release = read_release(release_file)
     check_unchanged(release.model)
     listener = listen(host, port)
-    metrics = Metrics(color, release.number, release.package_version)
-    service = Service(Identity(color, worker_id, release), History(chat_db), metrics)
+    metrics = Metrics(color, release.number, __version__)
+    service = Service(Identity(color, worker_id, release, __version__), History(chat_db), metrics)
     metrics.watch(lambda: service.tally.in_flight, service.snapshot)
     return service, listener
 

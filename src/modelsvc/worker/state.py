@@ -5,8 +5,10 @@ from enum import StrEnum
 
 from modelsvc.engine.types import Snapshot
 
-# A step decodes at most a few hundred tokens, so it takes seconds on the slowest machine; this long, it hangs.
+# A step that only decodes has one token per slot: seconds on the slowest machine. This long, it hangs.
 STALL_S = 30.0
+# A step with prompt tokens has up to 256 of them; an 8B model on two slow cores does about 5 a second.
+PREFILL_STALL_S = 180.0
 
 
 class Phase(StrEnum):
@@ -40,6 +42,6 @@ def _stalled(engine: Snapshot | None) -> NotReady | None:
     if engine is None or not engine.alive:
         return NotReady("engine_dead", "the engine has stopped: restart this worker", 5)
     age = engine.last_decode_age_s
-    if age is not None and age > STALL_S:
+    if age is not None and age > (PREFILL_STALL_S if engine.prefilling else STALL_S):
         return NotReady("stalled", f"no decode progress for {age:.0f} s although requests are pending", 5)
     return None

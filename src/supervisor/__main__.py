@@ -10,7 +10,10 @@ from supervisor import logs, startup
 from supervisor.console import say
 from supervisor.errors import SupervisorError
 from supervisor.paths import control_socket, find_config, state_paths
+from supervisor.protocol import ErrorReply, encode
 from supervisor.service import Settings, serve
+
+INTERRUPTED = 130  # as shells have it
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,7 +23,12 @@ def main(arguments: list[str] | None = None) -> int:
         _run(options.config)
     except SupervisorError as error:
         say(error.message)
+        if options.json:
+            sys.stdout.write(encode(ErrorReply(error=error.body())).decode() + "\n")
         return error.exit_code
+    except KeyboardInterrupt:
+        say("interrupted before it was up")
+        return INTERRUPTED
     return 0
 
 
@@ -37,6 +45,7 @@ def _run(config_option: Path | None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="modelsvc up", description="Run the supervisor in the foreground.")
     parser.add_argument("--config", type=Path, help="configuration file (TOML)")
+    parser.add_argument("--json", action="store_true", help="print an error as JSON on stdout, too")
     return parser
 
 

@@ -114,7 +114,7 @@ def build_app(plane: ControlPlane) -> Litestar:
             raise NotFound(f"there is no deployment {number}: see `modelsvc ctl history`", code="no_deployment")
         return found
 
-    @get("/logs", sync_to_thread=False)
+    @get("/logs", sync_to_thread=True)
     def logs(source: FromQuery[str], lines: Annotated[int, QueryParameter(ge=1, le=10_000)] = 100) -> LogLines:
         if source not in plane.logs:
             raise NotFound(f"there is no log {source!r}: there are {', '.join(plane.logs)}", code="no_log")

@@ -1,10 +1,14 @@
 """Log files: JSON lines of our own, and the output of processes; rotated by size."""
 
+import os
+import shutil
 from collections import deque
 from pathlib import Path
 from typing import BinaryIO
 
 import structlog
+
+from supervisor.errors import ConfigError
 
 ROTATE_BYTES = 10_000_000
 KEPT = 3
@@ -17,13 +21,26 @@ def open_log(path: Path) -> BinaryIO:
     return path.open("ab")
 
 
-def rotate(path: Path) -> None:
-    """`x.log` becomes `x.log.1`, that `x.log.2`, and so on; the oldest beyond KEPT goes."""
+def rotate(path: Path, newest: Path | None = None) -> None:
+    """`x.log` (or `newest`) becomes `x.log.1`, that `x.log.2`, and so on; the oldest beyond KEPT goes."""
     for number in range(KEPT, 0, -1):
         older = path.with_name(f"{path.name}.{number}")
-        newer = path if number == 1 else path.with_name(f"{path.name}.{number - 1}")
+        newer = (newest or path) if number == 1 else path.with_name(f"{path.name}.{number - 1}")
         if newer.exists():
             newer.replace(older)
+
+
+def rotate_in_place(path: Path) -> None:
+    """As `rotate`, for a file that another process holds open for appending: copied aside, then emptied.
+
+    What is written between the two is lost.
+    """
+    if not path.exists() or path.stat().st_size <= ROTATE_BYTES:
+        return
+    beside = path.with_name(f"{path.name}.0")
+    shutil.copyfile(path, beside)
+    os.truncate(path, 0)
+    rotate(path, beside)
 
 
 def last_lines(path: Path, count: int) -> list[str]:
@@ -39,8 +56,12 @@ class RotatingFile:
     """A text file for structlog that rotates itself."""
 
     def __init__(self, path: Path) -> None:
+        """Raises ConfigError when the file cannot be opened."""
         self._path = path
-        self._file = open_log(path)
+        try:
+            self._file = open_log(path)
+        except OSError as error:
+            raise ConfigError(f"the log {path} cannot be written: {error.strerror}; mend its rights") from error
 
     def write(self, text: str) -> None:
         self._file.write(text.encode())

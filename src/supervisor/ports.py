@@ -2,7 +2,8 @@
 
 import errno
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import psutil
@@ -65,6 +66,15 @@ def is_free(address: Address) -> bool:
 def check_free(host: str, port: int) -> None:
     """Raises PortTaken, naming the holder, when nobody else could listen on the port now."""
     bind(Address(host, port)).close()
+
+
+@contextmanager
+def naming(setting: str) -> Iterator[None]:
+    """Have PortTaken errors say which setting the port is from."""
+    try:
+        yield
+    except PortTaken as error:
+        raise PortTaken(f"{setting}: {error.message}") from None
 
 
 def holder_of(host: str, port: int) -> str | None:

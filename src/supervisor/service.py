@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from prometheus_client import start_http_server
@@ -19,14 +20,16 @@ from supervisor.control import ControlPlane, build_app
 from supervisor.control_server import ControlServer
 from supervisor.core import events as ev
 from supervisor.core.reconcile import Resumption, reconcile
+from supervisor.core.records import EdgeChanged, RouteChanged
 from supervisor.core.state import Color, EdgePhase, State
 from supervisor.edge import Edge, EdgeOptions
 from supervisor.executor import Executor
 from supervisor.journal import Journal
+from supervisor.logs import rotate_in_place
 from supervisor.loop import Loop
 from supervisor.notify import listen
 from supervisor.paths import StatePaths
-from supervisor.ports import check_free
+from supervisor.ports import check_free, naming
 from supervisor.probe import Probe
 from supervisor.releases import ReleaseStore
 from supervisor.startup import Discovery
@@ -35,6 +38,8 @@ from supervisor.step_runner import StepRunner
 from supervisor.telemetry import Hub, Journaling, Log, Metrics
 from supervisor.worker_process import WORKER_PROGRAM, WorkerProcesses
 from supervisor.workforce import Workforce
+
+ROTATE_INTERVAL_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,8 @@ class Service:
             stack.push_async_callback(self.executor.close)
             await control.start()
             self._announce()
+            housekeeping = asyncio.create_task(self._rotate_logs())
+            stack.callback(housekeeping.cancel)
             await self._until_exit()
 
     async def _take_up(self) -> None:
@@ -113,8 +120,11 @@ class Service:
             await self.edge.reload()
             self.executor.watch_edge()
         else:
-            self.edge.bind()
+            with naming("edge.listen"):
+                self.edge.bind()
             await self.edge.test_config()
+        self.metrics.publish(RouteChanged(state.active, state.active_release, state.previous_release))
+        self.metrics.publish(EdgeChanged(1 if state.edge is EdgePhase.RUNNING else None))
         for worker_id in resumption.stop:
             await self.workforce.processes.stop(worker_id, state.policy.stop_timeout_s)
             self.journal.lose_worker(worker_id)
@@ -126,13 +136,18 @@ class Service:
     async def _until_exit(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.loop.post, ev.ShutdownRequested("signal"))
+            loop.add_signal_handler(number, self._told_to_stop)
         self.loop.post(ev.Started())
         await self.loop.run(self.executor)
 
+    def _told_to_stop(self) -> None:
+        say("stopping: running answers are finished first")
+        self.loop.post(ev.ShutdownRequested("signal"))
+
     def _serve_metrics(self) -> Callable[[], None]:
         host, port = split_listen(self.settings.config.control.metrics_listen)
-        check_free(host, port)
+        with naming("control.metrics_listen"):
+            check_free(host, port)
         server, thread = start_http_server(port, host, self.metrics.registry)
 
         def stop() -> None:
@@ -141,6 +156,15 @@ class Service:
             thread.join()
 
         return stop
+
+    async def _rotate_logs(self) -> None:
+        """Those that workers and nginx hold open."""
+        paths, colors = self.settings.paths, [f"worker-{color}.log" for color in Color]
+        held = [*(paths.logs / name for name in colors), paths.edge / "access.log", paths.edge / "error.log"]
+        while True:
+            await asyncio.sleep(ROTATE_INTERVAL_S)
+            for path in held:
+                await asyncio.to_thread(rotate_in_place, path)
 
     def _plane(self) -> ControlPlane:
         logs = self.settings.paths.logs
@@ -172,6 +196,8 @@ class Service:
     def _announce(self) -> None:
         say(f"edge http://{self.settings.config.edge.listen} · control {self.settings.control_socket}")
         say(f"state {self.settings.paths.root}")
+        if not ip_address(split_listen(self.settings.config.edge.listen)[0]).is_loopback:
+            say("the edge listens beyond this machine, and there are no keys: whoever reaches it may ask")
 
     def _state(self) -> State:
         return self.loop.state

@@ -41,7 +41,12 @@ def lay_out(paths: StatePaths) -> None:
 
 def lock(path: Path) -> TextIO:
     """Hold the state folder until the file is closed. Raises AlreadyRunning, naming the holder."""
-    file = path.open("a+")
+    try:
+        file = path.open("a+")
+    except OSError as error:
+        raise ConfigError(
+            f"the lock {path} cannot be opened: {error.strerror}; mend its rights, or remove it"
+        ) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -81,7 +81,7 @@ class StatusReporter:
             pid=slot.pid,
             worker_id=slot.worker_id,
             release=slot.release,
-            progress=slot.progress,
+            progress="does not answer" if slot.serves and health is None else slot.progress,
             restarts=slot.restarts,
             in_flight=_in_flight(health),
             rss_bytes=memory.rss_bytes if present else None,

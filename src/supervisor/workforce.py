@@ -7,11 +7,11 @@ from supervisor.core import events as ev
 from supervisor.core.effects import StartWorker
 from supervisor.core.ledger import Usage
 from supervisor.core.state import Color, Slot, State
-from supervisor.errors import NotFound, PortTaken, SupervisorError
+from supervisor.errors import NotFound, SupervisorError
 from supervisor.memory import ProcessMemory, measure
 from supervisor.model_file import verify_unchanged
 from supervisor.paths import StatePaths
-from supervisor.ports import check_free
+from supervisor.ports import check_free, naming
 from supervisor.processes import started_at
 from supervisor.releases import ReleaseStore
 from supervisor.worker_process import WORKER_PROGRAM, WorkerCommand, WorkerProcesses
@@ -39,10 +39,8 @@ class Workforce:
 
     def check_port(self, color: Color) -> None:
         """Raise PortTaken when the colour's worker could not listen, naming the holder and the setting."""
-        try:
+        with naming(f"workers.{color}_port"):
             check_free("127.0.0.1", self.config.port(color))
-        except PortTaken as error:
-            raise PortTaken(f"the {color} worker's port (workers.{color}_port): {error.message}") from None
 
     def memory(self, slot: Slot) -> ProcessMemory | None:
         return measure(self.processes.process(slot.worker_id))

@@ -1,7 +1,9 @@
 """The control socket: for its owner only, replaced when left behind, gone after the end."""
 
 import asyncio
+import socket
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -9,7 +11,7 @@ import pytest
 from litestar import Litestar, get
 
 from supervisor.control_server import ControlServer
-from supervisor.errors import ConfigError
+from supervisor.errors import AlreadyRunning, ConfigError
 
 
 def app() -> Litestar:
@@ -42,9 +44,10 @@ async def test_it_answers_on_a_socket_that_only_the_owner_may_open(folder: Path)
 
 
 async def test_what_a_killed_supervisor_left_is_replaced(folder: Path) -> None:
-    """The lock on the state folder says that nobody uses it."""
+    """Nobody listens on it."""
     path = folder / "control.sock"
-    path.write_text("left")
+    with closing(socket.socket(socket.AF_UNIX)) as left:
+        left.bind(str(path))
     server = ControlServer(app(), path)
     await server.start()
     try:
@@ -52,6 +55,26 @@ async def test_what_a_killed_supervisor_left_is_replaced(folder: Path) -> None:
         assert (await ask(path)).status_code == 200
     finally:
         await server.stop()
+
+
+async def test_a_file_that_is_no_socket_is_left_alone(folder: Path) -> None:
+    """control.socket may name anything by mistake."""
+    path = folder / "notes.txt"
+    path.write_text("mine")
+    with pytest.raises(ConfigError, match=r"notes\.txt, which is no socket"):
+        await ControlServer(app(), path).start()
+    assert path.read_text() == "mine"
+
+
+async def test_a_socket_that_answers_is_left_to_its_supervisor(folder: Path) -> None:
+    """Two state folders may name one control.socket by mistake."""
+    path = folder / "control.sock"
+    with closing(socket.socket(socket.AF_UNIX)) as other:
+        other.bind(str(path))
+        other.listen()
+        with pytest.raises(AlreadyRunning, match=r"set control\.socket to a path of its own"):
+            await ControlServer(app(), path).start()
+    assert path.is_socket()
 
 
 async def test_a_path_that_is_too_long_is_an_error_that_says_so(folder: Path) -> None:

@@ -118,3 +118,20 @@ def test_our_own_log_rotates_itself(folder: Path) -> None:
 
     assert len(list(folder.iterdir())) > 1
     assert sorted(json.loads(line)["number"] for line in lines) == [0, 1, 2]
+
+
+def test_a_log_that_another_process_holds_open_is_emptied_in_place(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers and nginx append to the file they have: it stays theirs."""
+    monkeypatch.setattr(logs, "ROTATE_BYTES", 10)
+    path = folder / "worker.log"
+    with path.open("ab", buffering=0) as held:
+        for text in (b"the first lines\n", b"the second lines\n", b"new\n"):
+            held.write(text)
+            logs.rotate_in_place(path)
+
+    assert path.read_text() == "new\n"
+    assert (folder / "worker.log.1").read_text() == "the second lines\n"
+    assert (folder / "worker.log.2").read_text() == "the first lines\n"
+    logs.rotate_in_place(folder / "nobody's.log")

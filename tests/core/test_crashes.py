@@ -253,7 +253,7 @@ def test_a_standby_that_is_not_ready_in_time_is_killed_and_rolled_back() -> None
     world.play()
 
     assert world.ended("d").outcome is Outcome.ROLLED_BACK
-    assert "not ready within 12 s, last heard: loading 7 %" in world.ended("d").reason
+    assert "not ready within 12 s (deploy.ready_timeout_s), last heard: loading 7 %" in world.ended("d").reason
 
 
 def test_the_reason_a_loading_worker_gave_is_told() -> None:

@@ -85,7 +85,7 @@ def overdue(state: State, worker_id: str) -> Decision:
     if slot is None or slot.phase is not Phase.STARTING:
         return state, ()
     said = f", last heard: {slot.progress}" if slot.progress else ""
-    text = f"not ready within {state.policy.ready_timeout_s:g} s{said}"
+    text = f"not ready within {state.policy.ready_timeout_s:g} s (deploy.ready_timeout_s){said}"
     return state.with_slot(slot.color, progress=text), (StopWorker(worker_id, 0.0),)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -14,6 +14,7 @@ from tests.support.edge_fixture import NGINX, running_edge
 from supervisor.core.state import Color
 from supervisor.edge import Edge
 from supervisor.nginx.command import inspect
+from supervisor.nginx.patience import eventually
 from supervisor.nginx_config import Version
 
 SWAPS = 40
@@ -21,6 +22,7 @@ CONTROL_SWAPS = 4
 OLDER: Version = (1, 22, 1)
 QUICK, THINKING, SLOW, STREAMING = 4, 20, 4, 4
 EVENTS, GAP_S = 8, 0.01
+PAUSING, PAUSE_S, PAUSING_SWAPS = 8, 1.0, 4
 
 Act = Callable[["Load", StrictClient, int], Awaitable[None]]
 
@@ -56,6 +58,11 @@ async def thinking(load: Load, client: StrictClient, number: int) -> None:
     await asyncio.sleep(0.05)
 
 
+async def pausing(load: Load, client: StrictClient, number: int) -> None:
+    await echo(load, client, "/echo", number)
+    await asyncio.sleep(PAUSE_S)
+
+
 async def slow(load: Load, client: StrictClient, number: int) -> None:
     await echo(load, client, "/slow?seconds=0.05", number)
 
@@ -74,10 +81,12 @@ async def echo(load: Load, client: StrictClient, target: str, number: int) -> No
     load.answers[answer.headers["x-modelsvc-color"]] += 1
 
 
+ACTS = [quick] * QUICK + [thinking] * THINKING + [slow] * SLOW + [streaming] * STREAMING
+
+
 @asynccontextmanager
-async def traffic(port: int) -> AsyncIterator[Load]:
+async def traffic(port: int, acts: Sequence[Act] = ACTS) -> AsyncIterator[Load]:
     load = Load(port)
-    acts = [quick] * QUICK + [thinking] * THINKING + [slow] * SLOW + [streaming] * STREAMING
     clients = [asyncio.create_task(load.client(act, name)) for name, act in enumerate(acts)]
     try:
         yield load
@@ -121,3 +130,27 @@ async def test_forty_swaps_lose_nothing_and_plain_reloads_do(as_version: Version
     assert lossless.failures == []
     assert min(lossless.answers[color] for color in Color) > SWAPS
     assert control.failures != []
+
+
+async def test_clients_that_pause_between_requests_lose_nothing() -> None:
+    """A connection that is idle when the edge changes colour is told before it is closed, up to 2 s of pause."""
+    async with both_colors() as ports, running_edge(ports) as edge:
+        await swap(edge, edge.reload)
+        async with traffic(edge.address.port, [pausing] * PAUSING) as load:
+            for _ in range(PAUSING_SWAPS):
+                await everyone_spoke(load)
+                await swap(edge, edge.reload)
+            await everyone_spoke(load)
+
+    assert load.failures == []
+    assert min(load.answers[color] for color in Color) >= PAUSING
+
+
+async def everyone_spoke(load: Load) -> None:
+    """So that each has a connection it counts on."""
+    wanted = load.answers.total() + PAUSING
+
+    async def spoke() -> bool:
+        return load.answers.total() >= wanted or bool(load.failures)
+
+    assert await eventually(spoke, 10 * PAUSE_S)

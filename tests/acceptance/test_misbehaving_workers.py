@@ -31,7 +31,7 @@ def service(fakes: Service) -> Iterator[Service]:
 @pytest.mark.parametrize(
     ("behaviour", "step", "reason"),
     [
-        ({"never_ready": True}, "await_ready", "not ready within 5 s, last heard: loading 50 %"),
+        ({"never_ready": True}, "await_ready", "(deploy.ready_timeout_s), last heard: loading 50 %"),
         ({"lies": True}, "await_ready", "worker is not ready: the weights are made of straw"),
         ({"dies_before_ready": True}, "await_ready", "exited with code 3: failed: the weights are made of straw"),
         ({"hangs": True}, "await_ready", "does not answer"),

@@ -99,7 +99,7 @@ async def perform(place: Place) -> tuple[Report, list[DeploymentStatus], list[st
         colors = [await say(place, "My name is Ada.", "Ada")]
         traffic = Traffic(place.url, clients=CLIENTS, stream_share=STREAM_SHARE, think_s=THINK_S)
         await traffic.start()
-        console.print(f"\n{CLIENTS} keep-alive clients now ask, one request after the other, half of them for streams.\n")
+        console.print(f"\n{CLIENTS} keep-alive clients ask one request after the other, half of them for streams.\n")
         try:
             await run(place, "ctl", "deploy")
             colors.append(await say(place, "What is my name?", "Ada"))

@@ -1,5 +1,6 @@
 """Step 3: from what was asked to a release that can be served beside what runs."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,6 @@ from supervisor.core import ledger
 from supervisor.core.state import Change, State
 from supervisor.errors import Refused
 from supervisor.journal import rfc3339
-from supervisor.memory import free_disk_bytes
 from supervisor.paths import StatePaths
 from supervisor.releases import Release, ReleaseStore
 from supervisor.workforce import Workforce
@@ -67,7 +67,7 @@ class Admission:
         return Release(number, made_at, __version__, await model_file.identify(model_path(section)), settings)
 
     def _check_disk(self) -> None:
-        free = free_disk_bytes(str(self.paths.root))
+        free = shutil.disk_usage(self.paths.root).free
         if free < DISK_RESERVE_BYTES:
             raise Refused(
                 f"{self.paths.root} has {ledger.mb(free)} free, and {ledger.mb(DISK_RESERVE_BYTES)} are needed:"

@@ -11,8 +11,8 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
 from supervisor.errors import AlreadyRunning, ConfigError, SupervisorError
-from supervisor.nginx.patience import eventually
 from supervisor.paths import check_socket_path
+from supervisor.patience import eventually
 
 OWNER_ONLY = 0o600
 START_TIMEOUT_S = 10.0

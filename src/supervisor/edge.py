@@ -19,13 +19,13 @@ from supervisor.core.state import Color
 from supervisor.errors import EdgeError
 from supervisor.files import publish, read_text
 from supervisor.nginx import command
+from supervisor.nginx.config import EdgeLimits, EdgeSettings, NginxBuild, render, render_upstream, routed_color
 from supervisor.nginx.instance import STATUS_SOCKET, Instance
 from supervisor.nginx.master import Master, group_members, signal_group
-from supervisor.nginx.patience import eventually
-from supervisor.nginx.reload import MARKERS, PlainReload, ReloadStrategy, remove_markers, strategy_for
-from supervisor.nginx.status import ConnectionCounts, answers
-from supervisor.nginx_config import EdgeLimits, EdgeSettings, NginxBuild, render, render_upstream, routed_color
+from supervisor.nginx.reload import MARKERS, ReloadStrategy, remove_markers, strategy_for
+from supervisor.nginx.status import answers
 from supervisor.paths import check_socket_path
+from supervisor.patience import eventually
 
 START_TIMEOUT_S = 10.0
 RELEASE_TIMEOUT_S = 2.0
@@ -53,7 +53,6 @@ class EdgeReport:
     nginx_version: str
     swap: str
     routes_to: Color | None
-    connections: ConnectionCounts | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +142,9 @@ class Edge:
         """The colour the include file names."""
         return routed_color(read_text(self._path(UPSTREAM)))
 
-    def write_route(self, color: Color | None) -> str:
-        """Publish the include file for `color`, or for nobody; returns its text of before. In force after a reload."""
-        previous = read_text(self._path(UPSTREAM))
+    def write_route(self, color: Color | None) -> None:
+        """Publish the include file for `color`, or for nobody. In force after a reload. Raises StorageError."""
         publish(self._path(UPSTREAM), render_upstream(color, self.options.ports[color] if color else 0))
-        return previous
-
-    def restore_route(self, previous: str) -> None:
-        """Publish what `write_route` returned."""
-        publish(self._path(UPSTREAM), previous)
 
     async def test_config(self) -> None:
         """`nginx -t`. Raises EdgeError with nginx's own words."""
@@ -160,10 +153,6 @@ class Edge:
     async def reload(self) -> frozenset[int]:
         """Put the route in force, losing no request; the pids of the nginx workers that leave. Raises EdgeError."""
         return await self.strategy.reload(self._instance())
-
-    async def plain_reload(self) -> frozenset[int]:
-        """SIGHUP alone, which an older nginx does at the price of lost requests."""
-        return await PlainReload().reload(self._instance())
 
     def workers(self) -> frozenset[int]:
         """nginx workers that accept connections."""
@@ -176,7 +165,7 @@ class Edge:
 
     # --- what it is doing ---------------------------------------------------------------------------------------------
 
-    async def report(self) -> EdgeReport:
+    def report(self) -> EdgeReport:
         nginx = self._running()
         return EdgeReport(
             running=nginx is not None,
@@ -185,7 +174,6 @@ class Edge:
             nginx_version=str(self.build),
             swap=self.build.swap,
             routes_to=self.read_route(),
-            connections=await nginx.counts() if nginx else None,
         )
 
     # --- how ----------------------------------------------------------------------------------------------------------

@@ -23,7 +23,3 @@ def measure(process: psutil.Process | None) -> ProcessMemory | None:
     except psutil.Error:
         return None
     return ProcessMemory(full.rss, full.uss, getattr(full, "pss", None))
-
-
-def free_disk_bytes(folder: str) -> int:
-    return int(psutil.disk_usage(folder).free)

@@ -63,7 +63,7 @@ class StatusReporter:
             active=state.active,
             release=self._release(state.active_release),
             workers=workers,
-            edge=await self._edge(state),
+            edge=self._edge(state),
             memory=self._memory(state),
             deployment=self._deployment(state),
         )
@@ -90,8 +90,8 @@ class StatusReporter:
             last_exit=last_exit,
         )
 
-    async def _edge(self, state: State) -> EdgeStatus:
-        report = await self.edge.report()
+    def _edge(self, state: State) -> EdgeStatus:
+        report = self.edge.report()
         return EdgeStatus(
             state=state.edge,
             listen=report.listen,

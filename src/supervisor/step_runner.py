@@ -65,7 +65,7 @@ class StepRunner:
                 assert_never(effect)
 
     async def _check_edge(self, color: Color | None) -> str:
-        report = await self._edge.report()
+        report = self._edge.report()
         if not report.running:
             raise EdgeError("nginx does not run: see `modelsvc ctl logs edge`", code="edge_absent")
         if color is not None and report.routes_to is not color:

@@ -14,8 +14,9 @@ from tests.support.edge_fixture import NGINX, running_edge
 from supervisor.core.state import Color
 from supervisor.edge import Edge
 from supervisor.nginx.command import inspect
-from supervisor.nginx.patience import eventually
-from supervisor.nginx_config import Version
+from supervisor.nginx.config import Version
+from supervisor.nginx.reload import PlainReload
+from supervisor.patience import eventually
 
 SWAPS = 40
 CONTROL_SWAPS = 4
@@ -95,11 +96,11 @@ async def traffic(port: int, acts: Sequence[Act] = ACTS) -> AsyncIterator[Load]:
         await asyncio.gather(*clients)
 
 
-async def swap(edge: Edge, reload: Callable[[], Awaitable[object]]) -> None:
+async def swap(edge: Edge) -> None:
     color = (edge.read_route() or Color.GREEN).other
     edge.write_route(color)
     await edge.test_config()
-    await reload()
+    await edge.reload()
     async with StrictClient(edge.address.port) as client:
         assert (await client.request("GET", "/echo")).headers["x-modelsvc-color"] == color
 
@@ -117,15 +118,16 @@ async def test_forty_swaps_lose_nothing_and_plain_reloads_do(as_version: Version
         pytest.skip("the installed nginx is of the older kind")
     async with both_colors() as ports:
         async with running_edge(ports, as_version=as_version) as edge:
-            await swap(edge, edge.reload)
+            await swap(edge)
             async with traffic(edge.address.port) as lossless:
                 for _ in range(SWAPS):
-                    await swap(edge, edge.reload)
+                    await swap(edge)
         async with running_edge(ports, as_version=OLDER) as edge:
-            await swap(edge, edge.plain_reload)
+            edge.strategy = PlainReload()
+            await swap(edge)
             async with traffic(edge.address.port) as control:
                 for _ in range(CONTROL_SWAPS):
-                    await swap(edge, edge.plain_reload)
+                    await swap(edge)
 
     assert lossless.failures == []
     assert min(lossless.answers[color] for color in Color) > SWAPS
@@ -135,11 +137,11 @@ async def test_forty_swaps_lose_nothing_and_plain_reloads_do(as_version: Version
 async def test_clients_that_pause_between_requests_lose_nothing() -> None:
     """A connection that is idle when the edge changes colour is told before it is closed, up to 2 s of pause."""
     async with both_colors() as ports, running_edge(ports) as edge:
-        await swap(edge, edge.reload)
+        await swap(edge)
         async with traffic(edge.address.port, [pausing] * PAUSING) as load:
             for _ in range(PAUSING_SWAPS):
                 await everyone_spoke(load)
-                await swap(edge, edge.reload)
+                await swap(edge)
             await everyone_spoke(load)
 
     assert load.failures == []

@@ -16,13 +16,13 @@ from tests.support.edge_client import StrictClient
 from tests.support.edge_fixture import NGINX, edge_folder, free_port, running_edge
 
 from supervisor.core.state import Color
-from supervisor.edge import Edge, EdgeOptions
+from supervisor.edge import UPSTREAM, Edge, EdgeOptions
 from supervisor.errors import ConfigError, EdgeError, PortTaken
 from supervisor.nginx import command
+from supervisor.nginx.config import NginxBuild, Version
 from supervisor.nginx.master import group_members
-from supervisor.nginx.patience import eventually
 from supervisor.nginx.reload import MARKERS, MinTimeoutReload, RetireThenReload, strategy_for
-from supervisor.nginx_config import NginxBuild, Version
+from supervisor.patience import eventually
 
 OLDER = (1, 22, 1)
 
@@ -57,11 +57,10 @@ async def test_a_started_edge_serves_before_any_worker_does() -> None:
     """It says 503 itself; the report tells the rest."""
     async with running_edge() as edge:
         assert await status_of(edge) == 503
-        report = await edge.report()
+        report = edge.report()
         assert report.running and report.pid == edge.identity().pid
         assert report.nginx_version == str(edge.build) and report.swap == edge.build.swap
         assert report.routes_to is None and report.listen == str(edge.address)
-        assert (report.connections is None) is (not edge.build.stub_status)
 
 
 async def test_nginx_leads_a_session_of_its_own_and_only_its_owner_may_look_inside() -> None:
@@ -94,7 +93,7 @@ async def test_stop_lets_an_answer_under_way_finish() -> None:
         assert len([part async for part in client.parts(answered)]) == 5
         await stopping
         assert await edge.wait() == 0
-        assert not (await edge.report()).running
+        assert not edge.report().running
 
 
 async def test_stop_ends_an_answer_that_takes_longer_than_the_deadline() -> None:
@@ -142,19 +141,19 @@ async def test_a_taken_port_names_its_holder(folder: Path) -> None:
     taken = rf"is taken by .*\(pid {os.getpid()}\)"
     with socket.create_server((edge.address.host, edge.address.port)), pytest.raises(PortTaken, match=taken):
         await edge.start()
-    assert not (await edge.report()).running
+    assert not edge.report().running
 
 
 async def test_a_rejected_configuration_is_told_in_nginxs_words(folder: Path) -> None:
     """By the test, and by a start without one; no process is left."""
     edge = await Edge.open(options(folder))
-    edge.restore_route("nonsense;\n")
+    (folder / UPSTREAM).write_text("nonsense;\n")
     with pytest.raises(EdgeError, match='rejects its configuration: unknown directive "nonsense"') as tested:
         await edge.test_config()
     with pytest.raises(EdgeError, match='did not start: unknown directive "nonsense"') as started:
         await edge.start()
     assert tested.value.code == started.value.code == "config_rejected"
-    assert not (await edge.report()).running
+    assert not edge.report().running
     edge.close()
 
 
@@ -162,11 +161,11 @@ async def test_a_rejected_configuration_is_told_in_nginxs_words(folder: Path) ->
 async def test_a_reload_that_nginx_rejects_changes_nothing(as_version: Version | None) -> None:
     """The old workers go on, and keep their clients' connections."""
     async with running_edge(as_version=as_version) as edge:
-        workers, previous = edge.workers(), edge.write_route(None)
-        edge.restore_route("nonsense;\n")
+        workers = edge.workers()
+        (edge.options.folder / UPSTREAM).write_text("nonsense;\n")
         with pytest.raises(EdgeError, match='nginx did not reload: unknown directive "nonsense"'):
             await edge.reload()
-        edge.restore_route(previous)
+        edge.write_route(None)
         assert edge.workers() == workers
         assert not list((edge.options.folder / MARKERS).iterdir())
 
@@ -189,15 +188,13 @@ async def test_a_folder_too_deep_for_a_socket_is_refused(folder: Path) -> None:
 # --- route and reload -------------------------------------------------------------------------------------------------
 
 
-async def test_the_route_is_written_whole_and_restored(folder: Path) -> None:
+async def test_the_route_is_written_whole(folder: Path) -> None:
     """The include file is the record; no other file is left beside it."""
     edge = await Edge.open(options(folder))
     assert edge.read_route() is None
-    edge.write_route(Color.BLUE)
-    previous = edge.write_route(Color.GREEN)
-    assert edge.read_route() is Color.GREEN
-    edge.restore_route(previous)
-    assert edge.read_route() is Color.BLUE
+    for color in (Color.BLUE, Color.GREEN, None, Color.BLUE):
+        edge.write_route(color)
+        assert edge.read_route() is color
     assert not list(folder.glob(".upstream*"))
 
 
@@ -299,7 +296,7 @@ async def test_a_later_supervisor_adopts_the_running_nginx() -> None:
         await later.reload()
         assert await status_of(later) == 503
         await later.stop(timeout_s=1)
-        assert not (await later.report()).running
+        assert not (later.report()).running
         await later.start()
         assert await status_of(later) == 503
         await later.stop(timeout_s=1)
@@ -310,7 +307,7 @@ async def test_a_pid_that_was_given_away_again_is_not_adopted(folder: Path) -> N
     """The start time tells."""
     edge = await Edge.open(options(folder))
     assert not edge.adopt(os.getpid(), 1.0)
-    assert not (await edge.report()).running
+    assert not edge.report().running
     await edge.stop(timeout_s=0)
 
 

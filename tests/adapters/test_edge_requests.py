@@ -13,8 +13,8 @@ from tests.support.edge_fixture import running_edge
 
 from supervisor.core.state import Color
 from supervisor.edge import Edge
+from supervisor.nginx.config import EdgeLimits
 from supervisor.nginx.reload import MARKERS
-from supervisor.nginx_config import EdgeLimits
 
 LIMIT = 4096
 

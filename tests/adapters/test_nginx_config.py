@@ -6,7 +6,7 @@ import re
 import pytest
 
 from supervisor.core.state import Color
-from supervisor.nginx_config import (
+from supervisor.nginx.config import (
     EdgeLimits,
     EdgeSettings,
     NginxBuild,

@@ -16,7 +16,7 @@ from supervisor.core import events as ev
 from supervisor.core.state import Color
 from supervisor.edge import Edge, EdgeOptions
 from supervisor.journal import Journal
-from supervisor.nginx_config import NginxBuild
+from supervisor.nginx.config import NginxBuild
 from supervisor.paths import StatePaths
 from supervisor.probe import Probe
 from supervisor.releases import ReleaseStore

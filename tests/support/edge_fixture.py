@@ -12,8 +12,8 @@ from pathlib import Path
 from supervisor.core.state import Color
 from supervisor.edge import Edge, EdgeOptions
 from supervisor.nginx.command import inspect
+from supervisor.nginx.config import EdgeLimits, Version
 from supervisor.nginx.master import group_members
-from supervisor.nginx_config import EdgeLimits, Version
 
 # The suite can be run against another nginx than the installed one.
 NGINX = os.environ.get("MODELSVC_TEST_NGINX", "nginx")

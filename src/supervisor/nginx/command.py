@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from supervisor.errors import EdgeError
-from supervisor.nginx_config import TEMP_FOLDERS, NginxBuild, Version
+from supervisor.nginx.config import TEMP_FOLDERS, NginxBuild, Version
 from supervisor.processes import end_child
 
 TIMEOUT_S = 10.0

@@ -12,8 +12,8 @@ import psutil
 from supervisor.errors import EdgeError
 from supervisor.nginx.command import complaint
 from supervisor.nginx.master import Master
-from supervisor.nginx.patience import eventually
 from supervisor.nginx.status import ConnectionCounts, connection_counts
+from supervisor.patience import eventually
 from supervisor.ports import Address
 
 STATUS_SOCKET = "status.sock"

@@ -18,7 +18,7 @@ from typing import Self
 import psutil
 
 from supervisor import processes
-from supervisor.nginx.patience import eventually
+from supervisor.patience import eventually
 
 KILL_AFTER_S = 2.0
 

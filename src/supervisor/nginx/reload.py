@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from supervisor.nginx.config import NginxBuild
 from supervisor.nginx.instance import Client, Instance
-from supervisor.nginx.patience import POLL_S
-from supervisor.nginx_config import NginxBuild
+from supervisor.patience import POLL_S
 
 MARKERS = "retiring"
 

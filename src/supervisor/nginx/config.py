@@ -126,7 +126,7 @@ def _error_body(kind: str, message: str, code: str) -> str:
 @cache
 def _template_folder() -> Environment:
     return Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "nginx"),
+        loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -88,10 +88,10 @@ class Probe:
         except (httpx.HTTPError, *NONSENSE) as error:
             raise WorkerError(f"the {color} worker does not tell its requests in flight: {_said(error)}") from error
 
-    async def through_edge(self) -> Answerer:
+    async def through_edge(self, timeout_s: float = PROBE_TIMEOUT_S) -> Answerer:
         """Who answers at the edge, on a connection of its own."""
         try:
-            response = await self._edge_client.get(f"{self._edge_url}/healthz")
+            response = await self._edge_client.get(f"{self._edge_url}/healthz", timeout=timeout_s)
         except httpx.HTTPError as error:
             raise WorkerError(f"the edge at {self._edge_url} does not answer: {_said(error)}") from error
         return Answerer(response.headers.get("x-modelsvc-color"), response.headers.get("x-modelsvc-release"))

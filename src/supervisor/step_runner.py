@@ -15,6 +15,7 @@ from supervisor.errors import EdgeError, WorkerError
 from supervisor.probe import Probe
 
 DRAIN_INTERVAL_S = 0.05
+EDGE_ANSWER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class StepRunner:
     async def _check_answer(self, color: Color | None) -> None:
         """What nginx does may differ from its include file. No answer, from a hung worker say, tells nothing."""
         try:
-            answerer = (await self._probe.through_edge()).color
+            answerer = (await self._probe.through_edge(EDGE_ANSWER_S)).color
         except WorkerError:
             return
         if color is not None and answerer not in (None, color):

@@ -134,6 +134,20 @@ def test_a_hanging_active_worker_stops_a_deployment_before_it_begins(service: Se
     assert service.settled().workers[active(before).other].state == "absent"
 
 
+def test_one_can_go_from_a_hanging_active_worker_to_the_warm_standby(service: Service) -> None:
+    """That is what it is kept for: the one that hangs is not asked."""
+    hung = active(service.settled())
+    assert service.ctl("start", hung.other).code == 0
+    behave(service, **{hung: {"hangs": True}})
+    with service.watching("swap") as events:
+        passed(events, "verify_route", "done")
+        assert service.chat("Hello!").headers["x-modelsvc-color"] == hung.other
+        behave(service)
+        *_, finished = events
+    assert (finished["outcome"], finished["active"]) == ("succeeded", hung.other)
+    assert service.ctl("stop", hung).code == 0
+
+
 def test_an_old_worker_that_hangs_is_waited_for_and_left(service: Service) -> None:
     """Busy or hung, it may hold a stream: the drain goes on, and nothing goes back to it."""
     old = active(service.settled())

@@ -138,10 +138,9 @@ class Probe:
         if response.status_code != httpx.codes.OK:
             raise WorkerError(f"the {color} worker refused a warm-up prompt: {_reason(response)}")
         try:
-            tokens = int(response.json()["usage"]["completion_tokens"])
+            return int(response.json()["usage"]["completion_tokens"])
         except NONSENSE as error:
             raise WorkerError(f"the {color} worker answered a warm-up prompt with nonsense: {error!r}") from error
-        return tokens
 
     async def _get(self, url: str, who: str, timeout_s: float) -> httpx.Response:
         try:

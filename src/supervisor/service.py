@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+import structlog
 from prometheus_client import start_http_server
 
 from supervisor import config as configuration
@@ -40,6 +41,8 @@ from supervisor.worker_process import WORKER_PROGRAM, WorkerProcesses
 from supervisor.workforce import Workforce
 
 ROTATE_INTERVAL_S = 60.0
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,10 @@ class Service:
         while True:
             await asyncio.sleep(ROTATE_INTERVAL_S)
             for path in held:
-                await asyncio.to_thread(rotate_in_place, path)
+                try:
+                    await asyncio.to_thread(rotate_in_place, path)
+                except OSError as error:  # a full disk, say: the next round may find room
+                    log.warning("log_not_rotated", path=str(path), reason=str(error))
 
     def _plane(self) -> ControlPlane:
         logs = self.settings.paths.logs

@@ -104,11 +104,11 @@ def test_an_undone_step_keeps_why_and_how_long(journal: Journal) -> None:
     write(
         journal,
         began(1),
-        rec.StepChanged(1, Step.WRITE_ROUTE, RUNNING),
-        rec.StepChanged(1, Step.WRITE_ROUTE, DONE, "to green"),
+        rec.StepChanged(1, Step.WRITE_CONFIG, RUNNING),
+        rec.StepChanged(1, Step.WRITE_CONFIG, DONE, "to green"),
     )
     before = journal.deployment(1)
-    write(journal, rec.StepChanged(1, Step.WRITE_ROUTE, StepState.UNDONE))
+    write(journal, rec.StepChanged(1, Step.WRITE_CONFIG, StepState.UNDONE))
     after = journal.deployment(1)
     assert before is not None
     assert after is not None

@@ -262,7 +262,7 @@ def test_whether_an_unfinished_deployment_was_verified(past: Past) -> None:
     """Step 10 done, and nothing less."""
     past.journal.write(rec.DeploymentBegan("r", 1, DeploymentKind.DEPLOY, None, BLUE))
     for step, state, verified in (
-        (Step.RELOAD_EDGE, StepState.DONE, False),
+        (Step.SWITCH_ROUTE, StepState.DONE, False),
         (Step.VERIFY_ROUTE, StepState.RUNNING, False),
         (Step.VERIFY_ROUTE, StepState.DONE, True),
         (Step.BAKE, StepState.RUNNING, True),

@@ -74,7 +74,8 @@ class AnyOrder(RuleBasedStateMachine):
             self.tokens[effect.token] += 1  # type: ignore[union-attr]
             assert self.tokens[effect.token] == 1  # type: ignore[union-attr]
         if isinstance(effect, fx.StopWorker) and not self.state.shutdown:
-            asked = isinstance(event, ev.StopRequested | ev.ReadyOverdue)
+            asked = isinstance(event, ev.StopRequested | ev.ReadyOverdue | ev.WorkerSeen)
+            asked = asked or bool(self.state.deployment and self.state.deployment.in_place)
             active = self.state.active_slot
             assert asked or active is None or active.worker_id != effect.worker_id, "the active worker was stopped"
 
@@ -97,7 +98,7 @@ class AnyOrder(RuleBasedStateMachine):
                 self.step = None
             case fx.Exit():
                 self.exited = True
-            case fx.StopWorker() | fx.StopEdge():
+            case fx.StopWorker() | fx.StopEdge() | fx.Route():
                 pass  # the end comes when it comes
             case _:
                 self.step = effect
@@ -170,6 +171,12 @@ class AnyOrder(RuleBasedStateMachine):
         request = f"r{len(self.asked)}"
         asks: list[ev.Event] = [
             ev.DeployRequested(request, Change()),
+            ev.DeployRequested(request, Change(), in_place=True),
+            ev.DeployRequested(request, Change("/other.gguf")),
+            ev.PrewarmRequested(request, Change()),
+            ev.CancelRequested(request),
+            ev.PauseRequested(request),
+            ev.ResumeRequested(request),
             ev.SwitchRequested(request, DeploymentKind.ROLLBACK),
             ev.SwitchRequested(request, DeploymentKind.SWAP),
             ev.StartRequested(request, color),
@@ -177,6 +184,18 @@ class AnyOrder(RuleBasedStateMachine):
             ev.StopRequested(request, color, force=True),
         ]
         self.ask(request, data.draw(st.sampled_from(asks)))
+
+    @precondition(lambda self: self.living)
+    @rule(data=st.data(), problem=st.sampled_from(["", "it hangs"]), held=st.sampled_from([0, 3 * 10**9, 10**10]))
+    def a_worker_is_looked_at(self, data: st.DataObject, problem: str, held: int) -> None:
+        worker_id = data.draw(st.sampled_from(self.living))
+        for _ in range(self.state.policy.looks_before_action):
+            self.tell(ev.WorkerSeen(worker_id, problem, held))
+
+    @rule(used=st.sampled_from([0, 10**11]), color=st.sampled_from([None, *Color]))
+    def memory_and_route_are_looked_at(self, used: int, color: Color | None) -> None:
+        self.tell(ev.MemorySeen(used))
+        self.tell(ev.RouteSeen(color))
 
     @precondition(lambda self: len(self.asked) > 5)
     @rule()
@@ -205,7 +224,7 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def a_slot_has_a_worker_when_its_phase_says_so(self) -> None:
         for slot in self.state.slots.values():
-            assert (slot.worker_id is not None) == (slot.phase not in (Phase.ABSENT, Phase.BACKOFF))
+            assert (slot.worker_id is not None) == (slot.phase not in (Phase.ABSENT, Phase.BACKOFF, Phase.FAILED))
             assert not slot.serves or slot.pid is not None
 
     def teardown(self) -> None:
@@ -222,8 +241,9 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.state.deployment is None
         assert self.state.edge is EdgePhase.RUNNING
         active = self.state.active_slot
-        assert active is None or active.serves or active.color in self.forced_down
-        assert {slot.phase for slot in self.state.slots.values()} <= {Phase.READY, Phase.ABSENT}
+        given_up = active is not None and active.phase is Phase.FAILED
+        assert active is None or active.serves or active.color in self.forced_down or given_up
+        assert {slot.phase for slot in self.state.slots.values()} <= {Phase.READY, Phase.ABSENT, Phase.FAILED}
 
     def go_on(self) -> bool:
         """One more thing that is due happens, and well; False when there is none."""

@@ -162,12 +162,11 @@ def test_the_end_of_an_adopted_worker_has_no_code() -> None:
 # --- during a deployment: the new worker ------------------------------------------------------------------------------
 
 WAITS_FOR_AN_ANSWER = [step for step in Step if Step.AWAIT_READY <= step <= Step.BAKE]
-RESTORE, RELOAD = "RestoreRoute", "ReloadEdge"
 
 
 def taken_back(step: Step) -> list[str]:
     """What is left to undo when the new worker is dead already."""
-    return [RESTORE] * (step >= Step.WRITE_ROUTE) + [RELOAD] * (step >= Step.RELOAD_EDGE)
+    return ["SwitchRoute"] * (step >= Step.SWITCH_ROUTE)
 
 
 @pytest.mark.parametrize("step", WAITS_FOR_AN_ANSWER, ids=lambda step: step.key)
@@ -199,7 +198,7 @@ def test_a_standby_that_dies_before_its_birth_was_told_is_rolled_back() -> None:
 
 
 @pytest.mark.parametrize(
-    "step", [Step.CHECK_EDGE, Step.AWAIT_READY, *range(Step.WRITE_ROUTE, Step.RECORD)], ids=lambda step: Step(step).key
+    "step", [Step.CHECK_EDGE, Step.AWAIT_READY, *range(Step.WRITE_CONFIG, Step.RECORD)], ids=lambda step: Step(step).key
 )
 def test_a_warm_standby_that_dies_fails_the_switch(step: Step) -> None:
     """There is nothing left to switch to; the active colour stays, or comes back."""
@@ -344,7 +343,7 @@ def test_a_colour_that_waits_for_its_restart_can_be_deployed_to() -> None:
     """The pause ends with the decision to start something else there; its timer then restarts nothing."""
     world = first(PATIENT)
     world.deploy("crashing")
-    world.play(to=Step.WRITE_ROUTE)
+    world.play(to=Step.WRITE_CONFIG)
     world.crash(BLUE)
     world.play()
     assert world.slot(BLUE).phase is Phase.BACKOFF

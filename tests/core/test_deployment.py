@@ -18,12 +18,13 @@ STEPS_OF: dict[type[fx.Effect], Step] = {
     fx.Admit: Step.ADMIT,
     fx.StartWorker: Step.START_STANDBY,
     fx.WarmUp: Step.WARM_UP,
-    fx.WriteRoute: Step.WRITE_ROUTE,
+    fx.WriteConfig: Step.WRITE_CONFIG,
     fx.TestConfig: Step.TEST_CONFIG,
-    fx.ReloadEdge: Step.RELOAD_EDGE,
+    fx.SwitchRoute: Step.SWITCH_ROUTE,
     fx.VerifyRoute: Step.VERIFY_ROUTE,
     fx.Drain: Step.DRAIN,
     fx.Bake: Step.BAKE,
+    fx.Tally: Step.RECORD,
 }
 
 
@@ -43,15 +44,16 @@ def test_the_thirteen_steps_in_order() -> None:
         fx.CheckWorker(t[0], BLUE),
         fx.CheckEdge(t[1], BLUE),
         fx.Admit(t[2], GREEN, change, base=1, number=2),
-        fx.StartWorker(GREEN, "green-2", 2),
+        fx.StartWorker(GREEN, "green-2", 2, background=True),
         fx.CheckWorker(t[3], GREEN),
-        fx.WarmUp(t[4], GREEN),
-        fx.WriteRoute(t[5], GREEN),
+        fx.WarmUp(t[4], GREEN, BLUE),
+        fx.WriteConfig(t[5]),
         fx.TestConfig(t[6]),
-        fx.ReloadEdge(t[7]),
+        fx.SwitchRoute(t[7], GREEN),
         fx.VerifyRoute(t[8], GREEN, 2),
         fx.Drain(t[9], BLUE, 30),
         fx.Bake(t[10], GREEN, 5),
+        fx.Tally(t[11], 2),
     ]
     assert len(set(t)) == len(t)
 
@@ -235,7 +237,7 @@ def test_a_standby_with_an_older_release_makes_room_first() -> None:
     gone = world.answers.popleft()
     assert gone == ev.WorkerEnded(old or "", 0)
 
-    assert orders(world.tell(gone)) == [fx.StartWorker(BLUE, "blue-3", 3)]
+    assert orders(world.tell(gone)) == [fx.StartWorker(BLUE, "blue-3", 3, background=True)]
     world.play()
     assert world.ended("d").outcome is Outcome.SUCCEEDED
 
@@ -370,7 +372,8 @@ def test_a_warm_standby_needs_no_preparation(kind: DeploymentKind) -> None:
 
     assert {step for step, state in done(world).items() if state is SKIPPED} == WHEN_WARM
     assert names(world.effects) == [
-        *("CheckEdge", "CheckWorker", "WriteRoute", "TestConfig", "ReloadEdge", "VerifyRoute", "Drain", "Bake")
+        *("CheckEdge", "CheckWorker", "WriteConfig", "TestConfig", "SwitchRoute", "VerifyRoute", "Drain", "Bake"),
+        "Tally",
     ]
     assert (world.state.active, world.state.active_release, world.state.previous_release) == (BLUE, 1, 2)
     assert world.ended("s") == RequestEnded("s", Outcome.SUCCEEDED, "", 3, 1, BLUE)

@@ -5,14 +5,14 @@ from tests.core.world import BLUE, GREEN, World, first, names, orders, records, 
 
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
-from supervisor.core.deployment import WHEN_WARM
 from supervisor.core.lifecycle import Phase
 from supervisor.core.records import RequestEnded, RouteChanged
+from supervisor.core.stages import WHEN_WARM
 from supervisor.core.state import DeploymentKind, EdgePhase, Outcome, Policy
 from supervisor.core.steps import Step, StepState
 
-STOP, RESTORE = "StopWorker", "RestoreRoute"
-RELOADED = (RESTORE, "ReloadEdge", "Drain", STOP)
+STOP = "StopWorker"
+SWITCHED = ("SwitchRoute", "Drain", STOP)
 # The design's table: what is taken back, in this order, when the step fails.
 UNDO = {
     Step.CHECK_ACTIVE: (),
@@ -21,12 +21,12 @@ UNDO = {
     Step.START_STANDBY: (),  # its only failure: there is no process to kill
     Step.AWAIT_READY: (STOP,),
     Step.WARM_UP: (STOP,),
-    Step.WRITE_ROUTE: (RESTORE, STOP),
-    Step.TEST_CONFIG: (RESTORE, STOP),
-    Step.RELOAD_EDGE: RELOADED,
-    Step.VERIFY_ROUTE: RELOADED,
-    Step.DRAIN: RELOADED,
-    Step.BAKE: RELOADED,
+    Step.WRITE_CONFIG: (STOP,),
+    Step.TEST_CONFIG: (STOP,),
+    Step.SWITCH_ROUTE: SWITCHED,
+    Step.VERIFY_ROUTE: SWITCHED,
+    Step.DRAIN: SWITCHED,
+    Step.BAKE: SWITCHED,
 }
 
 
@@ -46,13 +46,13 @@ def fail_at(step: Step, world: World) -> list[fx.Effect]:
 
 
 def test_each_step_has_its_row() -> None:
-    """Only the last step cannot fail: it has nothing to do but be recorded."""
+    """Only the last step takes nothing back: what it cannot count is lost, the deployment is not."""
     assert set(UNDO) == set(Step) - {Step.RECORD}
 
 
 @pytest.mark.parametrize("step", UNDO, ids=lambda step: step.key)
 def test_what_had_begun_is_taken_back_in_order(step: Step) -> None:
-    """Restore before reload, reload before kill: nobody is killed whom the edge may still ask."""
+    """The edge before the worker: nobody is killed whom the edge may still ask."""
     effects = fail_at(step, first())
 
     assert names(effects) == ["CancelStep", *UNDO[step]]
@@ -138,32 +138,30 @@ def test_the_way_back_after_the_switch_is_recorded(step: Step) -> None:
     assert back < next(i for i, effect in enumerate(effects) if isinstance(effect, fx.StopWorker))
 
 
-@pytest.mark.parametrize("step", [Step.WRITE_ROUTE, Step.TEST_CONFIG, Step.RELOAD_EDGE, Step.BAKE])
-def test_a_route_that_cannot_be_restored_keeps_the_standby(step: Step) -> None:
-    """nginx may still send it requests, now or at its next start: both workers stay, and the failure is told."""
+@pytest.mark.parametrize("step", [Step.SWITCH_ROUTE, Step.VERIFY_ROUTE, Step.BAKE])
+def test_an_edge_that_cannot_be_switched_back_keeps_the_standby(step: Step) -> None:
+    """nginx may still send it requests: both workers stay, and the failure is told."""
     world = failed_at(step)
     world.fail("disk full")
     world.play()
 
-    assert (Step.WRITE_ROUTE, StepState.FAILED) in steps(world.effects)
-    assert names(world.effects) == ["CancelStep", RESTORE]
+    assert (Step.SWITCH_ROUTE, StepState.FAILED) in steps(world.effects)
+    assert names(world.effects) == ["CancelStep", "SwitchRoute"]
     assert world.ended("d").outcome is Outcome.FAILED
     assert "first" in world.ended("d").reason
     assert world.slot(BLUE).serves and world.slot(GREEN).serves
 
 
-@pytest.mark.parametrize("step", [Step.RELOAD_EDGE, Step.VERIFY_ROUTE, Step.BAKE])
-def test_an_edge_that_cannot_be_reloaded_keeps_the_standby(step: Step) -> None:
-    """The same with the new route still in force."""
-    world = failed_at(step)
-    world.tell(world.answers.popleft())
-    world.fail("nginx hangs")
-    world.play()
+def test_what_cannot_be_counted_takes_nothing_back() -> None:
+    """Step 13 comes after the proof: the deployment succeeded."""
+    world = first()
+    world.deploy()
+    world.play(to=Step.RECORD)
+    world.effects.clear()
+    world.fail("the log is gone")
 
-    assert (Step.RELOAD_EDGE, StepState.FAILED) in steps(world.effects)
-    assert names(world.effects) == ["CancelStep", RESTORE, "ReloadEdge"]
-    assert world.ended("d").outcome is Outcome.FAILED
-    assert world.slot(BLUE).serves and world.slot(GREEN).serves
+    assert world.ended("d").outcome is Outcome.SUCCEEDED
+    assert (Step.RECORD, StepState.DONE) in steps(world.effects)
 
 
 def test_the_way_back_is_on_record_before_the_route_is_restored() -> None:
@@ -175,7 +173,7 @@ def test_the_way_back_is_on_record_before_the_route_is_restored() -> None:
     effects = world.fail("breach")
 
     back = next(i for i, effect in enumerate(effects) if effect == fx.Write(RouteChanged(BLUE, 1, None)))
-    assert back < next(i for i, effect in enumerate(effects) if isinstance(effect, fx.RestoreRoute))
+    assert back < next(i for i, effect in enumerate(effects) if isinstance(effect, fx.SwitchRoute))
     assert world.state.active is BLUE
 
 
@@ -202,8 +200,8 @@ def test_the_first_deployment_has_nothing_to_go_back_to() -> None:
 
     assert world.ended("d").outcome is Outcome.FAILED
     assert world.state.active is None
-    assert [effect.color for effect in world.effects if isinstance(effect, fx.RestoreRoute)] == [None]
-    assert names(world.effects) == ["CancelStep", *RELOADED]
+    assert [effect.color for effect in world.effects if isinstance(effect, fx.SwitchRoute)] == [None]
+    assert names(world.effects) == ["CancelStep", *SWITCHED]
 
 
 @pytest.mark.parametrize("kind", [DeploymentKind.ROLLBACK, DeploymentKind.SWAP])

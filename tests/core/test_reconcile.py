@@ -44,12 +44,12 @@ CASES = {
     "died while the new one loads": ((B, LOADING), BLUE, BACK, BLUE, {BLUE}, ("green-1",), ROLLED_BACK),
     "died before step 10": ((B, G), BLUE, BACK, BLUE, {BLUE}, ("green-1",), ROLLED_BACK),
     "died before step 4": ((B,), BLUE, BACK, BLUE, {BLUE}, (), ROLLED_BACK),
-    "died after step 10": ((B, G), GREEN, FORWARD, GREEN, {BLUE, GREEN}, (), SUCCEEDED),
-    "died after step 10, old one stopped": ((G,), GREEN, FORWARD, GREEN, {GREEN}, (), SUCCEEDED),
+    "died after step 10": ((B, G), GREEN, FORWARD, GREEN, {BLUE, GREEN}, (), None),
+    "died after step 10, old one stopped": ((G,), GREEN, FORWARD, GREEN, {GREEN}, (), None),
     "died after step 10, new one died too": ((B,), GREEN, FORWARD, None, {BLUE}, (), SUCCEEDED),
     "first deployment, not verified": ((lives(BLUE),), None, FIRST, None, set(), ("blue-1",), FAILED),
     "first deployment, verified": ((B,), BLUE, FIRST_VERIFIED, BLUE, {BLUE}, (), SUCCEEDED),
-    "died in step 10, route recorded": ((B, G), GREEN, BACK, GREEN, {BLUE, GREEN}, (), SUCCEEDED),
+    "died in step 10, route recorded": ((B, G), GREEN, BACK, GREEN, {BLUE, GREEN}, (), None),
     "rebooted, then died while blue boots": ((B,), BLUE, FIRST, None, set(), ("blue-1",), FAILED),
     "rebooted, then died before blue boots": ((), BLUE, FIRST, None, set(), (), FAILED),
 }
@@ -78,7 +78,10 @@ def test_what_is_kept_and_how_the_deployment_ended(
         Outcome | None,
     ],
 ) -> None:
-    """Before step 10 back, after it forward; what is healthy is adopted, what is not is ended."""
+    """Before step 10 back, after it forward; what is healthy is adopted, what is not is ended.
+
+    One that goes forward has no outcome yet.
+    """
     survivors, recorded, unfinished, active, kept, stopped, outcome = case
     resumption = found(survivors, recorded, unfinished)
 
@@ -88,6 +91,8 @@ def test_what_is_kept_and_how_the_deployment_ended(
     assert resumption.outcome is outcome
     assert resumption.state.boot == (None if active and active is recorded else BOOT)
     assert resumption.state.deployment is None
+    goes_on = unfinished is not None and unfinished[0] is not None and active is unfinished[1]
+    assert (resumption.state.resumed is not None) == goes_on
 
 
 def test_a_ready_standby_serves_while_the_lost_active_worker_is_booted() -> None:

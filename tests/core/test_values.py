@@ -5,6 +5,7 @@ from tests.core.world import BLUE, GREEN, World, first
 
 from supervisor.core import events as ev
 from supervisor.core.deployment import step_done
+from supervisor.core.events import StepSucceeded
 from supervisor.core.state import State
 from supervisor.core.steps import TITLES, Step
 
@@ -14,7 +15,7 @@ def test_thirteen_steps_with_a_key_and_a_title_each() -> None:
     assert [int(step) for step in Step] == list(range(1, 14))
     assert set(TITLES) == set(Step)
     assert len({step.title for step in Step}) == 13
-    assert (Step.CHECK_ACTIVE.key, Step.RELOAD_EDGE.key) == ("check_active", "reload_edge")
+    assert (Step.CHECK_ACTIVE.key, Step.SWITCH_ROUTE.key) == ("check_active", "switch_route")
 
 
 def test_each_colour_is_the_others_other() -> None:
@@ -25,7 +26,7 @@ def test_each_colour_is_the_others_other() -> None:
 def test_nothing_is_under_way_at_the_beginning() -> None:
     """To ask for the current deployment then is a defect, and raises."""
     with pytest.raises(ValueError, match="no deployment"):
-        step_done(State())
+        step_done(State(), StepSucceeded(1))
 
 
 def test_an_admission_without_a_release_is_a_defect() -> None:

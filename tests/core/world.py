@@ -30,7 +30,7 @@ def success(effect: fx.Effect, pid: int = 0) -> Iterator[ev.Event]:
             yield ev.EdgeStarted(pid, float(pid))
         case fx.StopEdge():
             yield ev.EdgeEnded("stopped")
-        case fx.Write() | fx.After() | fx.CancelStep() | fx.Exit():
+        case fx.Write() | fx.After() | fx.Route() | fx.CancelStep() | fx.Exit():
             return
         case _:
             yield ev.StepSucceeded(effect.token)

@@ -50,8 +50,10 @@ def _started(state: State, event: ev.EdgeStarted) -> Decision:
 
 
 def _boot(state: State) -> Decision:
-    """Deploy what was found wanting at the start."""
+    """Go on with what an earlier supervisor left, or deploy what was found wanting at the start."""
     boot = state.boot
+    if state.resumed:
+        return deployment.resume(state)
     if boot is None:
         return state, ()
     return deployment.begin(

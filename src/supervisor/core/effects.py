@@ -3,11 +3,14 @@
 A step effect carries a token; the executor answers with StepSucceeded or StepFailed of the same token.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from supervisor.core.events import Event
 from supervisor.core.records import Record
 from supervisor.core.state import Change, Color
+
+Evidence = Mapping[str, object]  # JSON values
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class StartWorker:
     color: Color
     worker_id: str
     release: int
+    background: bool = False  # another colour serves, and must not feel it
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,13 @@ class StopEdge:
     """Let nginx finish what runs, for `timeout_s` at most: answered by EdgeEnded."""
 
     timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Have the edge route to `color` at once, or hold all requests when None."""
+
+    color: Color | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +96,10 @@ class CheckEdge:
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """Make release `number` from `change` on top of release `base`, or check the recorded `release` again."""
+    """Make release `number` from `change` on top of release `base`, or check the recorded `release` again.
+
+    `in_place`: what serves now is stopped before the new worker is started.
+    """
 
     token: int
     to_color: Color
@@ -93,30 +107,23 @@ class Admit:
     base: int | None
     number: int
     release: int | None = None
+    in_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """Real inference on the worker."""
+    """Real inference on the worker; `active` is the colour it may be compared with."""
 
     token: int
     color: Color
+    active: Color | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class WriteRoute:
-    """Publish the include file that names `color`."""
+class WriteConfig:
+    """Publish the edge's configuration, if what is on disk is not what it should be."""
 
     token: int
-    color: Color
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreRoute:
-    """Publish the include file that names the colour from before, or nobody."""
-
-    token: int
-    color: Color | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +134,11 @@ class TestConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class ReloadEdge:
-    """Have nginx read its configuration, losing no connection."""
+class SwitchRoute:
+    """Have the edge route to `color`, losing no connection; None: hold all requests."""
 
     token: int
+    color: Color | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +168,25 @@ class Bake:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Count what clients asked and lost during the deployment."""
+
+    token: int
+    deployment: int
+
+
 StepEffect = (
     CheckWorker
     | CheckEdge
     | Admit
     | WarmUp
-    | WriteRoute
-    | RestoreRoute
+    | WriteConfig
     | TestConfig
-    | ReloadEdge
+    | SwitchRoute
     | VerifyRoute
     | Drain
     | Bake
+    | Tally
 )
-Effect = Write | After | StartWorker | StopWorker | StartEdge | StopEdge | CancelStep | Exit | StepEffect
+Effect = Write | After | StartWorker | StopWorker | StartEdge | StopEdge | Route | CancelStep | Exit | StepEffect

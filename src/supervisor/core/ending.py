@@ -1,7 +1,8 @@
 """How a deployment ends: recorded as it is, or taken back first, thing by thing.
 
-What a failed deployment takes back follows from how far it came: the route if it was written, the edge if it was
-reloaded, the standby if it was started. While something is taken back the old colour serves on.
+What a failed deployment takes back follows from how far it came: the edge if it was switched, the standby if it was
+started. While something is taken back the old colour serves on. In place there is none: requests are held until the
+old release is back.
 """
 
 from dataclasses import replace
@@ -11,30 +12,36 @@ from supervisor.core import events as ev
 from supervisor.core import slots
 from supervisor.core.decision import Decision, then, written
 from supervisor.core.lifecycle import Phase
-from supervisor.core.records import RequestEnded, RouteChanged, StepChanged
-from supervisor.core.state import BOOT_REQUEST, Boot, Deployment, Outcome, State, Undo
+from supervisor.core.records import Prewarmed, RequestEnded, RouteChanged, StepChanged
+from supervisor.core.state import BOOT_REQUEST, Boot, Color, Deployment, DeploymentKind, Outcome, State, Undo
 from supervisor.core.steps import Step, StepState
 
 STEP_OF = {
-    Undo.RESTORE_ROUTE: Step.WRITE_ROUTE,
-    Undo.RELOAD_EDGE: Step.RELOAD_EDGE,
+    Undo.HOLD: Step.SWITCH_ROUTE,
+    Undo.SWITCH_BACK: Step.SWITCH_ROUTE,
     Undo.DRAIN_STANDBY: Step.VERIFY_ROUTE,
     Undo.STOP_STANDBY: Step.START_STANDBY,
+    Undo.START_OLD: Step.START_STANDBY,
 }
-OF_THE_EDGE = frozenset({Undo.RESTORE_ROUTE, Undo.RELOAD_EDGE})
+OF_THE_EDGE = frozenset({Undo.HOLD, Undo.SWITCH_BACK})
 
 
 def to_undo(state: State, deployment: Deployment) -> tuple[Undo, ...]:
     """What the steps begun so far leave to take back, in the order it is safe in."""
-    step = deployment.step
+    step, in_place = deployment.step, deployment.clearing is not None
     undo: list[Undo] = []
-    if step >= Step.WRITE_ROUTE:
-        undo.append(Undo.RESTORE_ROUTE)
-    if step >= Step.RELOAD_EDGE:
-        undo += [Undo.RELOAD_EDGE, Undo.DRAIN_STANDBY]
-    if step >= Step.START_STANDBY and not deployment.warm:
+    if step >= Step.SWITCH_ROUTE:
+        undo += [Undo.HOLD if in_place else Undo.SWITCH_BACK, Undo.DRAIN_STANDBY]
+    if step >= Step.START_STANDBY and not _was_there_before(deployment):
         undo.append(Undo.STOP_STANDBY)
+    if in_place:
+        undo += [Undo.START_OLD, Undo.SWITCH_BACK]
     return tuple(undo)
+
+
+def _was_there_before(deployment: Deployment) -> bool:
+    """A warm standby stays what it was: but one that was prewarmed and did not prove itself has no further use."""
+    return deployment.warm and deployment.kind is not DeploymentKind.DEPLOY
 
 
 def undone(state: State, problem: str = "") -> Decision:
@@ -44,10 +51,9 @@ def undone(state: State, problem: str = "") -> Decision:
     could not be brought back may still route to the standby, which is therefore left alone.
     """
     deployment = state.current
-    stuck = bool(problem) and deployment.undo[0] in OF_THE_EDGE
-    rest = () if stuck else deployment.undo[1:]
-    state = replace(state, deployment=replace(deployment, undo=rest, stuck=deployment.stuck or stuck))
-    step = STEP_OF[deployment.undo[0]]
+    rest = () if problem and deployment.undo[0] in OF_THE_EDGE else deployment.undo[1:]
+    state = replace(state, deployment=replace(deployment, undo=rest, stuck=deployment.stuck or bool(problem)))
+    step = min(STEP_OF[deployment.undo[0]], deployment.step)
     if step is deployment.step and not problem:
         return then((state, ()), take_back)
     record = StepChanged(deployment.id, step, StepState.FAILED if problem else StepState.UNDONE, problem)
@@ -62,16 +68,45 @@ def take_back(state: State) -> Decision:
     token = state.last_token + 1
     state = replace(state, last_token=token, deployment=replace(deployment, token=token))
     match deployment.undo[0]:
-        case Undo.RESTORE_ROUTE:
-            return state, (fx.RestoreRoute(token, deployment.from_color),)
-        case Undo.RELOAD_EDGE:
-            return state, (fx.ReloadEdge(token),)
+        case Undo.HOLD:
+            return replace(state, routed=None), (fx.SwitchRoute(token, None),)
+        case Undo.SWITCH_BACK:
+            return replace(state, routed=deployment.from_color), (fx.SwitchRoute(token, deployment.from_color),)
         case Undo.DRAIN_STANDBY:
             return _drain_standby(state)
         case Undo.STOP_STANDBY:
             decision = slots.stop(state, deployment.to_color)
             absent = decision[0].slots[deployment.to_color].phase is Phase.ABSENT
             return then(decision, undone) if absent else decision
+        case Undo.START_OLD:
+            return _start_old(state)
+
+
+def waits_for_old(state: State, color: Color) -> bool:
+    """Whether what is undone next, or just now, is the end of the old worker."""
+    deployment = state.deployment
+    return deployment is not None and deployment.undo[:1] == (Undo.START_OLD,) and color is deployment.to_color.other
+
+
+def old_ended(state: State, reason: str) -> Decision:
+    """The old worker, which is to come back, ended: it had still been stopping, or is restarted, or was given up."""
+    slot = state.slots[state.current.to_color.other]
+    match slot.phase:
+        case Phase.ABSENT:
+            return _start_old(state)
+        case Phase.FAILED:
+            return undone(state, reason)
+        case _:
+            return state, ()
+
+
+def _start_old(state: State) -> Decision:
+    old = state.slots[state.current.to_color.other]
+    if old.serves:
+        return undone(state)
+    if old.phase is Phase.ABSENT and old.release is not None:
+        return slots.start(state, old.color, old.release)
+    return (state, ()) if old.release is not None else undone(state, "the old worker's release is not known")
 
 
 def route_back(state: State) -> Decision:
@@ -100,18 +135,38 @@ def _failure(deployment: Deployment) -> Outcome:
 
 
 def finish(state: State, outcome: Outcome) -> Decision:
-    """Record how it ended."""
+    """Record how it ended, and answer whoever waits for that."""
     deployment = state.current
     ended = RequestEnded(
         deployment.request, outcome, deployment.reason, deployment.id, deployment.release, state.active
     )
-    decision = replace(state, deployment=None), written(ended)
-    return then(decision, lambda s: _boot_later(s, deployment)) if outcome is Outcome.FAILED else decision
+    decision: Decision = replace(state, deployment=None), written(ended)
+    decision = then(decision, lambda s: _answer_cancel(s, deployment))
+    decision = then(decision, lambda s: _remember_standby(s, deployment, outcome))
+    return decision if outcome is Outcome.SUCCEEDED else then(decision, lambda s: _boot_later(s, deployment))
+
+
+def _answer_cancel(state: State, deployment: Deployment) -> Decision:
+    if deployment.cancelled_by is None:
+        return state, ()
+    reason = f"deployment {deployment.id} was cancelled"
+    return state, written(RequestEnded(deployment.cancelled_by, Outcome.SUCCEEDED, reason, active=state.active))
+
+
+def _remember_standby(state: State, deployment: Deployment, outcome: Outcome) -> Decision:
+    """What the standby is good for now: to be deployed, or nothing it was before."""
+    if deployment.kind is DeploymentKind.FAILOVER and outcome is not Outcome.SUCCEEDED:
+        state = replace(state, shunned=state.slots[deployment.to_color].worker_id)
+    prewarmed = deployment.kind is DeploymentKind.PREWARM and outcome is Outcome.SUCCEEDED
+    release = deployment.release if prewarmed else None
+    if release == state.prewarmed or outcome is Outcome.REFUSED:
+        return state, ()
+    return replace(state, prewarmed=release), written(Prewarmed(release))
 
 
 def _boot_later(state: State, failed: Deployment) -> Decision:
     """Unattended, a first deployment that failed is tried again, with growing pauses, as long as nothing serves."""
-    if failed.request != BOOT_REQUEST or state.shutdown:
+    if failed.request != BOOT_REQUEST or state.shutdown or state.active:
         return state, ()
     attempt = state.boot_failures + 1
     boot = Boot(failed.to_color, failed.change, failed.release)

@@ -1,6 +1,7 @@
 """What happened, as the loop tells the planner: requests of operators, results of effects, facts of the outside."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from supervisor.core.state import Boot, Change, Color, DeploymentKind
 
@@ -9,10 +10,48 @@ from supervisor.core.state import Boot, Change, Color, DeploymentKind
 
 @dataclass(frozen=True, slots=True)
 class DeployRequested:
-    """Bring a changed release to the active colour."""
+    """Bring a changed release to the active colour.
+
+    `in_place`: stop the old worker first, while requests are held. `fast`: only if it was prewarmed.
+    """
 
     request: str
     change: Change
+    in_place: bool = False
+    fast: bool = False
+
+    def __post_init__(self) -> None:
+        if self.in_place and self.fast:
+            raise ValueError("what is prewarmed runs already: it cannot be deployed in place")
+
+
+@dataclass(frozen=True, slots=True)
+class PrewarmRequested:
+    """Bring a changed release to the standby colour, and leave it there warm."""
+
+    request: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Give up prewarming, or stop what was prewarmed."""
+
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRequested:
+    """Hold all requests at the edge until ResumeRequested."""
+
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequested:
+    """Let requests pass again."""
+
+    request: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +60,11 @@ class SwitchRequested:
 
     request: str
     kind: DeploymentKind
+    in_place: bool = False  # where a full deployment is needed: stop the old worker first
 
     def __post_init__(self) -> None:
-        if self.kind is DeploymentKind.DEPLOY:
-            raise ValueError("a deployment is asked for with DeployRequested")
+        if self.kind not in (DeploymentKind.ROLLBACK, DeploymentKind.SWAP):
+            raise ValueError(f"a switch is a rollback or a swap, not {self.kind}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +96,12 @@ class ShutdownRequested:
 
 @dataclass(frozen=True, slots=True)
 class StepSucceeded:
-    """The effect with this token is done; step 3 names the release it admitted."""
+    """The effect with this token is done; step 3 names the release it admitted. `evidence`: JSON values to keep."""
 
     token: int
     detail: str = ""
     release: int | None = None
+    evidence: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +222,34 @@ class EdgeStable:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerSeen:
+    """A look at a worker that serves: why it is not well (empty: it is), and its own bytes where they can be told."""
+
+    worker_id: str
+    problem: str = ""
+    private_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySeen:
+    """A look at what the whole service holds."""
+
+    used_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSeen:
+    """A look at the colour the edge routes to."""
+
+    color: Color | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacementRested:
+    """Timer: a worker may be replaced for its memory again."""
+
+
+@dataclass(frozen=True, slots=True)
 class BootDue:
     """Timer: the pause after a boot that failed is over."""
 
@@ -190,6 +259,10 @@ class BootDue:
 
 Event = (
     DeployRequested
+    | PrewarmRequested
+    | CancelRequested
+    | PauseRequested
+    | ResumeRequested
     | SwitchRequested
     | StartRequested
     | StopRequested
@@ -210,5 +283,9 @@ Event = (
     | WorkerStable
     | EdgeRestartDue
     | EdgeStable
+    | WorkerSeen
+    | MemorySeen
+    | RouteSeen
+    | ReplacementRested
     | BootDue
 )

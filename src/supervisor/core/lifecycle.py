@@ -11,6 +11,7 @@ class Phase(StrEnum):
     READY = "ready"
     STOPPING = "stopping"
     BACKOFF = "backoff"  # crashed; a restart is scheduled
+    FAILED = "failed"  # crashed too often in a row: given up until an operator asks
 
 
 class Signal(StrEnum):
@@ -21,17 +22,22 @@ class Signal(StrEnum):
     STOP = "stop"
     CRASHED = "crashed"  # ended, but should be up
     ENDED = "ended"  # ended, and is not missed
+    GAVE_UP = "gave_up"  # ended, is missed, and crashed too often to be started again
 
 
 TRANSITIONS: dict[tuple[Phase, Signal], Phase] = {
     (Phase.ABSENT, Signal.START): Phase.STARTING,
     (Phase.BACKOFF, Signal.START): Phase.STARTING,
+    (Phase.FAILED, Signal.START): Phase.STARTING,
     (Phase.STARTING, Signal.BECAME_READY): Phase.READY,
     (Phase.STARTING, Signal.STOP): Phase.STOPPING,
     (Phase.READY, Signal.STOP): Phase.STOPPING,
     (Phase.BACKOFF, Signal.STOP): Phase.ABSENT,
+    (Phase.FAILED, Signal.STOP): Phase.ABSENT,
     (Phase.STARTING, Signal.CRASHED): Phase.BACKOFF,
     (Phase.READY, Signal.CRASHED): Phase.BACKOFF,
+    (Phase.STARTING, Signal.GAVE_UP): Phase.FAILED,
+    (Phase.READY, Signal.GAVE_UP): Phase.FAILED,
     (Phase.STARTING, Signal.ENDED): Phase.ABSENT,
     (Phase.READY, Signal.ENDED): Phase.ABSENT,
     (Phase.STOPPING, Signal.ENDED): Phase.ABSENT,

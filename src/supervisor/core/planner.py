@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from supervisor.core import deployment, edge, ending, requests, slots
+from supervisor.core import deployment, edge, ending, requests, room, slots, watch
 from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then
 from supervisor.core.lifecycle import Phase
@@ -11,23 +11,54 @@ from supervisor.core.state import Slot, State
 
 def decide(state: State, event: ev.Event) -> Decision:
     """The state after `event`, and the effects it calls for. Performs nothing; late news decide nothing."""
+    return then(_decide(state, event), requests.fail_over)
+
+
+def _decide(state: State, event: ev.Event) -> Decision:
+    match event:
+        case ev.StepSucceeded() | ev.StepFailed() | ev.StepProgressed():
+            return _step(state, event)
+        case ev.Started() | ev.EdgeStarted() | ev.EdgeEnded() | ev.EdgeRestartDue() | ev.EdgeStable() | ev.BootDue():
+            return edge.decide(state, event)
+        case ev.WorkerSeen() | ev.MemorySeen() | ev.RouteSeen() | ev.ReplacementRested():
+            return watch.decide(state, event)
+        case (
+            ev.WorkerSpawned()
+            | ev.WorkerSpawnFailed()
+            | ev.WorkerReady()
+            | ev.WorkerProgressed()
+            | ev.WorkerEnded()
+            | ev.ReadyOverdue()
+            | ev.RestartDue()
+            | ev.WorkerStable()
+        ):
+            return _worker(state, event)
+        case _:
+            return _request(state, event)
+
+
+def _request(state: State, event: requests.Request) -> Decision:
     match event:
         case ev.DeployRequested():
             return requests.deploy(state, event)
+        case ev.PrewarmRequested():
+            return requests.prewarm(state, event)
+        case ev.CancelRequested():
+            return requests.cancel(state, event)
         case ev.SwitchRequested():
             return requests.switch(state, event)
         case ev.StartRequested():
             return requests.start(state, event)
         case ev.StopRequested():
             return requests.stop(state, event)
+        case ev.PauseRequested():
+            return requests.pause(state, event)
+        case ev.ResumeRequested():
+            return requests.resume(state, event)
         case ev.ShutdownRequested():
             return requests.shutdown(state, event)
-        case ev.StepSucceeded() | ev.StepFailed() | ev.StepProgressed():
-            return _step(state, event)
-        case ev.Started() | ev.EdgeStarted() | ev.EdgeEnded() | ev.EdgeRestartDue() | ev.EdgeStable() | ev.BootDue():
-            return edge.decide(state, event)
         case _:
-            return _worker(state, event)
+            assert_never(event)
 
 
 def _step(state: State, event: ev.StepSucceeded | ev.StepFailed | ev.StepProgressed) -> Decision:
@@ -39,7 +70,7 @@ def _step(state: State, event: ev.StepSucceeded | ev.StepFailed | ev.StepProgres
         case ev.StepProgressed():
             return deployment.shown(state, event.text)
         case ev.StepSucceeded():
-            return ending.undone(state) if current.undoing else deployment.step_done(state, event.detail, event.release)
+            return ending.undone(state) if current.undoing else deployment.step_done(state, event)
         case ev.StepFailed():
             fail = ending.undone if current.undoing else deployment.failed
             return fail(state, event.reason)
@@ -101,12 +132,13 @@ def _worker_ended(state: State, worker_id: str, code: int | None) -> Decision:
     reason = "" if slot.phase is Phase.STOPPING else slots.describe_end(slot, code)
     decision = slots.ended(state, slot, code, _is_missed(state, slot))
     decision = then(decision, lambda s: deployment.standby_ended(s, slot.color, reason))
-    decision = then(decision, lambda s: deployment.old_ended(s, slot.color))
+    decision = then(decision, lambda s: deployment.old_ended(s, slot.color, reason))
     return then(decision, requests.proceed_with_shutdown)
 
 
 def _is_missed(state: State, slot: Slot) -> bool:
     """Only the active colour is restarted; during a deployment the one it may go back to, never the one on trial."""
     running = state.deployment
-    missed = running.from_color if running and not running.retiring else state.active
-    return slot.wanted and slot.color is missed and state.shutdown is None
+    missed = running.from_color if running and not running.is_baked else state.active
+    replaced = running is not None and not running.undoing and room.is_clearing(running, slot.color)
+    return slot.wanted and slot.color is missed and not replaced and state.shutdown is None

@@ -1,6 +1,6 @@
 """What an earlier supervisor left: from the journal and the live processes to a state to go on from.
 
-A deployment that had not been verified at the edge (step 10) is rolled back, one that had is taken as done. Workers
+A deployment that had not been verified at the edge (step 10) is rolled back, one that had goes on with step 11. Workers
 that live and are ready are adopted; those of a rolled back deployment, and those that are not ready, are ended.
 """
 
@@ -8,7 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from supervisor.core.lifecycle import Phase
-from supervisor.core.state import Boot, Color, DeploymentKind, EdgePhase, Outcome, Policy, Slot, State
+from supervisor.core.state import (
+    RESUMED_REQUEST,
+    Boot,
+    Color,
+    Deployment,
+    DeploymentKind,
+    EdgePhase,
+    Outcome,
+    Policy,
+    Slot,
+    State,
+)
+from supervisor.core.steps import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,7 @@ class Unfinished:
     to_color: Color
     verified: bool = False
     kind: DeploymentKind = DeploymentKind.DEPLOY
+    release: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +54,8 @@ class Found:
     boot: Boot
     policy: Policy = field(default_factory=Policy)
     active: Color | None = None
+    paused: bool = False
+    prewarmed: int | None = None
     served_release: int | None = None
     previous_release: int | None = None
     last_release: int = 0
@@ -53,7 +68,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """How to go on: the state, the workers to end, and how the unfinished deployment is to be recorded."""
+    """How to go on: the state, the workers to end, and how an unfinished deployment that is over is to be recorded."""
 
     state: State
     stop: tuple[str, ...]
@@ -68,20 +83,41 @@ def reconcile(found: Found) -> Resumption:
         survivor.color: survivor for survivor in found.survivors if survivor.ready and survivor.color is not rejected
     }
     active = _active(found, kept)
+    resumed = _resumed(found, outcome, active)
     state = State(
         slots=_slots(kept),
         policy=found.policy,
         active=active,
+        routed=None if found.paused else active,
+        paused=found.paused,
+        prewarmed=found.prewarmed,
         previous_release=found.previous_release,
         served_release=found.served_release,
         edge=EdgePhase.RUNNING if found.edge_lives else EdgePhase.ABSENT,
+        resumed=resumed,
         boot=None if active and active is found.active else found.boot,
         last_release=found.last_release,
         last_deployment=found.last_deployment,
         last_worker=found.last_worker,
     )
     stop = tuple(survivor.worker_id for survivor in found.survivors if survivor not in kept.values())
-    return Resumption(state, stop, outcome)
+    return Resumption(state, stop, None if resumed else outcome)
+
+
+def _resumed(found: Found, outcome: Outcome | None, active: Color | None) -> Deployment | None:
+    """The deployment to go on with: its new colour was verified, and lives."""
+    left = found.unfinished
+    if left is None or outcome is not Outcome.SUCCEEDED or left.from_color is None or active is not left.to_color:
+        return None
+    return Deployment(
+        left.deployment,
+        left.kind,
+        RESUMED_REQUEST,
+        left.from_color,
+        left.to_color,
+        release=left.release,
+        step=Step.VERIFY_ROUTE,
+    )
 
 
 def _active(found: Found, kept: Mapping[Color, Survivor]) -> Color | None:
@@ -93,7 +129,8 @@ def _active(found: Found, kept: Mapping[Color, Survivor]) -> Color | None:
 
 def _rejected(left: Unfinished | None, outcome: Outcome | None) -> Color | None:
     """The standby of a deployment that is rolled back; that of a rollback or swap was there before it."""
-    if left is None or outcome is Outcome.SUCCEEDED or left.kind is not DeploymentKind.DEPLOY:
+    standby_of_before = (DeploymentKind.ROLLBACK, DeploymentKind.SWAP, DeploymentKind.FAILOVER)
+    if left is None or outcome is Outcome.SUCCEEDED or left.kind in standby_of_before:
         return None
     return left.to_color
 

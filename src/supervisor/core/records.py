@@ -3,7 +3,8 @@
 Records carry no times: whoever writes one down stamps it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from supervisor.core.state import Color, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
@@ -29,6 +30,7 @@ class StepChanged:
     state: StepState
     detail: str = ""
     release: int | None = None
+    evidence: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,37 @@ class EdgeChanged:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Requests are held at the edge by an operator's word, or pass again."""
+
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prewarmed:
+    """The standby is warm with this release, to be deployed; None: nothing is."""
+
+    release: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something an operator should know although nobody asked."""
+
+    text: str
+
+
 Record = (
-    DeploymentBegan | StepChanged | StepShown | RouteChanged | RequestEnded | WorkerBegan | WorkerGone | EdgeChanged
+    DeploymentBegan
+    | StepChanged
+    | StepShown
+    | RouteChanged
+    | RequestEnded
+    | WorkerBegan
+    | WorkerGone
+    | EdgeChanged
+    | Paused
+    | Prewarmed
+    | Warned
 )

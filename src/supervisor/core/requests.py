@@ -7,21 +7,96 @@ from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then, written
 from supervisor.core.lifecycle import Phase
-from supervisor.core.records import RequestEnded
-from supervisor.core.state import Color, DeploymentKind, EdgePhase, Outcome, State
+from supervisor.core.records import Paused, Prewarmed, RequestEnded
+from supervisor.core.state import FAILOVER_REQUEST, Change, Color, DeploymentKind, EdgePhase, Outcome, State
+
+Request = (
+    ev.DeployRequested
+    | ev.PrewarmRequested
+    | ev.CancelRequested
+    | ev.SwitchRequested
+    | ev.StartRequested
+    | ev.StopRequested
+    | ev.PauseRequested
+    | ev.ResumeRequested
+    | ev.ShutdownRequested
+)
 
 
 def deploy(state: State, event: ev.DeployRequested) -> Decision:
-    """A changed release for the colour that is not active."""
+    """A changed release for the colour that is not active; without a change, what was prewarmed there."""
+    if why := _busy(state) or _held(state):
+        return refuse(state, event.request, why)
+    kind, standby = DeploymentKind.DEPLOY, state.standby
+    if standby and state.warm_release is not None and event.change == Change() and not event.in_place:
+        return deployment.begin(state, event.request, kind, standby.color, release=standby.release, warm=True)
+    if event.fast:
+        return refuse(state, event.request, f"{_not_prewarmed(state)}; run `modelsvc ctl prewarm` first")
+    to_color = standby.color if standby else Color.BLUE
+    in_place = event.in_place and state.active is not None
+    return deployment.begin(state, event.request, kind, to_color, change=event.change, in_place=in_place)
+
+
+def prewarm(state: State, event: ev.PrewarmRequested) -> Decision:
+    """A changed release for the standby colour, which stays standby."""
+    if why := _busy(state) or _held(state):
+        return refuse(state, event.request, why)
+    if state.standby is None:
+        return refuse(state, event.request, "nothing serves yet, so there is no standby: run `modelsvc ctl deploy`")
+    return deployment.begin(state, event.request, DeploymentKind.PREWARM, state.standby.color, change=event.change)
+
+
+def cancel(state: State, event: ev.CancelRequested) -> Decision:
+    """Give up the prewarming under way, or stop what is prewarmed."""
+    running = state.deployment
+    if running and running.kind is DeploymentKind.PREWARM and not running.undoing:
+        return deployment.cancel(state, event.request)
     if why := _busy(state):
         return refuse(state, event.request, why)
-    to_color = state.active.other if state.active else Color.BLUE
-    return deployment.begin(state, event.request, DeploymentKind.DEPLOY, to_color, change=event.change)
+    if state.standby is None or state.warm_release is None:
+        return refuse(state, event.request, _not_prewarmed(state))
+    color = state.standby.color
+    forgotten = replace(state, prewarmed=None), written(Prewarmed(None))
+    return then(forgotten, lambda s: slots.stop(s, color, event.request))
+
+
+def pause(state: State, event: ev.PauseRequested) -> Decision:
+    """Hold what arrives at the edge from now on; what runs is finished."""
+    if why := _busy(state):
+        return refuse(state, event.request, why)
+    if state.paused:
+        return _answer(state, event.request, Outcome.SUCCEEDED, "requests are held already")
+    state = replace(state, paused=True, routed=None)
+    held: Decision = state, (*written(Paused(True)), fx.Route(None))
+    return then(held, lambda s: _answer(s, event.request, Outcome.SUCCEEDED, ""))
+
+
+def resume(state: State, event: ev.ResumeRequested) -> Decision:
+    """Let requests pass again, those that were held first."""
+    if why := _busy(state):
+        return refuse(state, event.request, why)
+    if not state.paused:
+        return _answer(state, event.request, Outcome.SUCCEEDED, "requests are not held")
+    state = replace(state, paused=False, routed=state.active)
+    passing: Decision = state, (*written(Paused(False)), fx.Route(state.active))
+    return then(passing, lambda s: _answer(s, event.request, Outcome.SUCCEEDED, ""))
+
+
+def fail_over(state: State) -> Decision:
+    """Where the active worker is down and the standby is warm, the standby takes over; asked after every event."""
+    active, standby = state.active_slot, state.standby
+    if _busy(state) or _held(state) or state.edge is not EdgePhase.RUNNING or active is None or standby is None:
+        return state, ()
+    down = active.wanted and active.phase in (Phase.BACKOFF, Phase.FAILED)
+    if not down or not standby.serves or standby.worker_id == state.shunned:
+        return state, ()
+    kind = DeploymentKind.FAILOVER
+    return deployment.begin(state, FAILOVER_REQUEST, kind, standby.color, release=standby.release, warm=True)
 
 
 def switch(state: State, event: ev.SwitchRequested) -> Decision:
     """To the warm standby; a rollback finds its release by a full deployment when none is warm."""
-    if why := _busy(state):
+    if why := _busy(state) or _held(state):
         return refuse(state, event.request, why)
     if state.active is None:
         return refuse(state, event.request, "no colour is active yet: run `modelsvc ctl deploy` first")
@@ -33,7 +108,9 @@ def switch(state: State, event: ev.SwitchRequested) -> Decision:
         return refuse(state, event.request, why)
     if state.previous_release is None:
         return refuse(state, event.request, "there is no earlier release to roll back to")
-    return deployment.begin(state, event.request, event.kind, standby.color, release=state.previous_release)
+    return deployment.begin(
+        state, event.request, event.kind, standby.color, release=state.previous_release, in_place=event.in_place
+    )
 
 
 def start(state: State, event: ev.StartRequested) -> Decision:
@@ -44,7 +121,7 @@ def start(state: State, event: ev.StartRequested) -> Decision:
     slot = state.slots[event.color]
     if slot.serves and state.active:
         return _answer(state, event.request, Outcome.SUCCEEDED, f"{event.color} is ready already")
-    if why := _busy(state):
+    if why := _busy(state) or (_held(state) if state.active is None else ""):
         return refuse(state, event.request, why)
     if slot.serves:
         kind = DeploymentKind.SWAP
@@ -58,7 +135,8 @@ def start(state: State, event: ev.StartRequested) -> Decision:
         return refuse(state, event.request, "there is no release to start: run `modelsvc ctl deploy` first")
     if state.active is None:
         return deployment.begin(state, event.request, DeploymentKind.DEPLOY, event.color, release=release)
-    return slots.start(state, event.color, release, event.request)
+    fresh = state.with_slot(event.color, restarts=0)
+    return slots.start(fresh, event.color, release, event.request)
 
 
 def stop(state: State, event: ev.StopRequested) -> Decision:
@@ -106,12 +184,23 @@ def _stop_edge(state: State) -> Decision:
     return replace(state, edge=EdgePhase.STOPPING), (fx.StopEdge(state.policy.stop_timeout_s),)
 
 
+def _held(state: State) -> str:
+    """Why the edge cannot be switched; empty when it can."""
+    return "requests are held at the edge: run `modelsvc ctl resume` first" if state.paused else ""
+
+
+def _not_prewarmed(state: State) -> str:
+    if state.prewarmed is None:
+        return "nothing is prewarmed"
+    return f"release {state.prewarmed} was prewarmed, but its worker is not ready any more"
+
+
 def _busy(state: State) -> str:
     """Why no request can be accepted now; empty when one can."""
     if state.shutdown:
         return "the supervisor is shutting down"
-    if state.boot:
-        return "the edge does not run yet, and the first deployment waits for it: see `modelsvc ctl logs edge`"
+    if state.boot or state.resumed:
+        return "the edge does not run yet, and a deployment waits for it: see `modelsvc ctl logs edge`"
     if state.deployment:
         running = state.deployment
         return (

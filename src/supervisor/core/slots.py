@@ -6,7 +6,7 @@ from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then, written
 from supervisor.core.effects import After, Effect, StartWorker, StopWorker
 from supervisor.core.lifecycle import Phase, Signal, advance
-from supervisor.core.records import RequestEnded, WorkerBegan, WorkerGone
+from supervisor.core.records import RequestEnded, Warned, WorkerBegan, WorkerGone
 from supervisor.core.state import Color, Outcome, Slot, State
 
 
@@ -16,7 +16,7 @@ def owner(state: State, worker_id: str) -> Slot | None:
 
 
 def start(state: State, color: Color, release: int, request: str | None = None) -> Decision:
-    """Spawn a worker in a slot that is absent or in backoff."""
+    """Spawn a worker in a slot that is absent, in backoff or given up."""
     number = state.last_worker + 1
     worker_id = f"{color}-{number}"
     state = replace(state, last_worker=number).with_slot(
@@ -28,8 +28,11 @@ def start(state: State, color: Color, release: int, request: str | None = None) 
         pid=None,
         progress=None,
         request=request,
+        condemned="",
+        unwell=0,
+        swollen=0,
     )
-    return state, (StartWorker(color, worker_id, release),)
+    return state, (StartWorker(color, worker_id, release, background=state.slots[color.other].serves),)
 
 
 def stop(state: State, color: Color, request: str | None = None, timeout_s: float | None = None) -> Decision:
@@ -45,7 +48,7 @@ def stop(state: State, color: Color, request: str | None = None, timeout_s: floa
     if slot.phase in (Phase.ABSENT, Phase.STOPPING):
         return state, ()
     phase = advance(slot.phase, Signal.STOP)
-    state = state.with_slot(color, phase=phase)
+    state = state.with_slot(color, phase=phase, restarts=0)
     if phase is Phase.ABSENT or slot.worker_id is None:
         return state, ()
     return state, (StopWorker(slot.worker_id, state.policy.stop_timeout_s if timeout_s is None else timeout_s),)
@@ -89,24 +92,36 @@ def overdue(state: State, worker_id: str) -> Decision:
     return state.with_slot(slot.color, progress=text), (StopWorker(worker_id, 0.0),)
 
 
-def ended(state: State, slot: Slot, code: int | None, restart: bool) -> Decision:
-    """The process is gone. One that is still wanted is restarted after a pause that doubles with every crash."""
+def condemn(state: State, slot: Slot, reason: str) -> Decision:
+    """End a worker that does not do what it is there for; its end is then dealt with as any other."""
+    if slot.condemned or slot.worker_id is None:
+        return state, ()
+    state = state.with_slot(slot.color, condemned=reason)
+    return state, (*written(Warned(f"the {slot.color} worker is ended: {reason}")), StopWorker(slot.worker_id, 0.0))
+
+
+def ended(state: State, slot: Slot, code: int | None, missed: bool) -> Decision:
+    """The process is gone. One that is missed is restarted, after a pause that doubles with every crash in a row."""
     expected = slot.phase is Phase.STOPPING
     reason = "" if expected else describe_end(slot, code)
     gone = written(WorkerGone(slot.color, slot.worker_id or "", code, expected, reason))
-    signal = Signal.CRASHED if restart else Signal.ENDED
+    restart = missed and slot.restarts < state.policy.crash_limit
+    signal = Signal.CRASHED if restart else Signal.GAVE_UP if missed else Signal.ENDED
     state = state.with_slot(
         slot.color,
         phase=advance(slot.phase, signal),
-        wanted=restart,
+        wanted=missed,
         worker_id=None,
         pid=None,
         progress=reason or None,
         request=None,
-        restarts=slot.restarts + 1 if restart else 0,
+        condemned="",
+        restarts=slot.restarts + 1 if restart else slot.restarts if missed else 0,
     )
     outcome = Outcome.SUCCEEDED if expected else Outcome.FAILED
     effects: tuple[Effect, ...] = (*gone, *_answer(state, slot, outcome, reason))
+    if missed and not restart:
+        effects = (*effects, *written(Warned(_given_up(slot, reason))))
     return state, (*effects, *(_restart_later(state, slot.color) if restart else ()))
 
 
@@ -119,8 +134,17 @@ def restart(state: State, event: ev.RestartDue) -> Decision:
     return start(state, event.color, slot.release)
 
 
+def _given_up(slot: Slot, reason: str) -> str:
+    return (
+        f"{slot.color} is given up after {slot.restarts + 1} crashes in a row, the last: {reason};"
+        f" see `modelsvc ctl logs {slot.color}`, then `modelsvc ctl start {slot.color}`, or `modelsvc ctl rollback`"
+    )
+
+
 def describe_end(slot: Slot, code: int | None) -> str:
-    """Why an unexpected end happened, as far as the worker or its exit code tells."""
+    """Why an unexpected end happened, as far as the worker or its exit code tells, or why it was ended."""
+    if slot.condemned:
+        return f"the {slot.color} worker was ended: {slot.condemned}"
     said = f": {slot.progress}" if slot.phase is Phase.STARTING and slot.progress else ""
     return f"the {slot.color} worker {_how(code)}{said}"
 

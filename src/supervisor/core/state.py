@@ -12,8 +12,12 @@ from supervisor.core.steps import Step, StepState
 
 __all__ = [
     "BOOT_REQUEST",
+    "FAILOVER_REQUEST",
+    "REPLACE_REQUEST",
+    "RESUMED_REQUEST",
     "Boot",
     "Change",
+    "Clearing",
     "Color",
     "Deployment",
     "DeploymentKind",
@@ -47,6 +51,9 @@ class DeploymentKind(StrEnum):
     DEPLOY = "deploy"
     ROLLBACK = "rollback"
     SWAP = "swap"
+    PREWARM = "prewarm"  # steps 1 to 6: it leaves the standby warm, and the active colour as it is
+    FAILOVER = "failover"  # the active worker crashed, and the standby is warm
+    REPLACE = "replace"  # the active worker holds too much memory: the same release anew
 
 
 class Outcome(StrEnum):
@@ -70,10 +77,19 @@ class EdgePhase(StrEnum):
 class Undo(StrEnum):
     """What takes back a step that has begun."""
 
-    RESTORE_ROUTE = "restore_route"
-    RELOAD_EDGE = "reload_edge"
+    HOLD = "hold"
+    SWITCH_BACK = "switch_back"
     DRAIN_STANDBY = "drain_standby"
     STOP_STANDBY = "stop_standby"
+    START_OLD = "start_old"
+
+
+class Clearing(StrEnum):
+    """How far an in-place deployment is with making room: requests held, the old worker drained, then stopped."""
+
+    HOLD = "hold"
+    DRAIN = "drain"
+    STOP = "stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +102,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The configured limits that decisions depend on, in seconds."""
+    """The configured limits that decisions depend on, in seconds and bytes."""
 
     ready_timeout_s: float = 180.0
     drain_timeout_s: float = 300.0
@@ -96,6 +112,12 @@ class Policy:
     restart_delay_s: float = 0.2
     restart_delay_limit_s: float = 30.0
     stable_after_s: float = 60.0
+    crash_limit: int = 6  # crashes in a row, after which a worker is given up
+    worker_limit_bytes: int = 2_000_000_000
+    budget_bytes: int = 8_000_000_000
+    kill_factor: float = 1.5  # of worker_limit_bytes: no time is left for a replacement
+    looks_before_action: int = 3  # in a row
+    replacement_rest_s: float = 600.0
 
     def pause_s(self, attempt: int) -> float:
         """The pause before restart number `attempt` (from 1): doubled each time, up to a limit."""
@@ -119,6 +141,9 @@ class Slot:
     progress: str | None = None
     restarts: int = 0
     request: str | None = None
+    condemned: str = ""  # why it is being ended, if nobody asked for that
+    unwell: int = 0  # looks in a row at which it was not well
+    swollen: int = 0  # looks in a row at which it held too much memory
 
     @property
     def serves(self) -> bool:
@@ -138,6 +163,9 @@ class Deployment:
     change: Change = field(default_factory=Change)
     release: int | None = None
     warm: bool = False  # the standby already runs: steps 3 to 6 are not needed
+    in_place: bool = False  # the old worker is stopped before the new one is started
+    clearing: Clearing | None = None
+    cancelled_by: str | None = None  # the request that asked for it
     step: Step = Step.CHECK_ACTIVE
     token: int = 0  # of the effect whose result is awaited
     undo: tuple[Undo, ...] = ()
@@ -146,6 +174,11 @@ class Deployment:
     refused: bool = False
     stuck: bool = False  # the edge could not be brought back
     reason: str = ""
+
+    @property
+    def is_baked(self) -> bool:
+        """The new colour is on trial no longer."""
+        return self.retiring or (self.step is Step.RECORD and self.kind is not DeploymentKind.PREWARM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +191,9 @@ class Boot:
 
 
 BOOT_REQUEST = "boot"
+FAILOVER_REQUEST = "failover"
+REPLACE_REQUEST = "replace"
+RESUMED_REQUEST = "resumed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +203,21 @@ class State:
     slots: Mapping[Color, Slot] = field(default_factory=lambda: {color: Slot(color) for color in Color})
     policy: Policy = field(default_factory=Policy)
     active: Color | None = None
+    routed: Color | None = None  # what the edge was last told to route to; None: requests are held
+    paused: bool = False
+    prewarmed: int | None = None  # the release that is warm in the standby, to be deployed
     previous_release: int | None = None
     served_release: int | None = None  # by the supervisor before this one
     edge: EdgePhase = EdgePhase.ABSENT
     edge_pid: int | None = None  # of the nginx that was started, None for an adopted one
     edge_restarts: int = 0
     deployment: Deployment | None = None
+    resumed: Deployment | None = None  # an earlier supervisor's, to go on with as soon as the edge runs
     boot: Boot | None = None  # deployed as soon as the edge runs
     boot_failures: int = 0
+    over_budget: int = 0  # looks in a row
+    replacement_rests: bool = False  # one was tried lately
+    shunned: str | None = None  # the standby that could not take over
     shutdown: str | None = None  # the request that ends the supervisor
     last_release: int = 0
     last_deployment: int = 0
@@ -196,6 +239,18 @@ class State:
     @property
     def active_slot(self) -> Slot | None:
         return self.slots[self.active] if self.active else None
+
+    @property
+    def standby(self) -> Slot | None:
+        """The slot beside the active one; None while nothing is active."""
+        return self.slots[self.active.other] if self.active else None
+
+    @property
+    def warm_release(self) -> int | None:
+        """What was prewarmed, if its worker is still ready to take over."""
+        standby = self.standby
+        ready = standby is not None and standby.serves and standby.release == self.prewarmed
+        return self.prewarmed if ready else None
 
     @property
     def active_release(self) -> int | None:

@@ -12,9 +12,9 @@ class Step(IntEnum):
     START_STANDBY = 4
     AWAIT_READY = 5
     WARM_UP = 6
-    WRITE_ROUTE = 7
+    WRITE_CONFIG = 7
     TEST_CONFIG = 8
-    RELOAD_EDGE = 9
+    SWITCH_ROUTE = 9
     VERIFY_ROUTE = 10
     DRAIN = 11
     BAKE = 12
@@ -47,9 +47,9 @@ TITLES = {
     Step.START_STANDBY: "standby started",
     Step.AWAIT_READY: "standby ready",
     Step.WARM_UP: "standby warmed up",
-    Step.WRITE_ROUTE: "route written",
+    Step.WRITE_CONFIG: "edge configuration written",
     Step.TEST_CONFIG: "edge configuration tested",
-    Step.RELOAD_EDGE: "edge reloaded",
+    Step.SWITCH_ROUTE: "edge switched",
     Step.VERIFY_ROUTE: "new colour answers at the edge",
     Step.DRAIN: "old colour drained",
     Step.BAKE: "new colour baked",

@@ -1,0 +1,94 @@
+"""The watch of what runs: workers that do not answer, memory that grows, an edge that routes elsewhere.
+
+One bad look proves nothing: `looks_before_action` in a row do. Only a worker far over its limit is ended at the first,
+for the machine may have no second left.
+"""
+
+from dataclasses import replace
+from typing import assert_never
+
+from supervisor.core import deployment, slots
+from supervisor.core import events as ev
+from supervisor.core.decision import Decision, then, written
+from supervisor.core.effects import After, Route
+from supervisor.core.ledger import mb
+from supervisor.core.records import Warned
+from supervisor.core.state import REPLACE_REQUEST, DeploymentKind, EdgePhase, Slot, State
+
+
+def decide(state: State, event: ev.WorkerSeen | ev.MemorySeen | ev.RouteSeen | ev.ReplacementRested) -> Decision:
+    """What a look at the running service calls for; mostly nothing."""
+    match event:
+        case ev.WorkerSeen():
+            return _worker(state, event)
+        case ev.MemorySeen():
+            return _memory(state, event.used_bytes)
+        case ev.RouteSeen():
+            return _route(state, event)
+        case ev.ReplacementRested():
+            return replace(state, replacement_rests=False), ()
+        case _:
+            assert_never(event)
+
+
+def _worker(state: State, event: ev.WorkerSeen) -> Decision:
+    slot = slots.owner(state, event.worker_id)
+    if slot is None or not slot.serves or state.shutdown:
+        return state, ()
+    held, limit = event.private_bytes or 0, state.policy.worker_limit_bytes
+    unwell = slot.unwell + 1 if event.problem else 0
+    swollen = slot.swollen + 1 if held > limit else 0
+    state = state.with_slot(slot.color, unwell=unwell, swollen=swollen)
+    size = f"it holds {mb(held)}, and memory.worker_limit_gb allows {mb(limit)}"
+    if held > limit * state.policy.kill_factor:
+        return slots.condemn(state, slot, f"{size}, which is far over")
+    if state.deployment:
+        return state, ()
+    if unwell >= state.policy.looks_before_action:
+        return slots.condemn(state, slot, event.problem)
+    return _relieve(state, slot, size) if swollen >= state.policy.looks_before_action else (state, ())
+
+
+def _relieve(state: State, slot: Slot, why: str) -> Decision:
+    """A standby that holds too much is ended; the active worker is replaced by its own release."""
+    if slot.color is not state.active:
+        return slots.condemn(state, slot, why)
+    return _replace_active(state, f"the {slot.color} worker is replaced: {why}", in_place=False)
+
+
+def _memory(state: State, used_bytes: int) -> Decision:
+    over = state.over_budget + 1 if used_bytes > state.policy.budget_bytes else 0
+    state = replace(state, over_budget=over)
+    if over < state.policy.looks_before_action or state.deployment or state.shutdown:
+        return state, ()
+    why = f"the service holds {mb(used_bytes)}, and memory.budget_gb allows {mb(state.policy.budget_bytes)}"
+    standby = state.standby
+    if standby and standby.serves:
+        return slots.condemn(state, standby, why)
+    return _replace_active(state, f"the active worker is replaced in place: {why}", in_place=True)
+
+
+def _replace_active(state: State, why: str, *, in_place: bool) -> Decision:
+    """Once in a while: a new worker that soon holds as much again is not helped by another one."""
+    active, running = state.active_slot, state.edge is EdgePhase.RUNNING
+    if active is None or not active.serves or state.replacement_rests or state.paused or not running:
+        return state, ()
+    rested = After(state.policy.replacement_rest_s, ev.ReplacementRested())
+    decision: Decision = replace(state, replacement_rests=True), (*written(Warned(why)), rested)
+    color, release = active.color.other, active.release
+    return then(
+        decision,
+        lambda s: deployment.begin(
+            s, REPLACE_REQUEST, DeploymentKind.REPLACE, color, release=release, in_place=in_place
+        ),
+    )
+
+
+def _route(state: State, event: ev.RouteSeen) -> Decision:
+    """Somebody changed the route, or a write of ours was lost: put it right."""
+    busy = state.deployment or state.shutdown or state.boot or state.resumed or state.edge is not EdgePhase.RUNNING
+    if busy or event.color is state.routed:
+        return state, ()
+    told = state.routed or "nobody"
+    text = f"the edge routed to {event.color or 'nobody'} instead of to {told}: put right"
+    return state, (*written(Warned(text)), Route(state.routed))

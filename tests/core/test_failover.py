@@ -1,0 +1,118 @@
+"""The active worker is down: a warm standby takes over; without one, it is restarted until it is given up."""
+
+from tests.core.world import BLUE, GREEN, World, first, names, second
+
+from supervisor.core import events as ev
+from supervisor.core.lifecycle import Phase
+from supervisor.core.records import Warned
+from supervisor.core.state import DeploymentKind, EdgePhase, Outcome, Policy
+from supervisor.core.steps import Step
+
+
+def given_up(world: World) -> World:
+    """Blue crashes as often as it may, and once more."""
+    world.crash(BLUE)
+    for _ in range(world.state.policy.crash_limit):
+        world.tell(world.timers(ev.RestartDue)[-1].event)
+        world.crash(BLUE)
+    return world
+
+
+def test_the_warm_standby_takes_over_at_once() -> None:
+    """By a deployment like any other, without the steps that start a worker; the crashed one comes back as standby."""
+    world = second()
+    world.crash(GREEN)
+    assert world.current.kind is DeploymentKind.FAILOVER
+    world.play()
+
+    assert world.ended("failover").outcome is Outcome.SUCCEEDED
+    assert (world.state.active, world.state.routed, world.slot(GREEN).phase) == (BLUE, BLUE, Phase.BACKOFF)
+    world.tell(world.timers(ev.RestartDue)[0].event)
+    world.play()
+    assert (world.state.active, world.slot(GREEN).serves, world.slot(GREEN).release) == (BLUE, True, 2)
+
+
+def test_a_standby_that_cannot_take_over_is_not_asked_again() -> None:
+    """The crashed worker is restarted all the while."""
+    world = second()
+    world.crash(GREEN)
+    world.answers.clear()
+    world.fail("it does not answer")
+    world.play()
+
+    assert world.ended("failover").outcome is Outcome.REFUSED
+    assert (world.state.active, world.state.deployment) == (GREEN, None)
+    world.tell(world.timers(ev.RestartDue)[0].event)
+    world.play()
+    assert world.slot(GREEN).serves
+
+
+def test_a_switch_waits_for_the_edge() -> None:
+    """nginx died too: it is switched when it runs again."""
+    world = second()
+    world.tell(ev.EdgeEnded("killed"))
+    world.crash(GREEN)
+    assert world.state.deployment is None
+    world.tell(world.timers(ev.EdgeRestartDue)[0].event)
+    world.play()
+
+    assert world.state.edge is EdgePhase.RUNNING
+    assert world.state.active is BLUE
+
+
+def test_a_worker_that_keeps_crashing_is_given_up_loudly() -> None:
+    """The sixth restart was the last; the warning says what to do."""
+    world = given_up(first(Policy(crash_limit=6)))
+
+    assert world.slot(BLUE).phase is Phase.FAILED
+    assert len(world.timers(ev.RestartDue)) == 6
+    (warned,) = [record.text for record in world.records if isinstance(record, Warned)]
+    assert "given up after 7 crashes in a row" in warned
+    assert "modelsvc ctl logs blue" in warned and "killed by signal 9" in warned
+
+
+def test_one_that_was_given_up_can_be_started_by_hand() -> None:
+    """It then has all its restarts again."""
+    world = given_up(first())
+    world.tell(ev.StartRequested("s", BLUE))
+    world.play()
+    assert world.slot(BLUE).serves
+    assert world.ended("s").outcome is Outcome.SUCCEEDED
+    world.crash(BLUE)
+    assert world.slot(BLUE).phase is Phase.BACKOFF
+
+
+def test_a_deployment_goes_past_one_that_was_given_up() -> None:
+    """Step 1 has nobody to ask, and the new release serves."""
+    world = given_up(first())
+    world.deploy()
+    world.play()
+
+    assert world.ended("d").outcome is Outcome.SUCCEEDED
+    assert world.state.active is GREEN
+
+
+def test_the_new_worker_that_crashes_at_the_last_step_is_an_active_one() -> None:
+    """It was baked: it is missed, and the old one, still warm, takes over."""
+    world = first()
+    world.deploy()
+    world.play(to=Step.RECORD)
+    world.crash(GREEN)
+    world.play()
+
+    assert world.ended("d").outcome is Outcome.SUCCEEDED
+    assert world.ended("failover").outcome is Outcome.SUCCEEDED
+    assert world.state.active is BLUE
+    assert "RestartDue" in {type(after.event).__name__ for after in world.timers(ev.RestartDue)}
+
+
+def test_no_failover_in_a_deployment() -> None:
+    """The old worker comes back by itself, and the new one is on its way."""
+    world = second()
+    world.deploy()
+    world.play(to=Step.AWAIT_READY)
+    world.crash(GREEN)
+    world.play()
+
+    assert names(world.effects).count("SwitchRoute") == 1
+    assert world.ended("d").outcome is Outcome.SUCCEEDED

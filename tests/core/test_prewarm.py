@@ -1,0 +1,167 @@
+"""Prewarming is steps 1 to 6; the deployment that follows has only the switch left to do."""
+
+import pytest
+from tests.core.world import BLUE, GREEN, World, first, names, second, settled, steps
+
+from supervisor.core import events as ev
+from supervisor.core.lifecycle import Phase
+from supervisor.core.records import Prewarmed
+from supervisor.core.state import Change, DeploymentKind, Outcome
+from supervisor.core.steps import Step, StepState
+
+
+def prewarmed() -> World:
+    """Blue serves release 1, green is warm with release 2."""
+    world = first()
+    world.tell(ev.PrewarmRequested("p", Change()))
+    return settled(world)
+
+
+def test_the_standby_is_left_warm_and_the_active_colour_as_it_is() -> None:
+    """Not one thing about the edge is touched."""
+    world = first()
+    world.tell(ev.PrewarmRequested("p", Change("/m.gguf")))
+    world.play()
+
+    assert names(world.effects) == [
+        *("CheckWorker", "CheckEdge", "Admit", "StartWorker", "CheckWorker", "WarmUp", "Tally")
+    ]
+    assert world.ended("p").outcome is Outcome.SUCCEEDED
+    assert Prewarmed(2) in world.records
+    assert (world.state.active, world.state.routed, world.state.warm_release) == (BLUE, BLUE, 2)
+
+
+def test_a_deployment_without_a_change_goes_to_what_was_prewarmed() -> None:
+    """Nothing is started or admitted again: readiness is asked, then the edge is switched."""
+    world = prewarmed()
+    worker = world.slot(GREEN).worker_id
+    world.deploy()
+    world.play()
+
+    assert names(world.effects) == [
+        *("CheckEdge", "CheckWorker", "WriteConfig", "TestConfig", "SwitchRoute", "VerifyRoute", "Drain", "Bake"),
+        "Tally",
+    ]
+    assert world.ended("d").outcome is Outcome.SUCCEEDED
+    assert (world.state.active, world.slot(GREEN).worker_id, world.state.prewarmed) == (GREEN, worker, None)
+    assert Prewarmed(None) in world.records
+
+
+def test_a_deployment_with_a_change_is_a_full_one() -> None:
+    """What was prewarmed is not what was asked for."""
+    world = prewarmed()
+    world.deploy(change=Change("/other.gguf"))
+    world.play()
+
+    assert "StopWorker" in names(world.effects) and "StartWorker" in names(world.effects)
+    assert world.state.active_release == 3
+
+
+def test_a_fast_deployment_needs_a_prewarmed_standby() -> None:
+    """It is refused rather than be slow."""
+    world = first()
+    world.tell(ev.DeployRequested("d", Change(), fast=True))
+
+    assert world.ended("d").outcome is Outcome.REFUSED
+    assert "nothing is prewarmed" in world.ended("d").reason
+
+
+def test_a_prewarmed_worker_that_died_is_not_deployed_to() -> None:
+    """Fast is refused and says why; a deployment otherwise starts a new worker."""
+    world = prewarmed()
+    world.crash(GREEN)
+    world.tell(ev.DeployRequested("fast", Change(), fast=True))
+    world.deploy()
+    world.play()
+
+    assert "not ready any more" in world.ended("fast").reason
+    assert world.ended("d").outcome is Outcome.SUCCEEDED
+    assert "StartWorker" in names(world.effects)
+
+
+def test_a_prewarmed_release_that_does_not_prove_itself_is_ended() -> None:
+    """Unlike a rollback target it has no further use, and must not be deployed to again."""
+    world = prewarmed()
+    world.deploy()
+    world.play(to=Step.BAKE)
+    world.answers.clear()
+    world.fail("breach")
+    world.play()
+
+    assert world.ended("d").outcome is Outcome.ROLLED_BACK
+    assert (world.state.active, world.slot(GREEN).phase, world.state.prewarmed) == (BLUE, Phase.ABSENT, None)
+
+
+@pytest.mark.parametrize("step", [Step.ADMIT, Step.AWAIT_READY, Step.WARM_UP], ids=lambda step: step.key)
+def test_a_prewarming_that_fails_leaves_nothing(step: Step) -> None:
+    """As any deployment."""
+    world = first()
+    world.tell(ev.PrewarmRequested("p", Change()))
+    world.play(to=step)
+    world.answers.clear()
+    world.fail()
+    world.play()
+
+    assert world.ended("p").outcome is (Outcome.REFUSED if step is Step.ADMIT else Outcome.ROLLED_BACK)
+    assert (world.slot(GREEN).phase, world.state.warm_release) == (Phase.ABSENT, None)
+
+
+def test_prewarming_is_cancelled_under_way() -> None:
+    """The standby goes, and both who asked are answered when it has."""
+    world = first()
+    world.tell(ev.PrewarmRequested("p", Change()))
+    world.play(to=Step.AWAIT_READY)
+    world.answers.clear()
+    world.tell(ev.CancelRequested("c"))
+    world.play()
+
+    assert world.ended("p").outcome is Outcome.ROLLED_BACK
+    assert "cancelled" in world.ended("p").reason
+    assert world.ended("c").outcome is Outcome.SUCCEEDED
+    assert world.slot(GREEN).phase is Phase.ABSENT
+    assert (Step.AWAIT_READY, StepState.FAILED) in steps(world.effects)
+
+
+def test_what_is_prewarmed_is_cancelled_by_stopping_it() -> None:
+    """Its memory is free when the request is answered."""
+    world = prewarmed()
+    world.tell(ev.CancelRequested("c"))
+    world.play()
+
+    assert world.ended("c").outcome is Outcome.SUCCEEDED
+    assert (world.slot(GREEN).phase, world.state.prewarmed) == (Phase.ABSENT, None)
+
+
+def test_there_may_be_nothing_to_cancel() -> None:
+    """A warm rollback target was not prewarmed; a deployment under way is no prewarming."""
+    world = second()
+    world.tell(ev.CancelRequested("c"))
+    world.deploy()
+    world.tell(ev.CancelRequested("c2"))
+
+    assert world.ended("c").outcome is Outcome.REFUSED
+    assert "nothing is prewarmed" in world.ended("c").reason
+    assert world.ended("c2").outcome is Outcome.REFUSED
+    assert "deployment 3" in world.ended("c2").reason
+
+
+def test_nothing_is_prewarmed_where_nothing_serves() -> None:
+    """There is no standby without an active colour."""
+    world = World()
+    world.tell(ev.PrewarmRequested("p", Change()))
+
+    assert world.ended("p").outcome is Outcome.REFUSED
+
+
+def test_going_back_after_a_fast_deployment_is_no_prewarming() -> None:
+    """The standby then holds what was left, and the next deployment is a full one."""
+    world = prewarmed()
+    world.deploy()
+    world.play()
+    world.switch(DeploymentKind.ROLLBACK)
+    world.play()
+    world.effects.clear()
+    world.deploy("again")
+    world.play()
+
+    assert world.state.active_release == 3

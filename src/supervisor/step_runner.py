@@ -54,7 +54,7 @@ class StepRunner:
                 await self._edge.test_config()
                 return StepResult("nginx accepts it")
             case fx.ReloadEdge():
-                leaving = await self._edge.reload()
+                leaving = await self._edge.apply_config()
                 return StepResult(f"{len(leaving)} old nginx worker(s) finish what they have")
             case fx.VerifyRoute():
                 return StepResult(await self._probe.verify_route(effect.color, effect.release))
@@ -79,7 +79,7 @@ class StepRunner:
         return f"nginx {report.nginx_version} routes to {report.routes_to or 'nobody yet'}"
 
     async def _check_answer(self, color: Color | None) -> None:
-        """What nginx does may differ from its include file. No answer, from a hung worker say, tells nothing."""
+        """What nginx does may differ from its route file. No answer, from a hung worker say, tells nothing."""
         try:
             answerer = (await self._probe.through_edge(EDGE_ANSWER_S)).color
         except WorkerError:

@@ -31,7 +31,7 @@ async def edge_backend(color: Color, port: int = 0) -> AsyncIterator[int]:
         tasks.add(task)
         try:
             await _serve(reader, writer, color)
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             tasks.discard(task)

@@ -255,10 +255,10 @@ class Edge:
         self._bind()
 
     def _inherit(self, pids: Iterable[int]) -> None:
-        found = (listening_socket(pid, self.address) for pid in pids)
-        listener = next((listener for listener in found if listener), None)
-        if listener is not None:
-            self.take(listener)
+        """Have a descriptor of the listening socket too, where the system allows it."""
+        for pid in pids:
+            if self._listener is None and (listener := listening_socket(pid, self.address)):
+                self.take(listener)
 
     def _bind(self) -> None:
         if self._listener is None:

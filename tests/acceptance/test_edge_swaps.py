@@ -1,10 +1,12 @@
 """Swaps and reloads of the edge under closed-loop keep-alive clients that never retry."""
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from signal import SIGKILL
 
 import pytest
 from tests.support.edge_backend import edge_backend
@@ -24,6 +26,7 @@ SWAPS = 1000
 ANSWERS_A_SWAP = 8
 RELOADS = 6
 PLAIN_RELOADS = 4
+KILLS = 4
 OLDER: Version = (1, 22, 1)
 QUICK, THINKING, SLOW, STREAMING = 4, 20, 4, 4
 EVENTS, GAP_S = 8, 0.01
@@ -178,6 +181,40 @@ async def test_clients_that_pause_between_requests_lose_nothing_to_a_reload() ->
             await more_answers(load, PAUSING)
 
     assert load.failures == []
+
+
+async def test_killed_masters_lose_nothing_and_orphans_told_to_quit_at_once_do() -> None:
+    """The next nginx serves beside the orphans, which say goodbye first; the route changes meanwhile."""
+    async with both_colors() as ports:
+        async with running_edge(ports, as_version=OLDER) as edge, held(edge):
+            lossless = await killed_under_traffic(edge)
+        async with running_edge(ports, as_version=OLDER) as edge, held(edge):
+            edge._orphans.tells_by_itself = True  # as nginx of this kind does not
+            control = await killed_under_traffic(edge)
+
+    assert lossless.failures == []
+    assert min(lossless.answers[color] for color in Color) > KILLS
+    assert control.failures != []
+
+
+async def killed_under_traffic(edge: Edge) -> Load:
+    edge.write_route(Color.BLUE)
+    async with traffic(edge.address.port) as load:
+        for _ in range(KILLS):
+            await more_answers(load, len(ACTS))
+            os.kill(edge.identity().pid, SIGKILL)
+            await edge.wait()
+            await edge.start()
+            edge.write_route((edge.read_route() or Color.GREEN).other)
+            await orphans_gone(edge)
+    return load
+
+
+async def orphans_gone(edge: Edge) -> None:
+    async def gone() -> bool:
+        return not edge.old_workers()
+
+    assert await eventually(gone, 15)
 
 
 async def more_answers(load: Load, count: int) -> None:

@@ -31,7 +31,7 @@ class Backend:
 async def edge_backend(
     color: Color, port: int = 0, *, refuses: int = 0, log: list[Request] | None = None
 ) -> AsyncIterator[int]:
-    """Serves `/echo`, `/slow?seconds=` (late), `/status?status=` and `/stream?events=and `/stream?events=&gap=`; hangs up at `/die`.gap=`, hangs up at `/die`.
+    """Serves `/echo`, `/slow?seconds=`, `/status?status=` and `/stream?events=&gap=`; hangs up at `/die`.
 
     Yields its port. It says 503 to the first `refuses` requests, and writes down in `log` what it is asked.
     """

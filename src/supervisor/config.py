@@ -76,6 +76,7 @@ class EdgeSection(Section):
     listen: Listen = "127.0.0.1:8080"
     nginx: str = "nginx"
     hold_timeout_s: Seconds = 30.0
+    hold_limit: int = Field(256, ge=1, le=1000)
 
 
 class WorkersSection(Section):
@@ -84,6 +85,7 @@ class WorkersSection(Section):
     blue_port: Port = 8000
     green_port: Port = 8001
     stop_timeout_s: Seconds = 30.0
+    crash_limit: int = Field(6, ge=1, le=1000)
 
 
 class MemorySection(Section):
@@ -166,6 +168,9 @@ class Config(Section):
             bake_s=self.deploy.bake_s,
             stop_timeout_s=self.workers.stop_timeout_s,
             keep_previous=self.deploy.keep_previous,
+            crash_limit=self.workers.crash_limit,
+            worker_limit_bytes=self.worker_limit_bytes,
+            budget_bytes=self.budget_bytes,
         )
 
 

@@ -17,10 +17,14 @@ class Console:
 
     def publish(self, record: rec.Record) -> None:
         match record:
-            case rec.RequestEnded(outcome=Outcome.SUCCEEDED, deployment=int(), active=active, release=release):
-                say(f"deployment {record.deployment} succeeded: {active} serves release {release}")
+            case rec.RequestEnded(outcome=Outcome.SUCCEEDED, deployment=int(), active=active):
+                say(f"deployment {record.deployment} succeeded, release {record.release}; {active} serves")
             case rec.RequestEnded(deployment=int()):
                 say(f"deployment {record.deployment} {record.outcome.replace('_', ' ')}: {record.reason}")
+            case rec.Warned():
+                say(record.text)
+            case rec.Paused():
+                say("requests are held at the edge" if record.paused else "requests pass again")
             case rec.WorkerGone(expected=False):
                 say(record.reason)
             case rec.EdgeChanged(pid=None) if record.reason:

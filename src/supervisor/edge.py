@@ -1,46 +1,55 @@
 """The edge: one private nginx in front of the workers, and the listening socket it serves on.
 
 The supervisor binds the socket and hands it down, so that clients wait in its queue, and are not refused, while nginx
-is down. nginx outlives the supervisor: the next one adopts it by pid and start time. It then has no socket of its own,
-for the address cannot be bound twice; should the adopted nginx end, `start` binds it anew.
+is down. nginx outlives the supervisor: the next one adopts it by pid and start time, and takes a second descriptor of
+its socket where the system allows that. Elsewhere, should the adopted nginx end, `start` binds the address anew.
+
+Where requests go is a file of its own (`supervisor.nginx.route`), in force at once; the configuration seldom changes.
 """
 
 import grp
 import os
 import pwd
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from signal import SIGKILL, SIGQUIT
 
 from supervisor import ports
 from supervisor.core.state import Color
 from supervisor.errors import EdgeError
 from supervisor.files import publish, read_text
 from supervisor.nginx import command
-from supervisor.nginx.config import EdgeLimits, EdgeSettings, NginxBuild, render, render_upstream, routed_color
+from supervisor.nginx.config import EdgeLimits, EdgeSettings, NginxBuild, fingerprint, open_files, render
+from supervisor.nginx.inherit import listening_socket
 from supervisor.nginx.instance import STATUS_SOCKET, Instance
-from supervisor.nginx.master import Master, group_members, signal_group
+from supervisor.nginx.master import Master
+from supervisor.nginx.orphans import Orphans
 from supervisor.nginx.reload import MARKERS, ReloadStrategy, remove_markers, strategy_for
-from supervisor.nginx.status import answers
+from supervisor.nginx.route import ROUTE, read_route, write_route
+from supervisor.nginx.status import answers, running_fingerprint
+from supervisor.nginx.tally import EdgeMark, EdgeTally, mark, tally
 from supervisor.paths import check_socket_path
 from supervisor.patience import eventually
 
 START_TIMEOUT_S = 10.0
 RELEASE_TIMEOUT_S = 2.0
-CONFIG, UPSTREAM, TEMP = "nginx.conf", "upstream.conf", "temp"
+CONFIG, ACCESS_LOG, TEMP = "nginx.conf", "access.log", "temp"
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeOptions:
-    """Where the edge lives, what it listens on, and the worker port of each colour."""
+    """Where the edge lives, what it listens on, the worker port of each colour, and where requests are held.
+
+    Without a holder's socket, a request that finds nobody home is answered 503 at once.
+    """
 
     folder: Path
     ports: Mapping[Color, int]
     listen: str = "127.0.0.1:8080"
     nginx: str = "nginx"
     limits: EdgeLimits = field(default_factory=EdgeLimits)
+    hold_socket: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,7 @@ class Edge:
         self.strategy: ReloadStrategy = strategy_for(build)
         self._listener: socket.socket | None = None
         self._master: Master | None = None
-        self._orphaned: set[int] = set()  # process groups whose master was killed
+        self._orphans = Orphans(options.folder, self.address, build.swap == "keepalive_min_timeout")
         self._lay_out()
 
     @classmethod
@@ -90,7 +99,7 @@ class Edge:
     def bind(self) -> None:
         """Bind the listening socket, unless it is held already: by us, by nginx, or by workers of a killed nginx,
         from which `start` will take it over. Raises PortTaken."""
-        if self._running() is None and not any(map(group_members, self._orphaned)):
+        if self._running() is None and not self._orphans.members():
             self._bind()
 
     def take(self, listener: socket.socket) -> None:
@@ -107,10 +116,12 @@ class Edge:
         return self.identity()
 
     def adopt(self, pid: int, started_at: float) -> bool:
-        """Take over the nginx of an earlier supervisor; False when it has ended, its workers then drain."""
+        """Take over the nginx of an earlier supervisor; False when it has ended, its workers then go on by themselves
+        until the next nginx serves."""
         self._master = Master.found(pid, started_at)
         if self._master is None:
-            self._orphaned.add(pid)
+            self._orphans.groups.add(pid)
+        self._inherit((pid,) if self._master else self._orphans.members())
         return self._master is not None
 
     def identity(self) -> NginxIdentity:
@@ -124,11 +135,10 @@ class Edge:
 
     async def stop(self, timeout_s: float) -> None:
         """Let nginx finish what runs, for `timeout_s` at most; it is gone on return. The socket stays bound."""
-        for group in self._orphaned:
-            signal_group(group, SIGQUIT)
+        self._orphans.quit()
         if self._master is not None:
             await self._master.stop(timeout_s)
-        await self._end_orphans()
+        await self._orphans.end()
 
     def close(self) -> None:
         """Give up the listening socket; a running nginx keeps it."""
@@ -139,19 +149,39 @@ class Edge:
     # --- its route ----------------------------------------------------------------------------------------------------
 
     def read_route(self) -> Color | None:
-        """The colour the include file names."""
-        return routed_color(read_text(self._path(UPSTREAM)))
+        """The colour that nginx finds in `route/`."""
+        return read_route(self._path(ROUTE))
 
     def write_route(self, color: Color | None) -> None:
-        """Publish the include file for `color`, or for nobody. In force after a reload. Raises StorageError."""
-        publish(self._path(UPSTREAM), render_upstream(color, self.options.ports[color] if color else 0))
+        """Send the next request to `color`, or hold it. Raises StorageError."""
+        write_route(self._path(ROUTE), color)
+
+    # --- its configuration --------------------------------------------------------------------------------------------
+
+    def write_config(self) -> bool:
+        """Have nginx.conf say what it should; whether it did not. Raises StorageError."""
+        text = render(self._settings())
+        differs = read_text(self._path(CONFIG)) != text
+        if differs:
+            publish(self._path(CONFIG), text)
+        return differs
 
     async def test_config(self) -> None:
         """`nginx -t`. Raises EdgeError with nginx's own words."""
         await command.check_config(self.options.nginx, self.build, self.options.folder, self._listener)
 
+    async def apply_config(self) -> frozenset[int]:
+        """Reload if nginx runs with another configuration than the one on disk; what `reload` says."""
+        in_force = await running_fingerprint(self._path(STATUS_SOCKET))
+        if in_force and in_force == fingerprint(read_text(self._path(CONFIG))):
+            return frozenset()
+        return await self.reload()
+
     async def reload(self) -> frozenset[int]:
-        """Put the route in force, losing no request; the pids of the nginx workers that leave. Raises EdgeError."""
+        """Put the configuration in force, losing no request; the pids of the nginx workers that leave.
+
+        Raises EdgeError.
+        """
         return await self.strategy.reload(self._instance())
 
     def workers(self) -> frozenset[int]:
@@ -159,9 +189,9 @@ class Edge:
         return self._master.workers() if self._master else frozenset()
 
     def old_workers(self) -> frozenset[int]:
-        """nginx workers that still serve the route of before: left by a reload, or by a killed master."""
+        """nginx workers that only finish what they have: left by a reload, or by a killed master."""
         leaving = self._master.leaving_workers() if self._master else frozenset()
-        return leaving.union(*map(group_members, self._orphaned))
+        return leaving | self._orphans.members()
 
     # --- what it is doing ---------------------------------------------------------------------------------------------
 
@@ -176,11 +206,22 @@ class Edge:
             routes_to=self.read_route(),
         )
 
+    def mark(self) -> EdgeMark:
+        """Now, for a tally later."""
+        return mark(self._path(ACCESS_LOG))
+
+    def tally(self, since: EdgeMark) -> EdgeTally:
+        """What was answered since the mark. Blocks, for half a second with the longest log."""
+        return tally(self._path(ACCESS_LOG), since)
+
     # --- how ----------------------------------------------------------------------------------------------------------
 
     async def _launch(self) -> None:
-        await self._retire_orphans()
+        if self._master is not None:
+            self._orphans.groups.add(self._master.pid)
+            self._master = None
         await self._take_address_over()
+        self.write_config()
         self._clear_leftovers()
         assert self._listener is not None
         child = command.start(self.options.nginx, self.build, self.options.folder, self._listener)
@@ -190,6 +231,7 @@ class Edge:
         except BaseException:
             await self._master.stop(0)
             raise
+        self._orphans.retire()
 
     async def _ready(self) -> None:
         async def decided() -> bool:
@@ -201,49 +243,54 @@ class Edge:
             said = read_text(self._path(command.START_LOG))
             raise EdgeError(f"nginx did not start: {command.complaint(said) or said.strip()}", code="config_rejected")
 
-    async def _retire_orphans(self) -> None:
-        """Workers of a killed master hold the address until they are told to finish; their answers go on."""
-        if self._master is not None:
-            self._orphaned.add(self._master.pid)
-            self._master = None
-        for group in self._orphaned:
-            signal_group(group, SIGQUIT)
-
     async def _take_address_over(self) -> None:
-        """Bind the socket; an orphan gives the address up a moment after it is told to finish."""
+        """Bind the socket, unless we hold it; an orphan gives the address up a moment after it is told to finish."""
 
         async def given_up() -> bool:
-            return self._listener is not None or not self._orphaned or ports.is_free(self.address)
+            return ports.is_free(self.address)
 
-        await eventually(given_up, RELEASE_TIMEOUT_S)
+        if self._listener is None and self._orphans.groups:
+            self._orphans.quit()
+            await eventually(given_up, RELEASE_TIMEOUT_S)
         self._bind()
+
+    def _inherit(self, pids: Iterable[int]) -> None:
+        """Have a descriptor of the listening socket too, where the system allows it."""
+        for pid in pids:
+            if self._listener is None and (listener := listening_socket(pid, self.address)):
+                self.take(listener)
 
     def _bind(self) -> None:
         if self._listener is None:
             self.take(ports.bind(self.address))
-
-    async def _end_orphans(self) -> None:
-        for group in self._orphaned:
-            signal_group(group, SIGKILL)
-        self._orphaned.clear()
 
     def _lay_out(self) -> None:
         folder = self.options.folder
         check_socket_path(self._path(STATUS_SOCKET))
         for path in (folder, folder / TEMP, folder / MARKERS):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        publish(self._path(CONFIG), render(self._settings()))
-        if not self._path(UPSTREAM).exists():
+        self.write_config()
+        if self.read_route() is None:
             self.write_route(None)
 
     def _clear_leftovers(self) -> None:
         """A killed nginx leaves its status socket, on which the next could not bind, and maybe markers."""
         self._path(STATUS_SOCKET).unlink(missing_ok=True)
-        remove_markers(self.options.folder)
+        remove_markers(self.options.folder, keep=self._orphans.members())
 
     def _settings(self) -> EdgeSettings:
-        user = _root_user() if os.geteuid() == 0 else None
-        return EdgeSettings(build=self.build, listen=str(self.address), user=user, limits=self.options.limits)
+        options = self.options
+        hold_socket = options.hold_socket or options.folder / "hold.sock"
+        return EdgeSettings(
+            build=self.build,
+            listen=str(self.address),
+            ports=options.ports,
+            # `..` leaves the folder where it really is.
+            hold_socket=os.path.relpath(hold_socket.parent.resolve() / hold_socket.name, options.folder.resolve()),
+            user=_root_user() if os.geteuid() == 0 else None,
+            open_files=open_files(),
+            limits=options.limits,
+        )
 
     def _running(self) -> Instance | None:
         if self._master is None or not self._master.alive():

@@ -9,6 +9,7 @@ import structlog
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.records import Record
+from supervisor.core.state import Color
 from supervisor.edge import Edge
 from supervisor.errors import SupervisorError
 from supervisor.step_runner import StepResult, StepRunner
@@ -58,6 +59,8 @@ class Executor:
                 self._spawn(self._run_edge())
             case fx.StopEdge():
                 self._spawn(self._edge.stop(effect.timeout_s))
+            case fx.Route():
+                self._route(effect.color)
             case fx.CancelStep():
                 self._cancel_step()
             case fx.Exit():
@@ -86,6 +89,13 @@ class Executor:
             self._post(ev.StepFailed(effect.token, f"a defect of modelsvc: {error!r}; see logs/supervisor.log"))
         else:
             self._post(ev.StepSucceeded(effect.token, result.detail, result.release))
+
+    def _route(self, color: Color | None) -> None:
+        """What cannot be written now is written by the watch, which sees the difference."""
+        try:
+            self._edge.write_route(color)
+        except SupervisorError as error:
+            log.error("route_not_written", color=color, reason=error.message)
 
     async def _run_edge(self) -> None:
         try:

@@ -119,7 +119,11 @@ class Journal:
                 )
             case rec.EdgeChanged():
                 self.remember("edge", [record.pid, record.created_at] if record.pid else None)
-            case rec.StepShown():
+            case rec.Paused():
+                self.remember("paused", record.paused)
+            case rec.Prewarmed():
+                self.remember("prewarmed", record.release)
+            case rec.StepShown() | rec.Warned():
                 pass  # of the moment only
             case _:
                 assert_never(record)

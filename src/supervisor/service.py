@@ -1,6 +1,7 @@
 """The supervisor put together: adapters made, the past taken up, the loop run, everything closed."""
 
 import asyncio
+import math
 import signal
 import time
 from collections.abc import Callable
@@ -20,14 +21,17 @@ from supervisor.console import Console, say
 from supervisor.control import ControlPlane, build_app
 from supervisor.control_server import ControlServer
 from supervisor.core import events as ev
+from supervisor.core.outlook import outlook
 from supervisor.core.reconcile import Resumption, reconcile
 from supervisor.core.records import EdgeChanged, RouteChanged
 from supervisor.core.state import Color, EdgePhase, State
 from supervisor.edge import Edge, EdgeOptions
 from supervisor.executor import Executor
+from supervisor.holder import Holder
 from supervisor.journal import Journal
 from supervisor.logs import rotate_in_place
 from supervisor.loop import Loop
+from supervisor.nginx.config import EdgeLimits
 from supervisor.notify import listen
 from supervisor.paths import StatePaths
 from supervisor.ports import check_free, naming
@@ -37,6 +41,8 @@ from supervisor.startup import Discovery
 from supervisor.status import StatusReporter
 from supervisor.step_runner import StepRunner
 from supervisor.telemetry import Hub, Journaling, Log, Metrics
+from supervisor.unix_server import UnixServer
+from supervisor.watch import Watch
 from supervisor.worker_process import WORKER_PROGRAM, WorkerProcesses
 from supervisor.workforce import Workforce
 
@@ -68,6 +74,7 @@ class Service:
         self.settings, self.edge, self.journal = settings, edge, journal
         self.loop = Loop(State(policy=config.policy()))
         self.hub, self.metrics = Hub(), Metrics()
+        self.holder = Holder(lambda: outlook(self.loop.state), config.edge.hold_timeout_s, config.edge.hold_limit)
         self.probe = Probe({color: config.port(color) for color in Color}, f"http://{config.edge.listen}")
         processes = WorkerProcesses(
             paths.logs, paths.notify_socket, lambda worker, code: self.loop.post(ev.WorkerEnded(worker, code))
@@ -79,6 +86,7 @@ class Service:
         steps = StepRunner(edge, self.probe, self.admission, self.loop.post)
         sinks = (Journaling(journal), baseline, Log(), self.metrics, self.hub, Console())
         self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps)
+        self.watch = Watch(self._state, self.loop.post, self.probe, self.workforce, edge)
 
     async def run(self) -> None:
         """Serve until a shutdown was asked for. Raises SupervisorError when it cannot begin."""
@@ -86,6 +94,7 @@ class Service:
             stack.push_async_callback(self.probe.close)
             stack.callback(self.edge.close)
             await self._take_up()
+            await self._open_hold(stack)
             inbox = await listen(self.settings.paths.notify_socket, self.loop.post)
             stack.callback(inbox.close)
             stack.callback(self._serve_metrics())
@@ -94,9 +103,17 @@ class Service:
             stack.push_async_callback(self.executor.close)
             await control.start()
             self._announce()
-            housekeeping = asyncio.create_task(self._rotate_logs())
-            stack.callback(housekeeping.cancel)
+            for chore in (self._rotate_logs(), self.watch.run()):
+                stack.callback(asyncio.create_task(chore).cancel)
             await self._until_exit()
+
+    async def _open_hold(self, stack: AsyncExitStack) -> None:
+        """Places enough, so that those beyond the limit hear of it."""
+        places = self.settings.config.edge.hold_limit * 2
+        server = UnixServer(self.holder, self.settings.paths.hold_socket, "hold", "MODELSVC_HOME", places)
+        stack.push_async_callback(server.stop)
+        stack.callback(self.holder.close)
+        await server.start()
 
     async def _take_up(self) -> None:
         """Adopt what an earlier supervisor left, or claim the ports for a new beginning."""
@@ -118,9 +135,9 @@ class Service:
     async def _resume(self, resumption: Resumption) -> None:
         """Bring route and processes to what was decided."""
         state = self.loop.state = resumption.state
-        self.edge.write_route(state.active)
+        self.edge.write_route(state.routed)
         if state.edge is EdgePhase.RUNNING:
-            await self.edge.reload()
+            await self.edge.apply_config()
             self.executor.watch_edge()
         else:
             with naming("edge.listen"):
@@ -213,7 +230,12 @@ async def serve(settings: Settings) -> None:
     """Run one supervisor. Raises SupervisorError."""
     config, paths = settings.config, settings.paths
     options = EdgeOptions(
-        paths.edge, {color: config.port(color) for color in Color}, config.edge.listen, config.edge.nginx
+        paths.edge,
+        {color: config.port(color) for color in Color},
+        config.edge.listen,
+        config.edge.nginx,
+        EdgeLimits(hold_timeout_s=math.ceil(config.edge.hold_timeout_s)),
+        paths.hold_socket,
     )
     edge = await Edge.open(options)
     journal = Journal(paths.journal)

@@ -121,6 +121,8 @@ class Discovery:
             boot=boot,
             policy=policy,
             active=route.active,
+            paused=bool(self.journal.fact("paused")),
+            prewarmed=self.journal.fact("prewarmed"),
             served_release=route.release,
             previous_release=route.previous_release,
             last_release=self.admission.releases.last(),
@@ -136,7 +138,7 @@ class Discovery:
         if left is None:
             return None
         verified = any(step.number == Step.VERIFY_ROUTE and step.state is StepState.DONE for step in left.steps)
-        return Unfinished(left.deployment, left.from_color, left.to_color, verified, left.kind)
+        return Unfinished(left.deployment, left.from_color, left.to_color, verified, left.kind, left.release)
 
     async def survivors(self) -> tuple[Survivor, ...]:
         """Workers of an earlier supervisor that live; those that do not are written down as gone."""

@@ -47,23 +47,31 @@ class StepRunner:
                 return StepResult(await self._check_edge(effect.color))
             case fx.WarmUp():
                 return StepResult(await self._probe.warm_up(effect.color))
-            case fx.WriteRoute() | fx.RestoreRoute():
-                self._edge.write_route(effect.color)  # at once: a write that was cancelled must not come later
-                return StepResult(f"to {effect.color or 'nobody'}")
+            case fx.WriteConfig():
+                changed = self._edge.write_config()
+                return StepResult("rewritten" if changed else "as it should be")
             case fx.TestConfig():
                 await self._edge.test_config()
                 return StepResult("nginx accepts it")
-            case fx.ReloadEdge():
-                leaving = await self._edge.reload()
-                return StepResult(f"{len(leaving)} old nginx worker(s) finish what they have")
+            case fx.SwitchRoute():
+                return StepResult(await self._switch(effect.color))
             case fx.VerifyRoute():
                 return StepResult(await self._probe.verify_route(effect.color, effect.release))
             case fx.Drain():
                 return StepResult(await self._drain(effect))
             case fx.Bake():
                 return StepResult(await self._probe.bake(effect.color, effect.seconds))
+            case fx.Tally():
+                return StepResult()
             case _:
                 assert_never(effect)
+
+    async def _switch(self, color: Color | None) -> str:
+        """The configuration first, if nginx runs with another one; the route is in force with the next request."""
+        leaving = await self._edge.apply_config()
+        self._edge.write_route(color)  # at once: a write that was cancelled must not come later
+        reloaded = f", {len(leaving)} old nginx worker(s) finish what they have" if leaving else ""
+        return f"to {color or 'nobody'}{reloaded}"
 
     async def _check_edge(self, color: Color | None) -> str:
         report = self._edge.report()
@@ -79,7 +87,7 @@ class StepRunner:
         return f"nginx {report.nginx_version} routes to {report.routes_to or 'nobody yet'}"
 
     async def _check_answer(self, color: Color | None) -> None:
-        """What nginx does may differ from its include file. No answer, from a hung worker say, tells nothing."""
+        """What nginx does may differ from its route file. No answer, from a hung worker say, tells nothing."""
         try:
             answerer = (await self._probe.through_edge(EDGE_ANSWER_S)).color
         except WorkerError:

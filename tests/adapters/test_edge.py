@@ -7,6 +7,7 @@ import socket
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,15 +17,16 @@ from tests.support.edge_client import StrictClient
 from tests.support.edge_fixture import NGINX, edge_folder, free_port, running_edge
 
 from supervisor.core.state import Color
-from supervisor.edge import UPSTREAM, Edge, EdgeOptions
+from supervisor.edge import CONFIG, Edge, EdgeOptions
 from supervisor.errors import ConfigError, EdgeError, PortTaken
 from supervisor.nginx import command
-from supervisor.nginx.config import NginxBuild, Version
+from supervisor.nginx.config import EdgeLimits, NginxBuild, Version
 from supervisor.nginx.master import group_members
 from supervisor.nginx.reload import MARKERS, MinTimeoutReload, RetireThenReload, strategy_for
 from supervisor.patience import eventually
 
 OLDER = (1, 22, 1)
+NONSENSE = EdgeLimits(body_bytes=-1)
 
 
 @pytest_asyncio.fixture
@@ -37,7 +39,6 @@ async def folder() -> AsyncIterator[Path]:
 async def blue_edge(as_version: Version | None = None) -> AsyncIterator[Edge]:
     async with edge_backend(Color.BLUE) as blue, running_edge({Color.BLUE: blue}, as_version=as_version) as edge:
         edge.write_route(Color.BLUE)
-        await edge.reload()
         yield edge
 
 
@@ -146,11 +147,10 @@ async def test_a_taken_port_names_its_holder(folder: Path) -> None:
 
 async def test_a_rejected_configuration_is_told_in_nginxs_words(folder: Path) -> None:
     """By the test, and by a start without one; no process is left."""
-    edge = await Edge.open(options(folder))
-    (folder / UPSTREAM).write_text("nonsense;\n")
-    with pytest.raises(EdgeError, match='rejects its configuration: unknown directive "nonsense"') as tested:
+    edge = await Edge.open(replace(options(folder), limits=NONSENSE))
+    with pytest.raises(EdgeError, match='rejects its configuration: "client_max_body_size" directive') as tested:
         await edge.test_config()
-    with pytest.raises(EdgeError, match='did not start: unknown directive "nonsense"') as started:
+    with pytest.raises(EdgeError, match='did not start: "client_max_body_size" directive') as started:
         await edge.start()
     assert tested.value.code == started.value.code == "config_rejected"
     assert not edge.report().running
@@ -162,10 +162,10 @@ async def test_a_reload_that_nginx_rejects_changes_nothing(as_version: Version |
     """The old workers go on, and keep their clients' connections."""
     async with running_edge(as_version=as_version) as edge:
         workers = edge.workers()
-        (edge.options.folder / UPSTREAM).write_text("nonsense;\n")
-        with pytest.raises(EdgeError, match='nginx did not reload: unknown directive "nonsense"'):
-            await edge.reload()
-        edge.write_route(None)
+        edge.options = replace(edge.options, limits=NONSENSE)
+        assert edge.write_config()
+        with pytest.raises(EdgeError, match='nginx did not reload: "client_max_body_size" directive'):
+            await edge.apply_config()
         assert edge.workers() == workers
         assert not list((edge.options.folder / MARKERS).iterdir())
 
@@ -188,40 +188,60 @@ async def test_a_folder_too_deep_for_a_socket_is_refused(folder: Path) -> None:
 # --- route and reload -------------------------------------------------------------------------------------------------
 
 
-async def test_the_route_is_written_whole(folder: Path) -> None:
-    """The include file is the record; no other file is left beside it."""
+async def test_a_configuration_is_made_right_only_when_it_is_wrong(folder: Path) -> None:
+    """Edited, deleted, or of other limits."""
     edge = await Edge.open(options(folder))
-    assert edge.read_route() is None
-    for color in (Color.BLUE, Color.GREEN, None, Color.BLUE):
-        edge.write_route(color)
-        assert edge.read_route() is color
-    assert not list(folder.glob(".upstream*"))
+    config, right = folder / CONFIG, (folder / CONFIG).read_text()
+    assert not edge.write_config()
+    config.write_text("nonsense;\n")
+    assert edge.write_config() and config.read_text() == right
+    config.unlink()
+    assert edge.write_config() and config.read_text() == right
+    edge.options = replace(edge.options, limits=EdgeLimits(body_bytes=9))
+    assert edge.write_config() and "client_max_body_size 9;" in config.read_text()
 
 
 @pytest.mark.parametrize("as_version", [None, OLDER])
-async def test_a_reload_reroutes_and_its_old_workers_leave(as_version: Version | None) -> None:
-    """A stream stays with the colour it began on; new requests meet the new one at once."""
-    async with (
-        edge_backend(Color.BLUE) as blue,
-        edge_backend(Color.GREEN) as green,
-        running_edge({Color.BLUE: blue, Color.GREEN: green}, as_version=as_version) as edge,
-    ):
+async def test_nginx_is_reloaded_only_when_it_runs_with_something_else(as_version: Version | None) -> None:
+    """Not by a later supervisor that finds everything as it was; by one with other limits, once."""
+    async with running_edge(as_version=as_version) as edge:
+        workers, identity = edge.workers(), edge.identity()
+        later = Edge(edge.options, edge.build)
+        assert later.adopt(identity.pid, identity.started_at)
+        assert not await later.apply_config() and later.workers() == workers
+
+        changed = Edge(replace(edge.options, limits=EdgeLimits(body_bytes=9)), edge.build)
+        assert changed.adopt(identity.pid, identity.started_at)
+        assert await changed.apply_config() == workers and changed.workers().isdisjoint(workers)
+        assert not await changed.apply_config()
+        later.close()
+        changed.close()
+
+
+async def test_a_damaged_configuration_is_mended_before_the_next_start() -> None:
+    """Nobody is asked to."""
+    async with running_edge() as edge:
+        await edge.stop(timeout_s=1)
+        (edge.options.folder / CONFIG).write_text("nonsense;\n")
+        await edge.start()
+        assert await status_of(edge) == 503
+
+
+@pytest.mark.parametrize("as_version", [None, OLDER])
+async def test_a_reload_cuts_no_stream_and_its_old_workers_leave(as_version: Version | None) -> None:
+    """They finish what they have."""
+    async with blue_edge(as_version) as edge:
         if edge.build.swap == "retire_then_reload":
             edge.strategy = RetireThenReload(timeout_s=0.1)
 
         async def no_old_workers() -> bool:
             return not edge.old_workers()
 
-        edge.write_route(Color.BLUE)
-        await edge.reload()
-        async with StrictClient(edge.address.port) as old, StrictClient(edge.address.port) as new:
-            _, answered = await old.send("POST", "/stream?events=10&gap=0.1")
-            edge.write_route(Color.GREEN)
+        async with StrictClient(edge.address.port) as client:
+            _, answered = await client.send("POST", "/stream?events=10&gap=0.1")
             left = await edge.reload()
-            assert edge.old_workers() == left
-            assert (await new.request("GET", "/echo")).headers["x-modelsvc-color"] == Color.GREEN
-            assert answered["x-modelsvc-color"] == Color.BLUE
-            assert len([part async for part in old.parts(answered)]) == 10
+            assert left and edge.old_workers() == left
+            assert len([part async for part in client.parts(answered)]) == 10
         assert await eventually(no_old_workers, timeout_s=5)
 
 

@@ -27,7 +27,6 @@ async def edge() -> AsyncIterator[Edge]:
         running_edge({Color.BLUE: blue}, limits=limits, as_version=(1, 22, 1)) as edge,
     ):
         edge.write_route(Color.BLUE)
-        await edge.reload()
         yield edge
 
 
@@ -138,7 +137,6 @@ async def test_what_nginx_refuses_is_json_too(
 async def test_nobody_home_says_when_to_come_back(edge: Edge, client: StrictClient) -> None:
     """Before the first start, and when the worker is down."""
     edge.write_route(None)
-    await edge.reload()
     answer = await client.request("POST", "/chat", b"{}")
 
     assert (answer.status, problem(answer), answer.headers["retry-after"]) == (503, "no_worker", "1")

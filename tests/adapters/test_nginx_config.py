@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 
 import pytest
 
@@ -12,9 +13,9 @@ from supervisor.nginx.config import (
     NginxBuild,
     Version,
     edge_born_errors,
+    fingerprint,
+    open_files,
     render,
-    render_upstream,
-    routed_color,
 )
 
 OLDER, NEWER = NginxBuild((1, 27, 3)), NginxBuild((1, 27, 4))
@@ -48,13 +49,13 @@ def test_newer_nginx_keeps_idle_connections_over_a_reload() -> None:
 
 
 def test_older_nginx_ends_every_answer_of_a_marked_worker() -> None:
-    """The retire location is the same proxy without keep-alive, and may itself end in an edge-born error."""
+    """The retire locations are the same proxies without keep-alive, and may themselves end in an edge-born error."""
     text = rendered(OLDER)
 
     assert "keepalive_min_timeout" not in text
     assert re.search(r"if \(-f retiring/\$pid\) \{\s*return 418;\s*\}", text)
-    assert "error_page 418 = @retire;" in text
-    assert re.search(r"location @retire \{\s*keepalive_timeout 0;\s*proxy_pass http://active;\s*\}", text)
+    assert "error_page 418 = @retire;" in text and "error_page 418 = @retire_unheld;" in text
+    assert re.search(r"location @retire \{\s*keepalive_timeout 0;\s*set", text)
     assert "recursive_error_pages on;" in text
 
 
@@ -69,7 +70,9 @@ def test_older_nginx_ends_every_answer_of_a_marked_worker() -> None:
         "listen 127.0.0.1:8080;",
         "listen unix:status.sock;",
         "stub_status;",
-        "include upstream.conf;",
+        "proxy_pass http://$color;",
+        "error_page 502 503 = @hold;",
+        'server "unix:hold.sock";',
         "server_tokens off;",
         "client_max_body_size 1048576;",
         "client_header_timeout 60s;",
@@ -141,16 +144,29 @@ def test_errors_are_json_that_nginx_can_quote() -> None:
         assert not set("'\\$") & set(error.body)
 
 
-@pytest.mark.parametrize("color", [*Color, None])
-def test_the_route_is_read_back_from_the_include_file(color: Color | None) -> None:
-    """One file is both what nginx obeys and what tells the route."""
-    text = render_upstream(color, 8001)
+def test_each_colour_has_its_upstream_and_a_missing_one_goes_to_nobody() -> None:
+    """A test may run with one worker; nginx needs both names."""
+    text = rendered(ports={Color.BLUE: 8001})
 
-    assert routed_color(text) is color
-    assert ("server 127.0.0.1:8001;" in text) is (color is not None)
+    assert re.search(r"upstream blue \{\s*server 127\.0\.0\.1:8001;", text)
+    assert re.search(r"upstream green \{\s*server unix:nobody\.sock;", text)
 
 
-@pytest.mark.parametrize("text", ["", "# route: red\n", "upstream active {}\n"])
-def test_a_foreign_include_file_names_no_colour(text: str) -> None:
-    """Nothing is guessed."""
-    assert routed_color(text) is None
+def test_the_fingerprint_tells_two_configurations_apart() -> None:
+    """It stands in the text, so that nginx can be asked for it; a text of another hand has none."""
+    one, other = rendered(), rendered(limits=EdgeLimits(2048))
+
+    assert fingerprint(one) == fingerprint(rendered()) != fingerprint(other)
+    assert f'location = /fingerprint {{\n            return 200 "{fingerprint(one)}";' in one
+    assert fingerprint("events {}") == ""
+
+
+@pytest.mark.parametrize(("hard", "expected"), [(resource.RLIM_INFINITY, 8192), (1_000_000, 8192), (4096, 4096)])
+def test_no_more_files_are_asked_for_than_the_system_grants(
+    monkeypatch: pytest.MonkeyPatch, hard: int, expected: int
+) -> None:
+    """nginx would log an alert and stay at its soft limit."""
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1024, hard))
+
+    assert open_files() == expected
+    assert "worker_connections 2048;" in rendered(open_files=4096)

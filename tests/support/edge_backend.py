@@ -20,9 +20,22 @@ class Request:
         return float(dict(parse_qsl(urlsplit(self.target).query)).get(name, 0))
 
 
+@dataclass
+class Backend:
+    color: Color
+    refuses: int
+    log: list[Request]
+
+
 @asynccontextmanager
-async def edge_backend(color: Color, port: int = 0) -> AsyncIterator[int]:
-    """Serves `/echo`, `/slow?seconds=` (echoes later) and `/stream?events=&gap=`; yields its port."""
+async def edge_backend(
+    color: Color, port: int = 0, *, refuses: int = 0, log: list[Request] | None = None
+) -> AsyncIterator[int]:
+    """Serves `/echo`, `/slow?seconds=`, `/status?status=` and `/stream?events=&gap=`; hangs up at `/die`.
+
+    Yields its port. It says 503 to the first `refuses` requests, and writes down in `log` what it is asked.
+    """
+    backend = Backend(color, refuses, [] if log is None else log)
     tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -30,8 +43,8 @@ async def edge_backend(color: Color, port: int = 0) -> AsyncIterator[int]:
         assert task is not None
         tasks.add(task)
         try:
-            await _serve(reader, writer, color)
-        except (OSError, asyncio.IncompleteReadError):
+            await _serve(reader, writer, backend)
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             tasks.discard(task)
@@ -47,14 +60,21 @@ async def edge_backend(color: Color, port: int = 0) -> AsyncIterator[int]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, color: Color) -> None:
+async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, backend: Backend) -> None:
     while True:
         request = await _read(reader)
-        if urlsplit(request.target).path == "/stream":
-            await _stream(request, writer, color)
+        backend.log.append(request)
+        path = urlsplit(request.target).path
+        if path == "/die":
+            return
+        if backend.refuses:
+            backend.refuses -= 1
+            _echo(request, writer, backend.color, 503)
+        elif path == "/stream":
+            await _stream(request, writer, backend.color)
         else:
             await asyncio.sleep(request.number("seconds"))
-            _echo(request, writer, color)
+            _echo(request, writer, backend.color, int(request.number("status")) or 200)
         await writer.drain()
 
 
@@ -67,10 +87,10 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     return Request(method, target, headers, body)
 
 
-def _echo(request: Request, writer: asyncio.StreamWriter, color: Color) -> None:
+def _echo(request: Request, writer: asyncio.StreamWriter, color: Color, status: int) -> None:
     seen = "".join(f"X-Seen-{name}: {value}\r\n" for name, value in request.headers.items())
     writer.write(
-        f"HTTP/1.1 200 OK\r\nContent-Length: {len(request.body)}\r\nX-Modelsvc-Color: {color}\r\n"
+        f"HTTP/1.1 {status} X\r\nContent-Length: {len(request.body)}\r\nX-Modelsvc-Color: {color}\r\n"
         f"X-Seen-Method: {request.method}\r\nX-Seen-Target: {request.target}\r\n{seen}\r\n".encode()
         + request.body
     )

@@ -28,6 +28,11 @@ class StrictClient:
     async def __aexit__(self, *error: object) -> None:
         await self.close()
 
+    @property
+    def connection(self) -> object:
+        """The one in use, None when there is none."""
+        return self._streams and self._streams[1]
+
     async def request(
         self, method: str, target: str, body: bytes = b"", headers: dict[str, str] | None = None
     ) -> Answer:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from supervisor.core.state import Color
 from supervisor.edge import Edge, EdgeOptions
+from supervisor.holder import Holder
 from supervisor.nginx.command import inspect
 from supervisor.nginx.config import EdgeLimits, Version
 from supervisor.nginx.master import group_members
+from supervisor.unix_server import UnixServer
 
 # The suite can be run against another nginx than the installed one.
 NGINX = os.environ.get("MODELSVC_TEST_NGINX", "nginx")
@@ -34,6 +36,19 @@ async def edge_folder(name: str = "edge") -> AsyncIterator[Path]:
         yield root / name
     finally:
         shutil.rmtree(root)
+
+
+@asynccontextmanager
+async def holding(edge: Edge, holder: Holder) -> AsyncIterator[None]:
+    """The holder serves where this edge looks for it."""
+    path = edge.options.hold_socket or edge.options.folder / "hold.sock"
+    server = UnixServer(holder, path, "hold", "edge.hold_socket", concurrency=512)
+    await server.start()
+    try:
+        yield
+    finally:
+        holder.close()
+        await server.stop()
 
 
 @asynccontextmanager

@@ -203,8 +203,9 @@ class Service:
         return httpx.get(base + path, timeout=DEADLINE_S, trust_env=False)
 
     def routes_to(self) -> str:
-        """The colour that the edge's include file names."""
-        return (self.state.edge / "upstream.conf").read_text().partition("\n")[0].removeprefix("# route: ")
+        """The colour whose marker is there, or nobody."""
+        (marker,) = (self.state.edge / "route").iterdir()
+        return marker.name
 
     # --- its end ------------------------------------------------------------------------------------------------------
 

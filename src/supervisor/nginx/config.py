@@ -3,9 +3,17 @@
 There are two kinds of nginx. From 1.27.4 on, `keepalive_min_timeout` keeps idle connections open over a reload. An
 older one is told to retire first: while `retiring/<pid of the nginx worker>` exists, that worker ends every answer with
 `Connection: close` (see `supervisor.nginx.reload`).
+
+The route is no part of it: each request looks for the marker of a colour (see `supervisor.nginx.route`). One that finds
+nobody, or a worker that says 503, goes to `@hold`, and from there back to `@replay`, method, URI, headers and body as
+the client sent them. nginx allows ten redirects within a request; three replays with a retiring worker take nine.
 """
 
+import hashlib
 import json
+import re
+import resource
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,6 +28,9 @@ Version = tuple[int, int, int]
 
 MIN_TIMEOUT_SINCE: Version = (1, 27, 4)
 TEMP_FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+
+REPLAYS = 3  # of one request; one that ends its worker each time must not do so for ever
+OPEN_FILES = 8192
 
 # nginx fails to connect to a socket that is not there just as it does to a port that nobody serves.
 NOBODY = "unix:nobody.sock"
@@ -50,18 +61,29 @@ class EdgeLimits:
     keepalive_timeout_s: int = 75
     connect_timeout_s: int = 2
     read_timeout_s: int = 600  # a long prompt is silent until its first token
+    hold_timeout_s: int = 30  # the holder's, which answers in time by itself
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeSettings:
-    """What the edge's configuration depends on; `listen` is numeric, `user` only for a master that runs as root."""
+    """What the edge's configuration depends on.
+
+    `listen` is numeric, `hold_socket` counts from the edge's folder, `user` is only for a master that runs as root.
+    """
 
     build: NginxBuild
     listen: str
+    ports: Mapping[Color, int] = field(default_factory=dict)
+    hold_socket: str = "hold.sock"
     user: str | None = None
     worker_processes: int = 1
+    open_files: int = OPEN_FILES
     access_log: bool = True
     limits: EdgeLimits = field(default_factory=EdgeLimits)
+
+    def server(self, color: Color) -> str:
+        """Where the worker of this colour listens."""
+        return f"127.0.0.1:{self.ports[color]}" if color in self.ports else NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +95,7 @@ class EdgeBornError:
     type: str
     code: str
     message: str
+    intercepted: bool = False  # caught where requests are proxied, too: nobody reads a worker's own
 
     @property
     def body(self) -> str:
@@ -80,26 +103,20 @@ class EdgeBornError:
 
 
 def render(settings: EdgeSettings) -> str:
-    """The text of nginx.conf."""
-    return _template("nginx.conf.j2").render(
-        edge=settings,
-        limits=settings.limits,
-        build=settings.build,
-        errors=edge_born_errors(settings.limits),
-        unavailable=_error_body("unavailable", "no worker is serving right now; retry in 1 s", "no_worker"),
-    )
+    """The text of nginx.conf, which contains its own fingerprint."""
+    return _render(settings, hashlib.sha256(_render(settings, "").encode()).hexdigest()[:16])
 
 
-def render_upstream(color: Color | None, port: int = 0) -> str:
-    """The text of upstream.conf: where requests go, nobody when `color` is None."""
-    server = f"127.0.0.1:{port}" if color else NOBODY
-    return _template("upstream.conf.j2").render(color=color, server=server)
+def fingerprint(config: str) -> str:
+    """What an nginx that runs with this text answers on its status socket; empty for a foreign text."""
+    found = _FINGERPRINT.search(config)
+    return found[1] if found else ""
 
 
-def routed_color(upstream: str) -> Color | None:
-    """The colour that `upstream`, a text of `render_upstream`, routes to."""
-    named = upstream.partition("\n")[0].removeprefix("# route: ")
-    return Color(named) if named in set(Color) else None
+def open_files() -> int:
+    """As many as nginx may need, or as the system lets this user's processes have."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
 
 
 def edge_born_errors(limits: EdgeLimits) -> tuple[EdgeBornError, ...]:
@@ -110,17 +127,43 @@ def edge_born_errors(limits: EdgeLimits) -> tuple[EdgeBornError, ...]:
         EdgeBornError(400, 400, wrong, "bad_request", "this is not a valid HTTP request"),
         EdgeBornError(404, 404, "not_found", "not_found", "there is nothing at this path"),
         EdgeBornError(405, 405, wrong, "method_not_allowed", "this HTTP method is not served"),
-        EdgeBornError(408, 408, wrong, "request_timeout", "the request took too long to arrive; send it again"),
-        EdgeBornError(413, 413, wrong, "body_too_large", f"the request body has more than {limit} bytes; send less"),
+        EdgeBornError(408, 408, wrong, "request_timeout", "the request took too long to arrive; send it again", True),
+        EdgeBornError(
+            413, 413, wrong, "body_too_large", f"the request body has more than {limit} bytes; send less", True
+        ),
         EdgeBornError(414, 414, wrong, "uri_too_long", "the request line has more than 8 KB; send a shorter URI"),
         EdgeBornError(494, 431, wrong, "headers_too_large", "the request headers have more than 8 KB; send less"),
         EdgeBornError(500, 500, "failed", "edge_failed", "the edge could not handle the request; see its error.log"),
-        EdgeBornError(504, 504, "timed_out", "worker_timeout", "the worker did not answer in time; ask for less"),
+        EdgeBornError(504, 504, "timed_out", "worker_timeout", "the worker did not answer in time; ask for less", True),
+    )
+
+
+def _render(settings: EdgeSettings, its_fingerprint: str) -> str:
+    return _template("nginx.conf.j2").render(
+        edge=settings,
+        colors=tuple(Color),
+        limits=settings.limits,
+        build=settings.build,
+        errors=edge_born_errors(settings.limits),
+        bodies=_UNAVAILABLE,
+        replays=REPLAYS,
+        fingerprint=its_fingerprint,
     )
 
 
 def _error_body(kind: str, message: str, code: str) -> str:
     return json.dumps({"error": {"type": kind, "message": message, "code": code}})
+
+
+_FINGERPRINT = re.compile(r'return 200 "(\w+)"')
+_UNAVAILABLE = {
+    "no_worker": _error_body("unavailable", "no worker is serving right now; retry in 1 s", "no_worker"),
+    "given_up": _error_body(
+        "unavailable",
+        f"no worker stayed up for this request, which was sent {REPLAYS + 1} times: if others are answered, change it",
+        "given_up",
+    ),
+}
 
 
 @cache

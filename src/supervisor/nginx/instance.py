@@ -35,8 +35,7 @@ class Instance:
         return await connection_counts(self.folder / STATUS_SOCKET)
 
     async def clients(self, workers: Iterable[int]) -> frozenset[Client]:
-        """Who is connected to these workers, each by its own address and port."""
-        return await asyncio.to_thread(lambda: frozenset(client for pid in workers for client in self._clients(pid)))
+        return await clients(workers, self.address)
 
     async def replace_workers(self, old: frozenset[int]) -> None:
         """SIGHUP: on return new workers serve, and the old ones only finish what they have.
@@ -57,12 +56,6 @@ class Instance:
         workers = self.master.workers()
         return bool(workers) and workers.isdisjoint(old)
 
-    def _clients(self, pid: int) -> Iterable[Client]:
-        with suppress(psutil.Error):
-            for entry in psutil.Process(pid).net_connections(self.address.kind):
-                if entry.status == psutil.CONN_ESTABLISHED and entry.laddr.port == self.address.port:
-                    yield (entry.raddr.ip, entry.raddr.port)
-
     def _log_size(self) -> int:
         log = self.folder / ERROR_LOG
         return log.stat().st_size if log.exists() else 0
@@ -72,3 +65,15 @@ class Instance:
             log.seek(offset)
             return complaint(log.read().decode(errors="replace"))
         return ""
+
+
+async def clients(workers: Iterable[int], address: Address) -> frozenset[Client]:
+    """Who is connected to these nginx workers at `address`, each by its own address and port."""
+    return await asyncio.to_thread(lambda: frozenset(client for pid in workers for client in _clients(pid, address)))
+
+
+def _clients(pid: int, address: Address) -> Iterable[Client]:
+    with suppress(psutil.Error):
+        for entry in psutil.Process(pid).net_connections(address.kind):
+            if entry.status == psutil.CONN_ESTABLISHED and entry.laddr.port == address.port:
+                yield (entry.raddr.ip, entry.raddr.port)

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import psutil
+
 from supervisor.nginx.config import NginxBuild
 from supervisor.nginx.instance import Client, Instance
 from supervisor.patience import POLL_S
@@ -70,14 +72,14 @@ class RetireThenReload:
     name: str = "retire_then_reload"
 
     async def reload(self, nginx: Instance) -> frozenset[int]:
-        remove_markers(nginx.folder, keep=nginx.master.leaving_workers())
+        remove_stale_markers(nginx.folder)
         old = nginx.master.workers()
-        _mark(nginx.folder, old)
+        mark(nginx.folder, old)
         try:
             await self._tell(nginx, old)
             await nginx.replace_workers(old)
         except BaseException:
-            remove_markers(nginx.folder, keep=nginx.master.leaving_workers())
+            unmark(nginx.folder, old & nginx.master.workers())
             raise
         return old
 
@@ -98,17 +100,27 @@ def strategy_for(build: NginxBuild) -> ReloadStrategy:
     return MinTimeoutReload() if build.swap == "keepalive_min_timeout" else RetireThenReload()
 
 
+def mark(folder: Path, workers: Iterable[int]) -> None:
+    """From now on these workers tell every client that its connection ends."""
+    for pid in workers:
+        (folder / MARKERS / str(pid)).touch()
+
+
+def unmark(folder: Path, workers: Iterable[int]) -> None:
+    for pid in workers:
+        (folder / MARKERS / str(pid)).unlink(missing_ok=True)
+
+
 def remove_markers(folder: Path, keep: Iterable[int] = ()) -> None:
-    """Remove the markers of workers that are gone or stay."""
     kept = {str(pid) for pid in keep}
     for marker in (folder / MARKERS).iterdir():
         if marker.name not in kept:
             marker.unlink(missing_ok=True)
 
 
-def _mark(folder: Path, workers: Iterable[int]) -> None:
-    for pid in workers:
-        (folder / MARKERS / str(pid)).touch()
+def remove_stale_markers(folder: Path) -> None:
+    """A pid that is gone may be given to a worker to come."""
+    remove_markers(folder, keep=psutil.pids())
 
 
 async def _all_idle(nginx: Instance, untold: frozenset[Client]) -> bool:

@@ -1,4 +1,4 @@
-"""nginx's own counters, asked on its private Unix socket."""
+"""nginx's own counters and configuration, asked on its private Unix socket."""
 
 import asyncio
 import re
@@ -34,18 +34,23 @@ async def connection_counts(socket: Path) -> ConnectionCounts | None:
     return ConnectionCounts(active - 1, reading, writing - 1, waiting)
 
 
-async def _ask(socket: Path) -> bytes:
+async def running_fingerprint(socket: Path) -> str:
+    """Of the configuration in force; something that is no fingerprint when an older modelsvc wrote it."""
+    return (await _ask(socket, "/fingerprint")).rpartition(b"\r\n\r\n")[2].decode(errors="replace")
+
+
+async def _ask(socket: Path, path: str = "/") -> bytes:
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            return await _exchange(socket)
+            return await _exchange(socket, path)
     except OSError:  # TimeoutError is one of them
         return b""
 
 
-async def _exchange(socket: Path) -> bytes:
+async def _exchange(socket: Path, path: str) -> bytes:
     reader, writer = await asyncio.open_unix_connection(str(socket))
     try:
-        writer.write(b"GET / HTTP/1.1\r\nHost: status\r\nConnection: close\r\n\r\n")
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: status\r\nConnection: close\r\n\r\n".encode())
         return await reader.read()
     finally:
         writer.close()

@@ -1,0 +1,62 @@
+"""Looking at what runs, all the time: what is seen goes to the planner, which decides what it means."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from supervisor.core import events as ev
+from supervisor.core import ledger
+from supervisor.core.state import EdgePhase, Slot, State
+from supervisor.edge import Edge
+from supervisor.errors import WorkerError
+from supervisor.probe import Probe
+from supervisor.workforce import Workforce
+
+INTERVAL_S = 1.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """`state` is only read, to know where to look."""
+
+    state: Callable[[], State]
+    post: Callable[[ev.Event], None]
+    probe: Probe
+    workforce: Workforce
+    edge: Edge
+    interval_s: float = INTERVAL_S
+
+    async def run(self) -> None:
+        """Until cancelled. A look that goes wrong is told, and the next one is taken all the same."""
+        while True:
+            await asyncio.sleep(self.interval_s)
+            try:
+                await self.look()
+            except Exception:
+                log.exception("look_failed")
+
+    async def look(self) -> None:
+        """At each worker that serves, at the memory of all, and at the route."""
+        state = self.state()
+        await asyncio.gather(*(self._worker(slot) for slot in state.slots.values() if slot.serves))
+        used, _ = ledger.total(await asyncio.to_thread(self.workforce.usages, state))
+        self.post(ev.MemorySeen(used))
+        if state.edge is EdgePhase.RUNNING:
+            self.post(ev.RouteSeen(self.edge.read_route()))
+
+    async def _worker(self, slot: Slot) -> None:
+        memory = await asyncio.to_thread(self.workforce.memory, slot)
+        problem = await self._problem(slot)
+        if slot.worker_id:
+            self.post(ev.WorkerSeen(slot.worker_id, problem, memory.private_bytes if memory else None))
+
+    async def _problem(self, slot: Slot) -> str:
+        try:
+            await self.probe.ready(slot.color)
+        except WorkerError as error:
+            return error.message
+        return ""

@@ -1,0 +1,78 @@
+"""Counting what the edge answered, from its access log."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from supervisor.nginx import tally as tallies
+from supervisor.nginx.tally import EdgeMark, EdgeTally, mark, tally
+
+
+def line(number: int, status: int, color: str = "blue") -> str:
+    return json.dumps({"time": f"{number:09}", "status": status, "color": color}) + "\n"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "access.log"
+
+
+def add(log: Path, *lines: str) -> None:
+    with log.open("a") as file:
+        file.writelines(lines)
+
+
+def test_what_came_after_the_mark_is_counted_by_colour(log: Path) -> None:
+    """A status of 500 or more has failed; below it, the client was answered."""
+    add(log, line(1, 500), line(2, 200))
+    since = mark(log)
+    add(log, line(3, 200), line(4, 429), line(5, 503, ""), line(6, 200, "green"), line(7, 500, "green"))
+
+    assert tally(log, since) == EdgeTally(
+        requests=5,
+        failed=2,
+        by_color={"blue": 2, "": 1, "green": 2},
+        failed_by_color={"": 1, "green": 1},
+        complete=True,
+    )
+    assert tally(log, mark(log)) == EdgeTally()
+
+
+def test_a_line_under_way_is_left_for_the_next_time(log: Path) -> None:
+    """nginx may be writing it."""
+    since = mark(log)
+    add(log, line(1, 200), line(2, 500)[:20])
+
+    assert tally(log, since).requests == 1
+
+
+@pytest.mark.parametrize("after", [1, 9], ids=["shorter", "longer than before"])
+def test_a_rotated_log_is_counted_from_its_beginning(log: Path, after: int) -> None:
+    """Copied aside and emptied; what was lost with it is owned up to."""
+    add(log, *(line(number, 200) for number in range(5)))
+    since = mark(log)
+    shutil.copyfile(log, log.with_suffix(".1"))
+    os.truncate(log, 0)
+    add(log, *(line(100 + number, 200) for number in range(after)))
+
+    assert tally(log, since) == EdgeTally(after, 0, {"blue": after}, {}, complete=False)
+
+
+def test_a_log_that_is_not_there_has_nothing(log: Path) -> None:
+    """Not yet, or no longer."""
+    assert mark(log) == EdgeMark() and tally(log, EdgeMark()) == EdgeTally()
+    assert not tally(log, EdgeMark(10, b"{")).complete
+
+
+def test_counting_ends_at_a_limit_and_says_so(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evidence must not cost seconds."""
+    size = len(line(1, 200))
+    monkeypatch.setattr(tallies, "READ_LIMIT", 2 * size)
+    since = mark(log)
+    add(log, line(1, 200), line(2, 200))
+    assert tally(log, since) == EdgeTally(2, 0, {"blue": 2}, {}, complete=True)
+    add(log, line(3, 200))
+    assert tally(log, since) == EdgeTally(2, 0, {"blue": 2}, {}, complete=False)

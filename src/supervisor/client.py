@@ -18,6 +18,8 @@ from supervisor.protocol import (
     DeployRequest,
     History,
     LogLines,
+    PrewarmRequest,
+    RollbackRequest,
     Status,
     StopRequest,
     encode,
@@ -53,8 +55,20 @@ class ControlClient:
     def deploy(self, request: DeployRequest) -> Events:
         return self._operate("/deployments", request)
 
-    def rollback(self) -> Events:
-        return self._operate("/rollback")
+    def prewarm(self, request: PrewarmRequest) -> Events:
+        return self._operate("/prewarm", request)
+
+    def cancel_prewarm(self) -> Events:
+        return self._operate("/prewarm/cancel")
+
+    def pause(self) -> Events:
+        return self._operate("/pause")
+
+    def resume(self) -> Events:
+        return self._operate("/resume")
+
+    def rollback(self, in_place: bool = False) -> Events:
+        return self._operate("/rollback", RollbackRequest(in_place=in_place))
 
     def swap(self) -> Events:
         return self._operate("/swap")

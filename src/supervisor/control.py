@@ -32,7 +32,9 @@ from supervisor.protocol import (
     ErrorType,
     History,
     LogLines,
+    PrewarmRequest,
     ProtocolError,
+    RollbackRequest,
     Status,
     StopRequest,
     check_settable,
@@ -81,11 +83,31 @@ def build_app(plane: ControlPlane) -> Litestar:
     @post("/deployments", **OPERATION)
     async def deploy(data: JSONBody[DeployRequest]) -> Stream:
         change = _change(data)
-        return plane.operate(lambda request: ev.DeployRequested(request, change))
+        if data.fast and data.in_place:
+            raise InvalidRequest("what is prewarmed runs already: fast and in_place exclude each other")
+        return plane.operate(lambda request: ev.DeployRequested(request, change, data.in_place, data.fast))
+
+    @post("/prewarm", **OPERATION)
+    async def prewarm(data: JSONBody[PrewarmRequest]) -> Stream:
+        change = _change(data)
+        return plane.operate(lambda request: ev.PrewarmRequested(request, change))
+
+    @post("/prewarm/cancel", **OPERATION)
+    async def cancel() -> Stream:
+        return plane.operate(ev.CancelRequested)
+
+    @post("/pause", **OPERATION)
+    async def pause() -> Stream:
+        return plane.operate(ev.PauseRequested)
+
+    @post("/resume", **OPERATION)
+    async def resume() -> Stream:
+        return plane.operate(ev.ResumeRequested)
 
     @post("/rollback", **OPERATION)
-    async def rollback() -> Stream:
-        return plane.operate(lambda request: ev.SwitchRequested(request, DeploymentKind.ROLLBACK))
+    async def rollback(data: JSONBody[RollbackRequest]) -> Stream:
+        kind = DeploymentKind.ROLLBACK
+        return plane.operate(lambda request: ev.SwitchRequested(request, kind, data.in_place))
 
     @post("/swap", **OPERATION)
     async def swap() -> Stream:
@@ -122,7 +144,10 @@ def build_app(plane: ControlPlane) -> Litestar:
 
     return Litestar(
         path=API_PREFIX,
-        route_handlers=[status, deploy, rollback, swap, start, stop, shutdown, history, deployment, logs],
+        route_handlers=[
+            *(status, deploy, prewarm, cancel, pause, resume, rollback, swap, start, stop, shutdown),
+            *(history, deployment, logs),
+        ],
         exception_handlers={SupervisorError: _known, HTTPException: _of_framework, Exception: _unexpected},
         before_request=_read_whole,
         request_max_body_size=MAX_BODY_BYTES,
@@ -131,7 +156,7 @@ def build_app(plane: ControlPlane) -> Litestar:
     )
 
 
-def _change(request: DeployRequest) -> Change:
+def _change(request: DeployRequest | PrewarmRequest) -> Change:
     """The request as a change, checked as far as it can be without a base. Raises InvalidRequest."""
     problems = [problem for key in request.settings if (problem := _unsettable(key))]
     if problems:

@@ -164,10 +164,18 @@ class Journal:
     def last_exits(self) -> dict[Color, LastExit]:
         """How the last worker of each colour ended."""
         rows = self._rows(
-            "SELECT color, ended_at, code FROM workers w WHERE ended_at ="
+            "SELECT color, ended_at, code, reason FROM workers w WHERE ended_at ="
             " (SELECT max(ended_at) FROM workers WHERE color = w.color)"
         )
         return {Color(row["color"]): _last_exit(row) for row in rows}
+
+    def deaths(self, limit: int = 5) -> dict[Color, list[LastExit]]:
+        """The last ends of each colour that nobody asked for, newest first."""
+        sql = (
+            "SELECT color, ended_at, code, reason FROM workers WHERE color=? AND expected=0"
+            " ORDER BY ended_at DESC LIMIT ?"
+        )
+        return {color: [_last_exit(row) for row in self._rows(sql, (color, limit))] for color in Color}
 
     def unfinished(self) -> DeploymentStatus | None:
         """The deployment that was under way when the supervisor ended."""
@@ -268,7 +276,10 @@ def _last_exit(row: sqlite3.Row) -> LastExit:
     code = row["code"]
     killed = code is not None and code < 0
     return LastExit(
-        at=rfc3339(row["ended_at"]), code=None if killed else code, signal=_signal_name(-code) if killed else None
+        at=rfc3339(row["ended_at"]),
+        code=None if killed else code,
+        signal=_signal_name(-code) if killed else None,
+        reason=row["reason"],
     )
 
 

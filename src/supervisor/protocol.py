@@ -82,6 +82,21 @@ class DeployRequest(Struct, frozen=True):
 
     model: str | None = None  # absolute path of a GGUF file
     settings: dict[str, SettingValue] = {}  # dotted `[model]` keys, as in SETTABLE_KEYS
+    in_place: bool = False  # hold requests and stop the old worker first: for what does not fit beside it
+    fast: bool = False  # only if it was prewarmed
+
+
+class PrewarmRequest(Struct, frozen=True):
+    """POST /v1/prewarm. Absent fields keep the value of the active release."""
+
+    model: str | None = None
+    settings: dict[str, SettingValue] = {}
+
+
+class RollbackRequest(Struct, frozen=True):
+    """POST /v1/rollback. `in_place`: where no warm worker has the release, stop the old worker first."""
+
+    in_place: bool = False
 
 
 class StopRequest(Struct, frozen=True):
@@ -113,12 +128,13 @@ class LastExit(Struct, frozen=True):
     at: str  # RFC 3339, UTC
     code: int | None
     signal: str | None
+    reason: str = ""
 
 
 class WorkerStatus(Struct, frozen=True):
     """One colour's slot."""
 
-    state: str  # absent, starting, ready, stopping, backoff
+    state: str  # absent, starting, ready, stopping, backoff, failed
     wanted: bool
     port: int
     pid: int | None = None
@@ -131,6 +147,7 @@ class WorkerStatus(Struct, frozen=True):
     private_bytes: int | None = None
     pss_bytes: int | None = None  # Linux only
     last_exit: LastExit | None = None
+    deaths: list[LastExit] = []  # the last ends nobody asked for, newest first
 
 
 class EdgeStatus(Struct, frozen=True):
@@ -141,7 +158,12 @@ class EdgeStatus(Struct, frozen=True):
     pid: int | None
     nginx_version: str
     swap: str  # keepalive_min_timeout, or retire_then_reload
-    routes_to: Color | None
+    routes_to: Color | None  # None: requests are held
+    paused: bool = False  # held by an operator's word
+    waiting: int = 0  # requests held now
+    held: int = 0  # since the supervisor started, as the next two
+    replayed: int = 0
+    given_up: int = 0
 
 
 class MemoryStatus(Struct, frozen=True):
@@ -204,6 +226,7 @@ class Status(Struct, frozen=True):
     edge: EdgeStatus
     memory: MemoryStatus
     deployment: DeploymentStatus | None
+    prewarmed: int | None = None  # the release that is warm in the standby, to be deployed
 
 
 class History(Struct, frozen=True):

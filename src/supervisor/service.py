@@ -202,6 +202,7 @@ class Service:
             self.probe,
             self.edge,
             time.monotonic(),
+            self.holder.counts,
         )
         sources = {str(color): logs / f"worker-{color}.log" for color in Color}
         return ControlPlane(

@@ -13,6 +13,7 @@ from supervisor.core import ledger
 from supervisor.core.state import Slot, State
 from supervisor.edge import Edge
 from supervisor.errors import SupervisorError
+from supervisor.holder import HoldCounts
 from supervisor.journal import Journal
 from supervisor.memory import ProcessMemory
 from supervisor.paths import StatePaths
@@ -44,14 +45,15 @@ class StatusReporter:
     probe: Probe
     edge: Edge
     started: float  # monotonic seconds
+    holds: Callable[[], HoldCounts] = HoldCounts
 
     async def report(self) -> Status:
         """Workers that do not answer within a moment are shown without what only they could tell."""
         state = self.state()
         health = await asyncio.gather(*(self._health(slot) for slot in state.slots.values()))
-        exits = self.journal.last_exits()
+        exits, deaths = self.journal.last_exits(), self.journal.deaths()
         workers = {
-            slot.color: self._worker(slot, its, exits.get(slot.color))
+            slot.color: self._worker(slot, its, exits.get(slot.color), deaths[slot.color])
             for slot, its in zip(state.slots.values(), health, strict=True)
         }
         return Status(
@@ -66,12 +68,15 @@ class StatusReporter:
             edge=self._edge(state),
             memory=self._memory(state),
             deployment=self._deployment(state),
+            prewarmed=state.warm_release,
         )
 
     async def _health(self, slot: Slot) -> dict[str, Any] | None:
         return await self.probe.health(slot.color) if slot.pid else None
 
-    def _worker(self, slot: Slot, health: dict[str, Any] | None, last_exit: LastExit | None) -> WorkerStatus:
+    def _worker(
+        self, slot: Slot, health: dict[str, Any] | None, last_exit: LastExit | None, deaths: list[LastExit]
+    ) -> WorkerStatus:
         memory = self.workforce.memory(slot) or ProcessMemory(0, 0, None)
         present = memory.rss_bytes > 0
         return WorkerStatus(
@@ -88,10 +93,11 @@ class StatusReporter:
             private_bytes=memory.private_bytes if present else None,
             pss_bytes=memory.pss_bytes,
             last_exit=last_exit,
+            deaths=deaths,
         )
 
     def _edge(self, state: State) -> EdgeStatus:
-        report = self.edge.report()
+        report, counts = self.edge.report(), self.holds()
         return EdgeStatus(
             state=state.edge,
             listen=report.listen,
@@ -99,6 +105,11 @@ class StatusReporter:
             nginx_version=report.nginx_version,
             swap=report.swap,
             routes_to=report.routes_to,
+            paused=state.paused,
+            waiting=counts.waiting,
+            held=counts.held,
+            replayed=counts.replayed,
+            given_up=counts.given_up,
         )
 
     def _memory(self, state: State) -> MemoryStatus:

@@ -118,10 +118,9 @@ class StepRunner:
         An old worker that does not answer may be busy with a stream: no reason to go back to it.
         """
         leaving = len(self._edge.old_workers())
+        left = [f"{leaving} old nginx worker(s)"] if leaving else []
         try:
             in_flight = await self._probe.in_flight(color)
         except WorkerError:
-            return f"{color} does not answer, {leaving} old nginx worker(s)"
-        if not leaving and not in_flight:
-            return ""
-        return f"{in_flight} request(s) in flight on {color}, {leaving} old nginx worker(s)"
+            return ", ".join([f"{color} does not answer", *left])
+        return ", ".join([*([f"{in_flight} request(s) in flight on {color}"] if in_flight else []), *left])

@@ -34,7 +34,9 @@ class Log:
         if isinstance(record, rec.StepShown):
             return
         values = {name: getattr(record, name) for name in record.__slots__}
-        log.info(type(record).__name__, **{name: value for name, value in values.items() if value not in (None, "")})
+        log.info(
+            type(record).__name__, **{name: value for name, value in values.items() if value not in (None, "", {})}
+        )
 
 
 class Metrics:

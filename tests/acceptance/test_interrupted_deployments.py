@@ -55,7 +55,7 @@ def test_before_the_reload_it_is_rolled_back(service: Service, step: str, new: d
     assert not any(map(is_alive, standby)), "the standby goes on"
 
 
-@pytest.mark.parametrize("step", ["write_route", "reload_edge"])
+@pytest.mark.parametrize("step", ["write_config", "switch_route"])
 def test_around_the_reload_route_and_record_agree(service: Service, step: str) -> None:
     """Whether it got as far as the verified route or not: status, route file, edge and history tell the same."""
     before = service.settled()

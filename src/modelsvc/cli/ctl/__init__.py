@@ -30,10 +30,13 @@ _HERE = "modelsvc.cli.ctl"
     lazy={
         "status": f"{_HERE}.status:status",
         "deploy": f"{_HERE}.deploy:deploy",
+        "prewarm": f"{_HERE}.prewarm:prewarm",
         "rollback": f"{_HERE}.operations:rollback",
         "swap": f"{_HERE}.operations:swap",
         "start": f"{_HERE}.operations:start",
         "stop": f"{_HERE}.operations:stop",
+        "pause": f"{_HERE}.operations:pause",
+        "resume": f"{_HERE}.operations:resume",
         "history": f"{_HERE}.history:history",
         "logs": f"{_HERE}.logs:logs",
         "shutdown": f"{_HERE}.operations:shutdown",

@@ -4,10 +4,20 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from modelsvc.cli.text import columns, duration, mb
-from supervisor.protocol import Color, DeploymentStatus, EdgeStatus, Status, StepReport, StepState, WorkerStatus
+from supervisor.protocol import (
+    Color,
+    DeploymentKind,
+    DeploymentStatus,
+    EdgeStatus,
+    Status,
+    StepReport,
+    StepState,
+    WorkerStatus,
+)
 
 STEPS = 13
 READY = "ready"
+FAILED = "failed"
 SILENT = "does not answer"  # the progress of a ready worker that does not answer its health question
 OVER = (StepState.DONE, StepState.SKIPPED, StepState.FAILED, StepState.UNDONE)
 
@@ -17,11 +27,23 @@ def status_lines(status: Status) -> list[str]:
         ["active", _active(status)],
         *([str(color), *_worker(worker)] for color, worker in sorted(status.workers.items())),
         ["edge", *_edge(status.edge)],
+        ["requests", _requests(status.edge)],
+        *([["prewarmed", f"release {status.prewarmed}"]] if status.prewarmed else []),
         ["memory", _memory(status)],
         ["deploying", _running(status.deployment) if status.deployment else "nothing"],
     ]
     daemon = f"pid {status.pid}, up {duration(status.uptime_s)}, state in {status.state_dir}"
     return [f"modelsvc {status.version}, {daemon}", *columns(facts)]
+
+
+def prewarm_lines(status: Status) -> list[str]:
+    """What is prewarmed, or on its way there."""
+    running = status.deployment
+    if running and running.kind is DeploymentKind.PREWARM:
+        return [f"prewarming: {_running(running)}"]
+    if status.prewarmed is None:
+        return ["nothing is prewarmed"]
+    return [f"release {status.prewarmed} is prewarmed: `modelsvc ctl deploy` switches to it"]
 
 
 def route(source: Color | None, target: Color) -> str:
@@ -101,13 +123,22 @@ def _last_exit(worker: WorkerStatus) -> str | None:
     last = worker.last_exit
     if last is None or worker.state == READY:
         return None
-    return f"last ended {last.at} by {last.signal or f'exit {last.code}'}"
+    how = f"last ended {last.at} by {last.signal or f'exit {last.code}'}"
+    return f"{how} ({last.reason})" if worker.state == FAILED and last.reason else how
 
 
 def _edge(edge: EdgeStatus) -> list[str]:
     where = f"routes to {edge.routes_to}" if edge.routes_to else "routes nowhere"
     nginx = f"nginx {edge.nginx_version}" + (f" pid {edge.pid}" if edge.pid else "")
     return [edge.state, edge.listen, f"{where}, {nginx}, {edge.swap}"]
+
+
+def _requests(edge: EdgeStatus) -> str:
+    """Whether they pass, and how many wait."""
+    state = "held until `modelsvc ctl resume`" if edge.paused else "pass"
+    waiting = f", {edge.waiting} waiting" if edge.waiting or edge.paused else ""
+    replayed = f", {edge.replayed} replayed so far" if edge.replayed else ""
+    return f"{state}{waiting}{replayed}"
 
 
 def _memory(status: Status) -> str:

@@ -10,10 +10,16 @@ from supervisor.protocol import Color
 color_argument = click.argument("color", type=click.Choice([str(color) for color in Color]), metavar="COLOR")
 
 
+in_place_option = click.option(
+    "--in-place", is_flag=True, help="Hold requests and stop the old worker first: for what does not fit beside it."
+)
+
+
 @click.command(cls=Command)
+@in_place_option
 @patience_option
 @click.pass_obj
-def rollback(target: Target, patience_s: float | None) -> int:
+def rollback(target: Target, in_place: bool, patience_s: float | None) -> int:
     """Go back to the release that served before.
 
     At once when its worker is still warm, by a full deployment of that release when not.
@@ -22,7 +28,36 @@ def rollback(target: Target, patience_s: float | None) -> int:
     Example:
       modelsvc ctl rollback
     """
-    return operate("rollback", target.client(patience_s=patience_s).rollback)
+    client = target.client(patience_s=patience_s)
+    return operate("rollback", lambda: client.rollback(in_place))
+
+
+@click.command(cls=Command)
+@patience_option
+@click.pass_obj
+def pause(target: Target, patience_s: float | None) -> int:
+    """Hold new requests at the edge; those that run are finished.
+
+    A held request is answered after `ctl resume`, or 503 when edge.hold_timeout_s is over.
+
+    \b
+    Example:
+      modelsvc ctl pause
+    """
+    return operate("pause", target.client(patience_s=patience_s).pause)
+
+
+@click.command(cls=Command)
+@patience_option
+@click.pass_obj
+def resume(target: Target, patience_s: float | None) -> int:
+    """Let requests pass again, those that were held first.
+
+    \b
+    Example:
+      modelsvc ctl resume
+    """
+    return operate("resume", target.client(patience_s=patience_s).resume)
 
 
 @click.command(cls=Command)

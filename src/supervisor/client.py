@@ -19,7 +19,6 @@ from supervisor.protocol import (
     History,
     LogLines,
     PrewarmRequest,
-    RollbackRequest,
     Status,
     StopRequest,
     encode,
@@ -68,7 +67,7 @@ class ControlClient:
         return self._operate("/resume")
 
     def rollback(self, in_place: bool = False) -> Events:
-        return self._operate("/rollback", RollbackRequest(in_place=in_place))
+        return self._operate("/rollback?in_place=true" if in_place else "/rollback")
 
     def swap(self) -> Events:
         return self._operate("/swap")

@@ -34,7 +34,6 @@ from supervisor.protocol import (
     LogLines,
     PrewarmRequest,
     ProtocolError,
-    RollbackRequest,
     Status,
     StopRequest,
     check_settable,
@@ -105,9 +104,9 @@ def build_app(plane: ControlPlane) -> Litestar:
         return plane.operate(ev.ResumeRequested)
 
     @post("/rollback", **OPERATION)
-    async def rollback(data: JSONBody[RollbackRequest]) -> Stream:
+    async def rollback(in_place: Annotated[bool, QueryParameter()] = False) -> Stream:
         kind = DeploymentKind.ROLLBACK
-        return plane.operate(lambda request: ev.SwitchRequested(request, kind, data.in_place))
+        return plane.operate(lambda request: ev.SwitchRequested(request, kind, in_place))
 
     @post("/swap", **OPERATION)
     async def swap() -> Stream:

@@ -93,12 +93,6 @@ class PrewarmRequest(Struct, frozen=True):
     settings: dict[str, SettingValue] = {}
 
 
-class RollbackRequest(Struct, frozen=True):
-    """POST /v1/rollback. `in_place`: where no warm worker has the release, stop the old worker first."""
-
-    in_place: bool = False
-
-
 class StopRequest(Struct, frozen=True):
     """POST /v1/workers/{color}/stop. The active worker is stopped only with `force`."""
 

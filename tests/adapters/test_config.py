@@ -188,7 +188,7 @@ def test_what_decisions_need_comes_from_the_file() -> None:
     """Ports, bytes and the limits in seconds."""
     config = parse(
         {
-            "workers": {"blue_port": 1, "green_port": 2, "stop_timeout_s": 3},
+            "workers": {"blue_port": 1, "green_port": 2, "stop_timeout_s": 3, "crash_limit": 2},
             "memory": {"budget_gb": 1.5, "worker_limit_gb": 0.25},
             "deploy": {"ready_timeout_s": 4, "drain_timeout_s": 5, "bake_s": 6, "keep_previous": False},
         },
@@ -197,7 +197,9 @@ def test_what_decisions_need_comes_from_the_file() -> None:
 
     assert (config.port(Color.BLUE), config.port(Color.GREEN)) == (1, 2)
     assert (config.budget_bytes, config.worker_limit_bytes) == (1_500_000_000, 250_000_000)
-    assert config.policy() == Policy(4, 5, 6, 3, False)
+    assert config.policy() == Policy(
+        4, 5, 6, 3, False, crash_limit=2, worker_limit_bytes=250_000_000, budget_bytes=1_500_000_000
+    )
 
 
 def test_values_are_never_changed() -> None:

@@ -10,7 +10,7 @@ from supervisor.core.steps import Step, StepState
 
 BLUE, GREEN = Color.BLUE, Color.GREEN
 TOLD = [
-    (rec.RequestEnded("r", Outcome.SUCCEEDED, "", 3, 7, GREEN), "deployment 3 succeeded: green serves release 7"),
+    (rec.RequestEnded("r", Outcome.SUCCEEDED, "", 3, 7, GREEN), "deployment 3 succeeded, release 7; green serves"),
     (rec.RequestEnded("r", Outcome.ROLLED_BACK, "not ready", 3, 7, BLUE), "deployment 3 rolled back: not ready"),
     (rec.RequestEnded("r", Outcome.REFUSED, "no room", 3), "deployment 3 refused: no room"),
     (rec.RequestEnded("r", Outcome.FAILED, "shut down", 3), "deployment 3 failed: shut down"),

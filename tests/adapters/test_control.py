@@ -73,6 +73,11 @@ async def test_a_deployment_is_streamed_to_its_end(asked: Desk, api: httpx.Async
 async def test_every_operation_becomes_its_event(asked: Desk, api: httpx.AsyncClient) -> None:
     """Under a request id of its own."""
     await api.post("/deployments", json={})
+    await api.post("/deployments", json={"in_place": True})
+    await api.post("/deployments", json={"fast": True})
+    await api.post("/prewarm", json={"model": "/m.gguf"})
+    for path in ("/prewarm/cancel", "/pause", "/resume", "/rollback?in_place=true"):
+        await api.post(path)
     for path in ("/rollback", "/swap", "/workers/blue/start"):
         await api.post(path)
     await api.post("/workers/green/stop", json={"force": True})
@@ -82,12 +87,19 @@ async def test_every_operation_becomes_its_event(asked: Desk, api: httpx.AsyncCl
 
     assert asked.asked == [
         ev.DeployRequested(ids[0], Change()),
-        ev.SwitchRequested(ids[1], DeploymentKind.ROLLBACK),
-        ev.SwitchRequested(ids[2], DeploymentKind.SWAP),
-        ev.StartRequested(ids[3], BLUE),
-        ev.StopRequested(ids[4], GREEN, True),
-        ev.StopRequested(ids[5], BLUE, False),
-        ev.ShutdownRequested(ids[6]),
+        ev.DeployRequested(ids[1], Change(), in_place=True),
+        ev.DeployRequested(ids[2], Change(), fast=True),
+        ev.PrewarmRequested(ids[3], Change("/m.gguf")),
+        ev.CancelRequested(ids[4]),
+        ev.PauseRequested(ids[5]),
+        ev.ResumeRequested(ids[6]),
+        ev.SwitchRequested(ids[7], DeploymentKind.ROLLBACK, in_place=True),
+        ev.SwitchRequested(ids[8], DeploymentKind.ROLLBACK),
+        ev.SwitchRequested(ids[9], DeploymentKind.SWAP),
+        ev.StartRequested(ids[10], BLUE),
+        ev.StopRequested(ids[11], GREEN, True),
+        ev.StopRequested(ids[12], BLUE, False),
+        ev.ShutdownRequested(ids[13]),
     ]
     assert len(set(ids)) == len(ids)
 

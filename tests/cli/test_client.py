@@ -13,6 +13,8 @@ from supervisor.errors import SupervisorError
 from supervisor.exchange import BadAnswer, DaemonError, StreamBroken, TimedOut, Unreachable
 from supervisor.protocol import Color, DeployRequest, ExitCode, Finished, History, LogLines, StepState
 
+PLAIN = {"in_place": False, "fast": False}
+
 
 @pytest.fixture
 def client(socket_path: Path) -> ControlClient:
@@ -37,7 +39,7 @@ def test_history_and_logs_say_what_they_want(daemon: Script, client: ControlClie
 def test_a_stream_gives_every_event_to_the_last(daemon: Script, client: ControlClient, chunked: bool) -> None:
     daemon.stream("POST /v1/deployments", samples.DEPLOYED, chunked=chunked)
     assert list(client.deploy(DeployRequest(settings={"model.slots": 2}))) == samples.DEPLOYED
-    assert daemon.asked[0].body == {"model": None, "settings": {"model.slots": 2}}
+    assert daemon.asked[0].body == {"model": None, "settings": {"model.slots": 2}, **PLAIN}
 
 
 def test_a_stream_ends_at_finished_even_when_the_connection_stays(daemon: Script, client: ControlClient) -> None:

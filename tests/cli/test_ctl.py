@@ -23,6 +23,7 @@ def test_status_tells_people_what_serves(daemon: Script, run: Run) -> None:
         "blue       ready    :8000           pid 4300, release 6, 2 in flight, RSS 812 MB, private 120 MB",
         "green      backoff  :8001           3 restarts, last ended 2031-05-04T10:59:00Z by SIGSEGV",
         "edge       running  127.0.0.1:8080  routes to blue, nginx 1.22.1 pid 4250, retire_then_reload",
+        "requests   pass",
         "memory     900 MB of 8,000 MB used, 700 MB of it shared",
         "deploying  deployment 4, blue -> green: step 5/13, wait until it is ready (loading 42 %)",
     ]
@@ -164,6 +165,9 @@ def test_logs_are_the_supervisors_unless_said(daemon: Script, run: Run) -> None:
         (("stop", "blue", "--force"), Asked("POST", "/v1/workers/blue/stop", {"force": True})),
         (("swap",), Asked("POST", "/v1/swap", {})),
         (("rollback",), Asked("POST", "/v1/rollback", {})),
+        (("rollback", "--in-place"), Asked("POST", "/v1/rollback?in_place=true", {})),
+        (("pause",), Asked("POST", "/v1/pause", {})),
+        (("resume",), Asked("POST", "/v1/resume", {})),
         (("shutdown",), Asked("POST", "/v1/shutdown", {})),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

@@ -11,6 +11,7 @@ from tests.cli.scripted import Script
 from supervisor.protocol import Accepted, ExitCode, Finished, Outcome, StepState, StreamEvent
 
 DEPLOY = "POST /v1/deployments"
+PLAIN = {"in_place": False, "fast": False}
 
 
 def test_the_request_has_the_absolute_model_and_typed_settings(daemon: Script, run: Run, gguf: Path) -> None:
@@ -20,19 +21,20 @@ def test_the_request_has_the_absolute_model_and_typed_settings(daemon: Script, r
     assert daemon.asked[0].body == {
         "model": str(gguf),
         "settings": {"model.context_tokens": 8192, "model.kv_cache": "q8_0"},
+        **PLAIN,
     }
 
 
 def test_set_model_path_is_the_same_as_model(daemon: Script, run: Run, gguf: Path) -> None:
     daemon.stream(DEPLOY, samples.DEPLOYED)
     run("ctl", "deploy", "--set", f"model.path={gguf.name}")
-    assert daemon.asked[0].body == {"model": str(gguf), "settings": {}}
+    assert daemon.asked[0].body == {"model": str(gguf), "settings": {}, **PLAIN}
 
 
 def test_an_empty_model_path_asks_for_the_built_in_model(daemon: Script, run: Run) -> None:
     daemon.stream(DEPLOY, samples.DEPLOYED)
     run("ctl", "deploy", "--set", 'model.path=""')
-    assert daemon.asked[0].body == {"model": None, "settings": {"model.path": ""}}
+    assert daemon.asked[0].body == {"model": None, "settings": {"model.path": ""}, **PLAIN}
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_readiness_says_what_is_wrong(phase: Phase, engine: Snapshot | None, cod
 
 def test_nginx_closes_idle_connections_before_the_worker_does() -> None:
     """Else a request could meet a connection that is just being closed."""
-    template = (files("supervisor") / "nginx/upstream.conf.j2").read_text()
+    template = (files("supervisor") / "nginx/nginx.conf.j2").read_text()
     kept = re.search(r"^\s*keepalive_timeout (\d+)s;$", template, re.MULTILINE)
     assert kept
     assert int(kept[1]) * 1000 < IDLE_MS

@@ -13,7 +13,7 @@ from modelsvc.worker.envelope import Envelope
 from modelsvc.worker.errors import PortTaken
 
 BACKLOG = 1024
-# Longer than nginx keeps an idle connection to us (`keepalive_timeout 15s` in supervisor/nginx/upstream.conf.j2): the
+# Longer than nginx keeps an idle connection to us (`keepalive_timeout 15s` in supervisor/nginx/nginx.conf.j2): the
 # side that sends requests must be the one to close.
 IDLE_MS = 120_000
 # At level "error" the note that the embedded server is experimental stays out; it is known, and tested for what we use.

@@ -8,4 +8,4 @@ from supervisor.unix_server import UnixServer
 
 class ControlServer(UnixServer):
     def __init__(self, app: Any, path: Path) -> None:
-        super().__init__(app, path, "control", "control.socket")
+        super().__init__(app, path, "control", "set control.socket to a path of its own")

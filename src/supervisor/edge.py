@@ -120,7 +120,7 @@ class Edge:
         until the next nginx serves."""
         self._master = Master.found(pid, started_at)
         if self._master is None:
-            self._orphans.groups.add(pid)
+            self._orphans.add(pid)
         self._inherit((pid,) if self._master else self._orphans.members())
         return self._master is not None
 
@@ -218,7 +218,7 @@ class Edge:
 
     async def _launch(self) -> None:
         if self._master is not None:
-            self._orphans.groups.add(self._master.pid)
+            self._orphans.add(self._master.pid)
             self._master = None
         await self._take_address_over()
         self.write_config()

@@ -85,7 +85,7 @@ class Holder:
         match outlook:
             case Outlook.SERVES:
                 self._replayed += 1
-                await _answer(send, 200, {"X-Accel-Redirect": headers["x-replay"]})
+                await _answer(send, 200, {"X-Accel-Redirect": headers.get("x-replay", "@replay")})
             case Outlook.GONE:
                 await self._refuse(send, headers, GONE)
             case None | Outlook.COMING:

@@ -110,7 +110,8 @@ class Service:
     async def _open_hold(self, stack: AsyncExitStack) -> None:
         """Places enough, so that those beyond the limit hear of it."""
         places = self.settings.config.edge.hold_limit * 2
-        server = UnixServer(self.holder, self.settings.paths.hold_socket, "hold", "MODELSVC_HOME", places)
+        remedy = "set MODELSVC_HOME to a folder of its own"
+        server = UnixServer(self.holder, self.settings.paths.hold_socket, "hold", remedy, places)
         stack.push_async_callback(server.stop)
         stack.callback(self.holder.close)
         await server.start()

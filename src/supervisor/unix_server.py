@@ -22,13 +22,13 @@ STOP_TIMEOUT_S = 5.0
 class UnixServer:
     """Serves `app` at `path`, in place of a socket that a dead supervisor left there.
 
-    `name` says in errors which socket it is, `setting` what decides where it is. It takes up to `concurrency` requests
+    `name` says in errors which socket it is, `remedy` what to do about its path. It takes up to `concurrency` requests
     at once.
     """
 
-    def __init__(self, app: Any, path: Path, name: str, setting: str, concurrency: int = 128) -> None:
+    def __init__(self, app: Any, path: Path, name: str, remedy: str, concurrency: int = 128) -> None:
         self._path = check_socket_path(path)
-        self._name, self._setting = name, setting
+        self._name, self._remedy = name, remedy
         self._server = Server(
             app,
             uds=path,
@@ -69,15 +69,15 @@ class UnixServer:
 
     def _make_way(self) -> None:
         """Remove a socket nobody listens on. Raises ConfigError for any other file, AlreadyRunning for an answer."""
-        path, setting = self._path, self._setting
+        path = self._path
         if not path.exists():
             return
         if not path.is_socket():
-            raise ConfigError(f"{setting} is {path}, which is no socket: name a path that is free")
+            raise ConfigError(f"the {self._name} socket would be {path}, which is no socket: {self._remedy}")
         with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as asker:
             try:
                 asker.connect(str(path))
             except OSError:
                 path.unlink(missing_ok=True)
                 return
-        raise AlreadyRunning(f"another supervisor answers on {path}: set {setting} to a path of its own")
+        raise AlreadyRunning(f"another supervisor answers on {path}: {self._remedy}")

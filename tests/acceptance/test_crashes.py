@@ -2,7 +2,9 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.support.service_fixture import Service, is_settled, running_service
@@ -34,6 +36,28 @@ def test_a_killed_active_worker_is_restarted(service: Service) -> None:
     assert worker.restarts == before.workers[active].restarts + 1
     assert worker.last_exit and (worker.last_exit.signal, worker.last_exit.code) == ("SIGKILL", None)
     assert service.chat("Hello!").raise_for_status().headers["x-modelsvc-color"] == active
+
+
+def test_a_killed_active_worker_costs_no_plain_request(service: Service) -> None:
+    """Who was being answered, and who asks meanwhile, is held and answered by its successor."""
+    before = service.settled()
+    active, enough = serving(before), threading.Event()
+
+    def ask() -> list[int]:
+        statuses = [service.chat("Hello!").status_code]
+        while not enough.is_set():
+            statuses.append(service.chat("Hello!").status_code)
+        return statuses
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask) for _ in range(4)]
+        try:
+            kill(before.workers[active].pid)
+            pid = before.workers[active].pid
+            service.sees(lambda s: is_settled(s) and s.workers[active].pid != pid, "its successor serves")
+        finally:
+            enough.set()
+    assert {status for statuses in asking for status in statuses.result()} == {200}
 
 
 def test_each_crash_lengthens_the_pause(service: Service) -> None:

@@ -61,7 +61,7 @@ async def test_a_file_that_is_no_socket_is_left_alone(folder: Path) -> None:
     """control.socket may name anything by mistake."""
     path = folder / "notes.txt"
     path.write_text("mine")
-    with pytest.raises(ConfigError, match=r"notes\.txt, which is no socket"):
+    with pytest.raises(ConfigError, match=r"notes\.txt, which is no socket: set control\.socket"):
         await ControlServer(app(), path).start()
     assert path.read_text() == "mine"
 

@@ -188,6 +188,34 @@ async def test_a_folder_too_deep_for_a_socket_is_refused(folder: Path) -> None:
 # --- route and reload -------------------------------------------------------------------------------------------------
 
 
+async def test_nginx_and_we_see_the_same_route() -> None:
+    """With the next request, on a connection that stays; also where somebody put both markers, or a folder."""
+    async with (
+        edge_backend(Color.BLUE) as blue,
+        edge_backend(Color.GREEN) as green,
+        running_edge({Color.BLUE: blue, Color.GREEN: green}) as edge,
+        StrictClient(edge.address.port) as client,
+    ):
+        workers, route = edge.workers(), edge.options.folder / "route"
+
+        async def seen() -> str | None:
+            answer = await client.request("GET", "/echo")
+            assert answer.status == (503 if edge.read_route() is None else 200)
+            return answer.headers.get("x-modelsvc-color")
+
+        for color in (None, Color.BLUE, Color.GREEN, None, Color.GREEN, Color.BLUE):
+            edge.write_route(color)
+            assert edge.read_route() == await seen() == color
+        (route / "green").touch()
+        assert edge.read_route() == await seen() == Color.GREEN
+        (route / "green").unlink()
+        (route / "green").mkdir()
+        assert edge.read_route() == await seen() == Color.BLUE
+        (route / "blue").unlink()
+        assert edge.read_route() is await seen() is None
+        assert edge.workers() == workers
+
+
 async def test_a_configuration_is_made_right_only_when_it_is_wrong(folder: Path) -> None:
     """Edited, deleted, or of other limits."""
     edge = await Edge.open(options(folder))

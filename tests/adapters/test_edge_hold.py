@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import httpx
 import pytest
 from tests.support.edge_backend import Request, edge_backend
 from tests.support.edge_client import Answer, StrictClient
@@ -97,6 +98,22 @@ async def test_a_request_that_finds_nobody_is_answered_when_the_worker_comes(met
         assert answer.headers["x-seen-x-request-id"] == answer.headers["x-request-id"] == "held-1"
         assert answer.headers["connection"] == "keep-alive"
         assert its.holder.counts().replayed == 1
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_long_body_is_replayed_whole(chunked: bool) -> None:
+    """However it was sent; the holder gets none of it."""
+    body = bytes(range(256)) * 2048
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 10_000):
+            yield body[start : start + 10_000]
+
+    async with house() as its, httpx.AsyncClient(base_url=f"http://{its.edge.address}", timeout=20) as http:
+        asked = asyncio.create_task(http.post("/echo", content=pieces() if chunked else body))
+        await its.held(1)
+        async with its.blue():
+            assert (await asked).content == body
 
 
 async def test_a_request_without_a_route_is_held_until_there_is_one() -> None:

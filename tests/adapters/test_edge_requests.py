@@ -15,6 +15,7 @@ from supervisor.core.state import Color
 from supervisor.edge import Edge
 from supervisor.nginx.config import EdgeLimits
 from supervisor.nginx.reload import MARKERS
+from supervisor.patience import eventually
 
 LIMIT = 4096
 
@@ -145,9 +146,14 @@ async def test_nobody_home_says_when_to_come_back(edge: Edge, client: StrictClie
 async def test_the_access_log_tells_what_happened_but_not_what_was_said(edge: Edge, client: StrictClient) -> None:
     """One JSON object a line."""
     await client.request("POST", "/chat/ada?key=secret", b"a secret", {"X-Request-Id": "log-1"})
-    log = (edge.options.folder / "access.log").read_text()
-    line = next(entry for entry in map(json.loads, log.splitlines()) if entry["request_id"] == "log-1")
+    log = edge.options.folder / "access.log"
+
+    async def logged() -> bool:  # nginx writes after it has answered
+        return "log-1" in log.read_text()
+
+    assert await eventually(logged, 5)
+    line = next(entry for entry in map(json.loads, log.read_text().splitlines()) if entry["request_id"] == "log-1")
 
     assert (line["status"], line["method"], line["path"], line["color"]) == (200, "POST", "/chat/ada", "blue")
     assert isinstance(line["seconds"], float) and line["upstream"].startswith("127.0.0.1:")
-    assert "secret" not in log
+    assert "secret" not in log.read_text()

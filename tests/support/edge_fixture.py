@@ -42,7 +42,7 @@ async def edge_folder(name: str = "edge") -> AsyncIterator[Path]:
 async def holding(edge: Edge, holder: Holder) -> AsyncIterator[None]:
     """The holder serves where this edge looks for it."""
     path = edge.options.hold_socket or edge.options.folder / "hold.sock"
-    server = UnixServer(holder, path, "hold", "edge.hold_socket", concurrency=512)
+    server = UnixServer(holder, path, "hold", "use another folder", concurrency=512)
     await server.start()
     try:
         yield

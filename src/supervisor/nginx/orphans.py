@@ -28,6 +28,10 @@ class Orphans:
     groups: set[int] = field(default_factory=set)
     _farewell: asyncio.Task[None] | None = None
 
+    def add(self, group: int) -> None:
+        """That of a master that ended. Groups without members are forgotten: their numbers may be given away again."""
+        self.groups = {known for known in (*self.groups, group) if group_members(known)}
+
     def members(self) -> frozenset[int]:
         return frozenset[int]().union(*map(group_members, self.groups))
 

@@ -97,7 +97,7 @@ WRONG = [
     ("deploy.keep_previous", "yes"),
     ("control.socket", 1),
     ("control.metrics_listen", ":9180"),
-    ("security.api_keys_file", "keys"),
+    ("security.api_keys_file", "/no/such/keys"),
     ("security.allowed_hosts", []),
     ("security.allowed_hosts", "localhost"),
 ]

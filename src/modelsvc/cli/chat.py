@@ -11,7 +11,7 @@ import click
 from modelsvc.cli import output
 from modelsvc.cli.base import Command
 from modelsvc.cli.conversation import Conversation
-from modelsvc.cli.edge import edge_url
+from modelsvc.cli.edge import edge_url, key_option
 from supervisor.errors import SupervisorError
 
 PROMPT = "you> "
@@ -34,6 +34,7 @@ FORGET_S = 5.0  # whoever pressed Ctrl-C because nothing answers waits no longer
     metavar="SECONDS",
     help="Longest silence to wait through.",
 )
+@key_option
 def chat(
     message: tuple[str, ...],
     user: str | None,
@@ -42,6 +43,7 @@ def chat(
     temperature: float | None,
     no_stream: bool,
     timeout_s: float,
+    key: str | None,
 ) -> None:
     """Talk to the model: one MESSAGE, or without one a conversation until Ctrl-D.
 
@@ -52,7 +54,7 @@ def chat(
     """
     given = {"max_tokens": max_tokens, "temperature": temperature}
     options = {key: value for key, value in given.items() if value is not None}
-    conversation = Conversation(edge_url(url), user, not no_stream, options, timeout_s)
+    conversation = Conversation(edge_url(url), user, not no_stream, options, timeout_s, key)
     if message:
         _turn(conversation, " ".join(message))
     else:

@@ -9,6 +9,7 @@ from modelsvc.worker.errors import HttpError
 
 MAX_MESSAGE_CHARACTERS = 100_000
 DEFAULT_MAX_TOKENS = 512
+_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _USER_ID = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 _ALLOWED = "allowed: message (text), max_tokens (1 or more), temperature (0 to 2), stream (true or false)"
 
@@ -40,6 +41,18 @@ def parse_user_id(user_id: str) -> str:
     if not _USER_ID.fullmatch(user_id):
         raise HttpError(400, "invalid_user_id", "the user id must be 1 to 64 of A-Z a-z 0-9 . _ @ -")
     return user_id
+
+
+def scoped(user_id: str, caller: str | None) -> str:
+    """The name a conversation is kept under. Neither user ids nor names of keys have the separator in them."""
+    return user_id if caller is None else f"{caller}:{user_id}"
+
+
+def parse_request_id(value: str | None) -> str | None:
+    """The edge's own id of the request, the same when it sends the request again."""
+    if value is not None and not _REQUEST_ID.fullmatch(value):
+        raise HttpError(400, "invalid_request_id", "X-Modelsvc-Request must be 1 to 64 of A-Z a-z 0-9 -, or left out")
+    return value
 
 
 def _in_words(complaint: str) -> str:

@@ -8,6 +8,7 @@ from litestar.exceptions import HTTPException
 from modelsvc.worker.envelope import Envelope
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.logs import log
+from modelsvc.worker.openapi import document_route
 from modelsvc.worker.routes_chat import chat_routes
 from modelsvc.worker.routes_health import health_routes
 from modelsvc.worker.service import Service
@@ -23,10 +24,10 @@ _CODES = {
 
 def build_app(service: Service) -> Envelope:
     litestar = Litestar(
-        [*health_routes(service), *chat_routes(service)],
+        [*health_routes(service), *chat_routes(service), document_route()],
         exception_handlers={HttpError: _known, HTTPException: _of_framework, Exception: _unexpected},
         request_max_body_size=MAX_BODY_BYTES,
-        openapi_config=None,
+        openapi_config=None,  # its routes would bring pages that load scripts from elsewhere
         logging_config=None,
     )
     return Envelope(litestar, service)
@@ -40,7 +41,9 @@ def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     if error.status_code >= 500:
         return _unexpected(request, error)
     code, message = _CODES.get(error.status_code, ("refused", error.detail))
-    return _known(request, HttpError(error.status_code, code, message))
+    answer = _known(request, HttpError(error.status_code, code, message))
+    answer.headers.update(error.headers or {})  # Allow, of a 405
+    return answer
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, object]]:

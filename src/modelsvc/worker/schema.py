@@ -9,13 +9,14 @@ from modelsvc.worker.errors import HttpError
 
 MAX_MESSAGE_CHARACTERS = 100_000
 DEFAULT_MAX_TOKENS = 512
-_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
-_USER_ID = re.compile(r"[A-Za-z0-9._@-]{1,64}")
+REQUEST_ID = r"[A-Za-z0-9-]{1,64}"
+USER_ID = r"[A-Za-z0-9._@-]{1,64}"
+_REQUEST_ID, _USER_ID = re.compile(REQUEST_ID), re.compile(USER_ID)
 _ALLOWED = "allowed: message (text), max_tokens (1 or more), temperature (0 to 2), stream (true or false)"
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    message: Annotated[str, msgspec.Meta(max_length=MAX_MESSAGE_CHARACTERS)]
+    message: Annotated[str, msgspec.Meta(max_length=MAX_MESSAGE_CHARACTERS, extra_json_schema={"pattern": r"\S"})]
     max_tokens: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] = DEFAULT_MAX_TOKENS
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.7
     stream: bool = False

@@ -76,16 +76,20 @@ def read_private(path: Path) -> str:
         raise BadKeys("there is no such file: make it with `modelsvc keys add NAME`") from None
     except OSError as error:
         raise BadKeys(f"it cannot be read: {error.strerror}; mend its rights") from None
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _MAX_BYTES:
-            raise BadKeys("it is no file of keys: name one made with `modelsvc keys add NAME`")
-        if found.st_mode & 0o077:
-            raise BadKeys(f"others may use it (mode {stat.S_IMODE(found.st_mode):04o}): run `chmod 600 {path}`")
-        try:
-            return file.read().decode()
-        except UnicodeDecodeError:
-            raise BadKeys("it is no text: name a file made with `modelsvc keys add NAME`") from None
+    try:
+        _check(os.fstat(descriptor), path)
+        return os.read(descriptor, _MAX_BYTES).decode()
+    except UnicodeDecodeError:
+        raise BadKeys("it is no text: name a file made with `modelsvc keys add NAME`") from None
+    finally:
+        os.close(descriptor)
+
+
+def _check(found: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(found.st_mode) or found.st_size > _MAX_BYTES:
+        raise BadKeys("it is no file of keys: name one made with `modelsvc keys add NAME`")
+    if found.st_mode & 0o077:
+        raise BadKeys(f"others may use it (mode {stat.S_IMODE(found.st_mode):04o}): run `chmod 600 {path}`")
 
 
 def add(path: Path, name: str) -> str:

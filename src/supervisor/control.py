@@ -182,7 +182,7 @@ def _complaint(error: HTTPException) -> str:
 
 def _wrong(key: str, message: str) -> str:
     if key != "data":
-        return f"{key}: {message}"
+        return f"{key}: {message}" + (f"; there are {' and '.join(Color)}" if key == "color" else "")
     return "the body must be a JSON object" + ("" if message == "'data'" else f": {message}")  # no body at all
 
 

@@ -6,7 +6,7 @@ from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
 
 from modelsvc.worker.envelope import Envelope
-from modelsvc.worker.errors import HttpError
+from modelsvc.worker.errors import HttpError, shown
 from modelsvc.worker.logs import log
 from modelsvc.worker.openapi import document_route
 from modelsvc.worker.routes_chat import chat_routes
@@ -16,8 +16,8 @@ from modelsvc.worker.service import Service
 MAX_BODY_BYTES = 2**20
 _CODES = {
     400: ("bad_request", "the request cannot be understood"),
-    404: ("no_such_route", "there is nothing at this path: see /health/deep and /chat"),
-    405: ("method_not_allowed", "this path does not know that method"),
+    404: ("no_such_route", "there is nothing at this path: /openapi.json tells what there is"),
+    405: ("method_not_allowed", "this path does not know that method: /openapi.json tells which it does"),
     413: ("body_too_large", f"the body may have at most {MAX_BODY_BYTES} bytes: send less"),
 }
 
@@ -41,6 +41,8 @@ def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     if error.status_code >= 500:
         return _unexpected(request, error)
     code, message = _CODES.get(error.status_code, ("refused", error.detail))
+    if error.status_code in (404, 405):
+        message = f"{request.method} {shown(request.url.path)}: {message}"
     answer = _known(request, HttpError(error.status_code, code, message))
     answer.headers.update(error.headers or {})  # Allow, of a 405
     return answer

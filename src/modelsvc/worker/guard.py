@@ -7,7 +7,7 @@ always pass: a rebound page carries its own host name.
 from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
-from modelsvc.worker.errors import HttpError
+from modelsvc.worker.errors import HttpError, shown
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_HEADERS = 80  # the HTTP library's own limit is 100, and its answer has no body
@@ -34,12 +34,14 @@ def check_size(headers: Sequence[tuple[bytes, bytes]]) -> None:
 
 def check_host(host: str | None, allowed: Sequence[str]) -> None:
     if host is None or not _allowed(f"//{host}", allowed):
-        raise HttpError(403, "host_not_allowed", "this Host is not served: add it to security.allowed_hosts")
+        told = "a request without Host" if host is None else f"the Host {shown(host)}"
+        raise HttpError(403, "host_not_allowed", f"{told} is not served: add the name to security.allowed_hosts")
 
 
 def check_origin(origin: str | None, allowed: Sequence[str]) -> None:
     if origin is not None and not _allowed(origin, allowed):
-        raise HttpError(403, "origin_not_allowed", "pages of other sites may not use this server")
+        told = f"pages of {shown(origin)} may not use this server"
+        raise HttpError(403, "origin_not_allowed", f"{told}: add the name to security.allowed_hosts if they should")
 
 
 def _allowed(url: str, allowed: Sequence[str]) -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from modelsvc.worker.errors import HttpError
+from modelsvc.worker.errors import HttpError, shown
 
 MAX_MESSAGE_CHARACTERS = 100_000
 DEFAULT_MAX_TOKENS = 512
@@ -33,14 +33,16 @@ def parse_ask(body: bytes) -> Ask:
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise HttpError(400, "invalid_field", f"{_in_words(str(error))}; {_ALLOWED}") from error
+        raise HttpError(400, "invalid_field", f"{_in_words(str(error), body)}; {_ALLOWED}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise HttpError(400, "invalid_json", f"the body is not JSON: {error}; send an object; {_ALLOWED}") from error
 
 
 def parse_user_id(user_id: str) -> str:
     if not _USER_ID.fullmatch(user_id):
-        raise HttpError(400, "invalid_user_id", "the user id must be 1 to 64 of A-Z a-z 0-9 . _ @ -")
+        raise HttpError(
+            400, "invalid_user_id", f"the user id must be 1 to 64 of A-Z a-z 0-9 . _ @ -, not {shown(user_id)}"
+        )
     return user_id
 
 
@@ -56,7 +58,14 @@ def parse_request_id(value: str | None) -> str | None:
     return value
 
 
-def _in_words(complaint: str) -> str:
-    """msgspec's message with the field's name in front instead of a JSON path behind."""
+def _in_words(complaint: str, body: bytes) -> str:
+    """msgspec's message with the field's name in front instead of a JSON path behind, and with what is there."""
     text, _, path = complaint.partition(" - at `$.")
-    return f"{path.rstrip('`')}: {text}" if path else text
+    if not path:
+        return text
+    field = path.rstrip("`")
+    try:
+        found = shown(msgspec.json.decode(body)[field])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # further on it is no JSON, or out of range
+        return f"{field}: {text}"
+    return f"{field}: {text}, not {found}"

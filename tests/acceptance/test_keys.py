@@ -119,3 +119,17 @@ def test_keys_that_others_can_read_are_refused(service: Service) -> None:
     assert service.exit_code() == 2
     assert f"chmod 600 {service.folder / 'keys'}" in service.said()
     assert service.worker_pids() == []
+
+
+@pytest.mark.parametrize("guarded", [True, False], ids=["keys", "no keys"])
+def test_listening_beyond_this_machine_without_keys_is_warned_about(service: Service, guarded: bool) -> None:
+    """It is allowed, but nobody should do it unaware."""
+    service.tables["edge"]["listen"] = service.tables["edge"]["listen"].replace("127.0.0.1", "0.0.0.0")
+    if guarded:
+        keyfile.add(service.folder / "keys", "ada")
+    else:
+        del service.tables["security"]
+    service.up()
+    said = service.said()
+    assert ("WARNING" in said) is not guarded, said
+    assert guarded or ("set security.api_keys_file" in said and "0.0.0.0" in said)

@@ -155,7 +155,7 @@ def test_the_folder_of_the_default_socket_is_the_owners(folder: Path, mask: int)
     assert stat.S_IMODE(paths.run.stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize("host", ["localhost", "evil.test", "", "a b"])
+@pytest.mark.parametrize("host", ["localhost", "evil.test", ""])
 async def test_the_host_of_a_request_does_not_matter(folder: Path, host: str) -> None:
     """Whoever can open the socket is the owner; no page can."""
     path = folder / "control.sock"

@@ -35,7 +35,7 @@ class Target:
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The configuration that names it.")
 @click.pass_context
 def keys(ctx: click.Context, file: Path | None, config: Path | None) -> None:
-    """Make and revoke API keys; running workers take it up at once.
+    """Make and revoke API keys; a running service takes it up at once.
 
     \b
     Example:

@@ -40,7 +40,7 @@ def check_host(host: str | None, allowed: Sequence[str]) -> None:
 
 def check_origin(origin: str | None, allowed: Sequence[str]) -> None:
     if origin is not None and not _allowed(origin, allowed):
-        told = f"pages of {shown(origin)} may not use this server"
+        told = f"pages of other sites, as {shown(origin)} is, may not use this server"
         raise HttpError(403, "origin_not_allowed", f"{told}: add the name to security.allowed_hosts if they should")
 
 

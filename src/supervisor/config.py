@@ -6,9 +6,19 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
+from modelsvc import keyfile
 from supervisor.core.state import Color, Policy, SettingValue
 from supervisor.errors import ConfigError, InvalidRequest
 
@@ -111,16 +121,19 @@ class ControlSection(Section):
     metrics_listen: Listen = "127.0.0.1:9180"
 
 
-def _no_keys_yet(value: str) -> str:
-    if value:
-        raise ValueError("API keys are not supported by this version: leave it empty and listen on loopback")
-    return value
+def _keys_file(value: str, info: ValidationInfo) -> str:
+    """Absolute, and checked: a worker would not start with keys that cannot be read, nor do without."""
+    if not value:
+        return value
+    path = (info.context or Path()) / Path(value).expanduser()
+    keyfile.read(path)
+    return str(path.absolute())
 
 
 class SecuritySection(Section):
     """Who may ask."""
 
-    api_keys_file: Annotated[str, AfterValidator(_no_keys_yet)] = ""
+    api_keys_file: Annotated[str, AfterValidator(_keys_file)] = ""
     allowed_hosts: list[str] = Field(["localhost", "127.0.0.1"], min_length=1)
 
 
@@ -176,13 +189,13 @@ class Config(Section):
 
 def load(path: Path | None) -> Config:
     """The configuration in `path`, or the defaults. Raises ConfigError that lists all that is wrong with it."""
-    return parse(_read(path) if path else {}, str(path or "the defaults"))
+    return parse(_read(path) if path else {}, str(path or "the defaults"), path.parent if path else None)
 
 
-def parse(values: Mapping[str, Any], source: str) -> Config:
-    """Configuration values as a Config; `source` names them in errors."""
+def parse(values: Mapping[str, Any], source: str, folder: Path | None = None) -> Config:
+    """Configuration values as a Config; `source` names them in errors, relative paths count from `folder`."""
     try:
-        return Config.model_validate(values)
+        return Config.model_validate(values, context=folder)
     except ValidationError as error:
         problems = describe(error)
         raise ConfigError(

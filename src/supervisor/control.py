@@ -17,6 +17,7 @@ from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
 from modelsvc import __version__
 from supervisor.admission import changed
 from supervisor.config import ModelSection
+from supervisor.control_openapi import STREAM, Document
 from supervisor.core import events as ev
 from supervisor.core.state import Change, Color, DeploymentKind
 from supervisor.errors import InvalidRequest, NotFound, SupervisorError
@@ -44,7 +45,6 @@ from supervisor.telemetry import Hub
 
 log = structlog.get_logger()
 
-STREAM = "application/x-ndjson"
 MAX_BODY_BYTES = 64 * 1024
 LAST_NUMBER = 2**63 - 1  # that SQLite can count to
 OPERATION: dict[str, Any] = {"status_code": 200, "media_type": STREAM}
@@ -129,7 +129,7 @@ def build_app(plane: ControlPlane) -> Litestar:
         return History(deployments=plane.journal.history(limit))
 
     @get("/deployments/{number:int}", sync_to_thread=False)
-    def deployment(number: Annotated[int, PathParameter(le=LAST_NUMBER)]) -> DeploymentStatus:
+    def deployment(number: Annotated[int, PathParameter(ge=1, le=LAST_NUMBER)]) -> DeploymentStatus:
         found = plane.journal.deployment(number)
         if found is None:
             raise NotFound(f"there is no deployment {number}: see `modelsvc ctl history`", code="no_deployment")
@@ -150,7 +150,9 @@ def build_app(plane: ControlPlane) -> Litestar:
         exception_handlers={SupervisorError: _known, HTTPException: _of_framework, Exception: _unexpected},
         before_request=_read_whole,
         request_max_body_size=MAX_BODY_BYTES,
-        openapi_config=OpenAPIConfig(title="modelsvc control API", version=__version__),
+        openapi_config=OpenAPIConfig(
+            title="modelsvc control API", version=__version__, render_plugins=[Document()], use_handler_docstrings=True
+        ),
         logging_config=None,
     )
 
@@ -191,7 +193,7 @@ def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     message = f"{request.method} {request.url.path}: {_complaint(error)}"
     kind: ErrorType = "not_found" if error.status_code == 404 else "invalid_request"
     body = ErrorBody(type=kind, message=message, code=kind)
-    return Response(ErrorReply(error=body), status_code=error.status_code)
+    return Response(ErrorReply(error=body), status_code=error.status_code, headers=error.headers or {})
 
 
 def _complaint(error: HTTPException) -> str:
@@ -204,7 +206,7 @@ def _complaint(error: HTTPException) -> str:
 
 def _wrong(key: str, message: str) -> str:
     if key != "data":
-        return f"{key}: {message}"
+        return f"{key}: {message}" + (f"; there are {' and '.join(Color)}" if key == "color" else "")
     return "the body must be a JSON object" + ("" if message == "'data'" else f": {message}")  # no body at all
 
 

@@ -41,6 +41,10 @@ class StatePaths:
         return self.run / "hold.sock"
 
     @property
+    def probe_key(self) -> Path:
+        return self.run / "probe.key"
+
+    @property
     def lock(self) -> Path:
         return self.run / "lock"
 
@@ -88,10 +92,19 @@ def control_socket(config: Path | None, environ: Mapping[str, str] = os.environ)
 
     A relative `[control] socket` counts from the configuration file's folder, so that both ends mean the same file.
     """
-    configured = _configured_socket(config) if config else ""
+    configured = _configured(config, "control", "socket") if config else ""
     if config and configured:
         return config.parent / Path(configured).expanduser()
     return state_paths(environ).control_socket
+
+
+def keys_file(config: Path | None) -> Path:
+    """`[security] api_keys_file`, relative to the configuration file. Raises ConfigError when none is named."""
+    configured = _configured(config, "security", "api_keys_file") if config else ""
+    if config is None or not configured:
+        where = f"in {config}" if config else "in a configuration file"
+        raise ConfigError(f"no file of keys is named: set security.api_keys_file {where}, or give --file PATH")
+    return config.parent / Path(configured).expanduser()
 
 
 def check_socket_path(path: Path) -> Path:
@@ -123,12 +136,12 @@ def _existing(path: Path, said_by: str) -> Path:
     return path
 
 
-def _configured_socket(config: Path) -> str:
-    control = _read_toml(config).get("control", {})
-    socket = control.get("socket", "") if isinstance(control, dict) else ""
-    if not isinstance(socket, str):
-        raise ConfigError(f"{config}: control.socket must be a string, not {socket!r}")
-    return socket
+def _configured(config: Path, section: str, key: str) -> str:
+    table = _read_toml(config).get(section, {})
+    value = table.get(key, "") if isinstance(table, dict) else ""
+    if not isinstance(value, str):
+        raise ConfigError(f"{config}: {section}.{key} must be a string, not {value!r}")
+    return value
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -31,12 +31,13 @@ class Answerer:
 
 
 class Probe:
-    """Plain HTTP to workers and edge; `ports` are the workers' own."""
+    """Plain HTTP to workers and edge; `ports` are the workers' own. `key` is for workers that demand one."""
 
-    def __init__(self, ports: dict[Color, int], edge_url: str) -> None:
+    def __init__(self, ports: dict[Color, int], edge_url: str, key: str = "") -> None:
         self._ports = ports
         self._edge_url = edge_url
-        self._client = httpx.AsyncClient(timeout=PROBE_TIMEOUT_S, trust_env=False)
+        authorization = {"Authorization": f"Bearer {key}"} if key else {}
+        self._client = httpx.AsyncClient(timeout=PROBE_TIMEOUT_S, trust_env=False, headers=authorization)
         one_request_each = httpx.Limits(max_keepalive_connections=0)
         self._edge_client = httpx.AsyncClient(timeout=PROBE_TIMEOUT_S, trust_env=False, limits=one_request_each)
 

@@ -34,6 +34,14 @@ def is_alive(process: psutil.Process) -> bool:
     return False
 
 
+def option(process: psutil.Process, name: str) -> str:
+    """What follows `name` on the command line of `process`; empty when it is not there, or the process is not."""
+    with suppress(psutil.Error, ValueError, IndexError):
+        words: list[str] = process.cmdline()
+        return words[words.index(name) + 1]
+    return ""
+
+
 async def end_child(child: asyncio.subprocess.Process) -> None:
     """Kill and collect a helper process that has not ended: its caller gave up, or was cancelled."""
     if child.returncode is None:

@@ -36,6 +36,7 @@ from supervisor.notify import listen
 from supervisor.paths import StatePaths
 from supervisor.ports import check_free, naming
 from supervisor.probe import Probe
+from supervisor.probe_key import own_key
 from supervisor.releases import ReleaseStore
 from supervisor.startup import Discovery
 from supervisor.status import StatusReporter
@@ -75,7 +76,8 @@ class Service:
         self.loop = Loop(State(policy=config.policy()))
         self.hub, self.metrics = Hub(), Metrics()
         self.holder = Holder(lambda: outlook(self.loop.state), config.edge.hold_timeout_s, config.edge.hold_limit)
-        self.probe = Probe({color: config.port(color) for color in Color}, f"http://{config.edge.listen}")
+        key = own_key(paths.probe_key) if config.security.api_keys_file else ""
+        self.probe = Probe({color: config.port(color) for color in Color}, f"http://{config.edge.listen}", key)
         processes = WorkerProcesses(
             paths.logs, paths.notify_socket, lambda worker, code: self.loop.post(ev.WorkerEnded(worker, code))
         )
@@ -221,8 +223,12 @@ class Service:
     def _announce(self) -> None:
         say(f"edge http://{self.settings.config.edge.listen} · control {self.settings.control_socket}")
         say(f"state {self.settings.paths.root}")
-        if not ip_address(split_listen(self.settings.config.edge.listen)[0]).is_loopback:
-            say("the edge listens beyond this machine, and there are no keys: whoever reaches it may ask")
+        listen, security = self.settings.config.edge.listen, self.settings.config.security
+        if not ip_address(split_listen(listen)[0]).is_loopback and not security.api_keys_file:
+            say(
+                f"WARNING: edge.listen is {listen}, beyond this machine, and there are no API keys: whoever reaches it"
+                " may ask, and read conversations; set security.api_keys_file, or listen on 127.0.0.1"
+            )
 
     def _state(self) -> State:
         return self.loop.state

@@ -151,8 +151,14 @@ class Discovery:
         return False
 
     async def _survivor(self, row: WorkerRow) -> Survivor:
-        ready = await self._is_ready(row.color)
+        ready = self._demands_the_keys(row) and await self._is_ready(row.color)
         return Survivor(row.color, row.worker_id, row.pid, row.created_at, row.release, ready)
+
+    def _demands_the_keys(self, row: WorkerRow) -> bool:
+        """A worker that was started under another `api_keys_file` must not go on, for it lets others in."""
+        process = processes.find(row.pid, row.created_at)
+        told = processes.option(process, "--api-keys") if process else ""
+        return told == self.admission.config.security.api_keys_file
 
     async def _is_ready(self, color: Color) -> bool:
         """One late answer is no reason to end a worker that serves."""

@@ -39,6 +39,8 @@ class WorkerCommand:
     port: int
     release: Path
     chat_history: Path
+    api_keys: Path | None = None  # None: everyone may ask
+    probe_key: Path | None = None
     program: tuple[str, ...] = WORKER_PROGRAM
 
     def argv(self) -> list[str]:
@@ -49,6 +51,8 @@ class WorkerCommand:
             *("--port", str(self.port)),
             *("--chat-db", str(self.chat_history)),
             *("--worker-id", self.worker_id),
+            *(("--api-keys", str(self.api_keys)) if self.api_keys else ()),
+            *(("--probe-key", str(self.probe_key)) if self.probe_key else ()),
         ]
 
 

@@ -1,6 +1,7 @@
 """The workers as the supervisor handles them: releases in, processes out, and what they hold."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from supervisor.config import Config
 from supervisor.core import events as ev
@@ -61,11 +62,14 @@ class Workforce:
         return Usage(memory.private_bytes, (str(model.inode), model.size_bytes))
 
     def _command(self, order: StartWorker) -> WorkerCommand:
+        keys = self.config.security.api_keys_file
         return WorkerCommand(
             order.color,
             order.worker_id,
             self.config.port(order.color),
             self.releases.path(order.release),
             self.paths.chat_history,
+            Path(keys) if keys else None,
+            self.paths.probe_key if keys else None,
             self.program,
         )

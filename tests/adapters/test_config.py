@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from modelsvc import keyfile
 from supervisor.config import Config, ModelSection, load, parse, split_listen, with_settings
 from supervisor.core.state import Color, Policy
 from supervisor.errors import ConfigError, InvalidRequest
@@ -97,7 +98,7 @@ WRONG = [
     ("deploy.keep_previous", "yes"),
     ("control.socket", 1),
     ("control.metrics_listen", ":9180"),
-    ("security.api_keys_file", "keys"),
+    ("security.api_keys_file", "/no/such/keys"),
     ("security.allowed_hosts", []),
     ("security.allowed_hosts", "localhost"),
 ]
@@ -207,3 +208,11 @@ def test_values_are_never_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Config().model.slots = 1  # type: ignore[misc]
     assert json.loads(json.dumps(Config().model_dump()))["model"]["slots"] == 4
+
+
+def test_a_file_of_keys_is_found_beside_the_configuration(folder: Path) -> None:
+    """And named absolutely, since workers run elsewhere."""
+    keyfile.add(folder / "my.keys", "ada")
+    config = folder / "modelsvc.toml"
+    config.write_text('[security]\napi_keys_file = "my.keys"\n')
+    assert load(config).security.api_keys_file == str(folder / "my.keys")

@@ -1,6 +1,7 @@
 """The control socket: for its owner only, replaced when left behind, gone after the end."""
 
 import asyncio
+import os
 import socket
 import stat
 from contextlib import closing
@@ -12,6 +13,8 @@ from litestar import Litestar, get
 
 from supervisor.control_server import ControlServer
 from supervisor.errors import AlreadyRunning, ConfigError
+from supervisor.paths import StatePaths
+from supervisor.startup import lay_out
 
 
 def app() -> Litestar:
@@ -108,3 +111,61 @@ async def test_an_answer_under_way_is_finished(folder: Path) -> None:
     await stopping
 
     assert (await answer).json() == {"active": "blue"}
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o777], ids=oct)
+async def test_only_the_owner_may_open_it_whatever_the_umask_and_the_folder(folder: Path, mask: int) -> None:
+    """control.socket may be in a folder that others can enter; at no moment do they find it open."""
+    folder.chmod(0o777)
+    path = folder / "control.sock"
+    server = ControlServer(app(), path)
+    seen: set[int] = set()
+    previous = os.umask(mask)
+    try:
+        looking = asyncio.create_task(_modes(path, seen))
+        await server.start()
+        assert (await ask(path)).status_code == 200
+        looking.cancel()
+        assert os.umask(mask) == mask  # it was put back
+    finally:
+        os.umask(previous)
+        await server.stop()
+    assert seen <= {0o600, 0o600 & ~mask}
+    assert seen
+
+
+async def _modes(path: Path, seen: set[int]) -> None:
+    """Every mode the socket has while it comes to be."""
+    while True:
+        if path.exists():
+            seen.add(stat.S_IMODE(path.stat().st_mode))
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022])
+def test_the_folder_of_the_default_socket_is_the_owners(folder: Path, mask: int) -> None:
+    """Also one that was there before, open to all."""
+    paths = StatePaths(folder / "s")
+    previous = os.umask(mask)
+    try:
+        paths.run.mkdir(mode=0o777, parents=True)
+        lay_out(paths)
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE(paths.run.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("host", ["localhost", "evil.test", ""])
+async def test_the_host_of_a_request_does_not_matter(folder: Path, host: str) -> None:
+    """Whoever can open the socket is the owner; no page can."""
+    path = folder / "control.sock"
+    server = ControlServer(app(), path)
+    await server.start()
+    try:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        writer.write(f"GET /status HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+    finally:
+        await server.stop()
+    assert answer.startswith(b"HTTP/1.1 200")

@@ -36,7 +36,7 @@ class Workers:
         return self.processes.spawn(self.command((sys.executable, "-c", script), worker_id))
 
     def command(self, program: tuple[str, ...], worker_id: str = "blue-1") -> WorkerCommand:
-        return WorkerCommand(BLUE, worker_id, 8000, self.folder / "0001.toml", self.folder / "chat.db", program)
+        return WorkerCommand(BLUE, worker_id, 8000, self.folder / "0001.toml", self.folder / "chat.db", program=program)
 
     @property
     def log(self) -> str:

@@ -116,18 +116,22 @@ class Worker:
         return [json.loads(line) for line in self.errors.read_text().splitlines()]
 
 
-def arguments(release: Path, port: int, folder: Path, color: str = "blue") -> list[str]:
+def arguments(release: Path, port: int, folder: Path, color: str = "blue", **more: Path) -> list[str]:
     given = {"release": release, "color": color, "port": port, "chat-db": folder / "chat.db", "worker-id": "w-1"}
+    given |= {name.replace("_", "-"): value for name, value in more.items()}
     return [sys.executable, "-m", "modelsvc.worker", *(part for k, v in given.items() for part in (f"--{k}", str(v)))]
 
 
 @contextmanager
-def running(folder: Path, release: Path, port: int | None = None, color: str = "blue") -> Iterator[Worker]:
+def running(
+    folder: Path, release: Path, port: int | None = None, color: str = "blue", **more: Path
+) -> Iterator[Worker]:
+    """`more` are further options."""
     port = port or free_port()
     errors = folder / f"{color}.log"
     with listening(folder / f"{color}.sock") as channel, errors.open("wb") as log:
         environment = os.environ | {"NOTIFY_SOCKET": str(channel.getsockname())}
-        process = subprocess.Popen(arguments(release, port, folder, color), stderr=log, env=environment)
+        process = subprocess.Popen(arguments(release, port, folder, color, **more), stderr=log, env=environment)
         try:
             yield Worker(process, port, errors, channel)
         finally:

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.worker.harness import Worker, error_of, sse
+from tests.worker.harness import DEADLINE_S, Worker, error_of, sse
 
 import modelsvc
 
@@ -220,3 +220,13 @@ def test_messages_are_not_logged(shared: Worker) -> None:
     httpx.post(f"{shared.url}/chat", json={"message": "Zanzibar", "x": 1})
     assert "Zanzibar" not in shared.errors.read_text()
     shared.log()  # every line is JSON
+
+
+def test_a_request_that_is_sent_again_is_remembered_once(shared: Worker) -> None:
+    """The edge gives it the same id; without one, the same words are another turn."""
+    body = {"message": "Hello", "temperature": 0}
+    for request in ("r-1", "r-1", "r-2", None, None):
+        headers = {"X-Modelsvc-Request": request} if request else {}
+        answer = httpx.post(f"{shared.url}/chat/replayed", json=body, headers=headers, timeout=DEADLINE_S)
+        assert answer.status_code == 200
+    assert len(shared.get("/chat/replayed").json()["messages"]) == 2 * 4

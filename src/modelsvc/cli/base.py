@@ -3,6 +3,7 @@
 A subcommand is named by `module:attribute`, so that `modelsvc ctl status` does not pay for what it does not run.
 """
 
+import math
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -15,12 +16,23 @@ from supervisor.errors import InvalidRequest, SupervisorError
 from supervisor.protocol import ErrorBody, ExitCode
 
 INTERRUPTED = 130
+MAX_S = 1e6  # the system cannot wait for any length of time
 
 
 def json_option() -> click.Option:
     return click.Option(
         ["--json"], is_flag=True, expose_value=False, callback=output.want_json, help="Print JSON, for programs."
     )
+
+
+class Finite(click.FloatRange):
+    """A range that also knows that NaN and infinity are not in it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number to count with", param, ctx)
+        return number
 
 
 class Command(click.Command):

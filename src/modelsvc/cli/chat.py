@@ -9,9 +9,9 @@ from dataclasses import replace
 import click
 
 from modelsvc.cli import output
-from modelsvc.cli.base import Command
+from modelsvc.cli.base import MAX_S, Command, Finite
 from modelsvc.cli.conversation import Conversation
-from modelsvc.cli.edge import edge_url
+from modelsvc.cli.edge import edge_url, key_option
 from supervisor.errors import SupervisorError
 
 PROMPT = "you> "
@@ -23,17 +23,18 @@ FORGET_S = 5.0  # whoever pressed Ctrl-C because nothing answers waits no longer
 @click.option("--user", metavar="ID", help="Remember the conversation under this name.")
 @click.option("--url", metavar="URL", help="Where the service listens; the running daemon knows.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Longest answer.")
-@click.option("--temperature", type=click.FloatRange(min=0), help="0 for the likeliest words; higher for variety.")
+@click.option("--temperature", type=Finite(min=0), help="0 for the likeliest words; higher for variety.")
 @click.option("--no-stream", is_flag=True, help="Wait for the whole answer.")
 @click.option(
     "--timeout",
     "timeout_s",
     default=300.0,
     show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True, max=MAX_S),
     metavar="SECONDS",
     help="Longest silence to wait through.",
 )
+@key_option
 def chat(
     message: tuple[str, ...],
     user: str | None,
@@ -42,6 +43,7 @@ def chat(
     temperature: float | None,
     no_stream: bool,
     timeout_s: float,
+    key: str | None,
 ) -> None:
     """Talk to the model: one MESSAGE, or without one a conversation until Ctrl-D.
 
@@ -52,7 +54,7 @@ def chat(
     """
     given = {"max_tokens": max_tokens, "temperature": temperature}
     options = {key: value for key, value in given.items() if value is not None}
-    conversation = Conversation(edge_url(url), user, not no_stream, options, timeout_s)
+    conversation = Conversation(edge_url(url), user, not no_stream, options, timeout_s, key)
     if message:
         _turn(conversation, " ".join(message))
     else:

@@ -18,11 +18,12 @@ class Conversation:
     stream: bool
     options: dict[str, Any]  # max_tokens, temperature, when given
     timeout_s: float
+    key: str | None = None
 
     def ask(self, message: str, show: Callable[[str], None]) -> dict[str, Any]:
         """Send one message, `show` the answer's text as it comes, and return the final object."""
         body = {"message": message, **self.options, "stream": self.stream}
-        with closing(Edge(self.url, self.timeout_s)) as edge:
+        with closing(Edge(self.url, self.timeout_s, self.key)) as edge:
             response = edge.ask("POST", self._path, body)
             if self.stream and response.headers.get_content_type() == "text/event-stream":
                 return _streamed(edge, edge.events(response), show)
@@ -32,7 +33,7 @@ class Conversation:
 
     def forget(self) -> None:
         """Delete the user's history."""
-        with closing(Edge(self.url, self.timeout_s)) as edge:
+        with closing(Edge(self.url, self.timeout_s, self.key)) as edge:
             edge.read(edge.ask("DELETE", self._path))
 
     @property

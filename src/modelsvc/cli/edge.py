@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+import click
 import msgspec
 
 from supervisor.client import ControlClient
@@ -20,7 +21,12 @@ from supervisor.protocol import ErrorType
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
 LOOKUP_S = 2.0
+KEY_ENV = "MODELSVC_API_KEY"
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+
+key_option = click.option(
+    "--key", envvar=KEY_ENV, metavar="KEY", help=f"An API key, when the service demands one; else ${KEY_ENV}."
+)
 
 _TYPES: dict[int, ErrorType] = {
     HTTPStatus.REQUEST_TIMEOUT: "timed_out",
@@ -77,7 +83,10 @@ def _listening() -> str:
 class Edge:
     """The service at `url`. Every wait for its next bytes is bounded by `timeout_s`."""
 
-    def __init__(self, url: SplitResult, timeout_s: float) -> None:
+    def __init__(self, url: SplitResult, timeout_s: float, key: str | None = None) -> None:
+        if key and not (key.isascii() and key.isprintable()):
+            raise InvalidRequest(f"--key or ${KEY_ENV} is no API key: copy what `modelsvc keys add` printed")
+        self._authorization = {"Authorization": f"Bearer {key}"} if key else {}
         secure = url.scheme == "https"
         connection = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         self._http = connection(url.hostname or "", url.port, timeout=timeout_s)
@@ -87,7 +96,7 @@ class Edge:
     def ask(self, method: str, path: str, body: object = None) -> http.client.HTTPResponse:
         """Send a request; return the answer, whatever its status."""
         content = None if body is None else msgspec.json.encode(body)
-        headers = {"Content-Type": "application/json", "Connection": "close"}
+        headers = {"Content-Type": "application/json", "Connection": "close", **self._authorization}
         with self._translated(f"nothing answers at {self.where}: is `modelsvc up` running?", "unavailable"):
             self._http.request(method, self._root + path, content, headers)
             return self._http.getresponse()

@@ -11,7 +11,7 @@ import msgspec
 
 from modelsvc.cli import output
 from modelsvc.cli.base import Command
-from modelsvc.cli.edge import UNREADABLE, Edge, edge_url
+from modelsvc.cli.edge import UNREADABLE, Edge, edge_url, key_option
 from modelsvc.cli.text import columns, mb, yes_no
 from supervisor.protocol import ExitCode
 
@@ -20,7 +20,8 @@ TIMEOUT_S = 10.0
 
 @click.command(cls=Command)
 @click.option("--url", metavar="URL", help="Where the service listens; the running daemon knows.")
-def health(url: str | None) -> int:
+@key_option
+def health(url: str | None, key: str | None) -> int:
     """Ask the service whether it can answer; exit 0 when it can, 1 when not, 3 when nothing answers.
 
     \b
@@ -29,15 +30,15 @@ def health(url: str | None) -> int:
       modelsvc health --url http://127.0.0.1:8000
     """
     edge = edge_url(url)
-    ready_status, ready = _ask(edge, "/ready")
-    _, deep = _ask(edge, "/health/deep")
+    ready_status, ready = _ask(edge, "/ready", key)
+    _, deep = _ask(edge, "/health/deep", key)
     is_ready = ready_status == HTTPStatus.OK
     _print(edge.geturl(), is_ready, ready, deep)
     return ExitCode.DONE if is_ready else ExitCode.FAILED
 
 
-def _ask(url: SplitResult, path: str) -> tuple[int, Any]:
-    with closing(Edge(url, TIMEOUT_S)) as edge:
+def _ask(url: SplitResult, path: str, key: str | None) -> tuple[int, Any]:
+    with closing(Edge(url, TIMEOUT_S, key)) as edge:
         response = edge.ask("GET", path)
         return response.status, _content(edge.read(response))
 

@@ -6,8 +6,9 @@ from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
 
 from modelsvc.worker.envelope import Envelope
-from modelsvc.worker.errors import HttpError
+from modelsvc.worker.errors import HttpError, shown
 from modelsvc.worker.logs import log
+from modelsvc.worker.openapi import document_route
 from modelsvc.worker.routes_chat import chat_routes
 from modelsvc.worker.routes_health import health_routes
 from modelsvc.worker.service import Service
@@ -15,18 +16,18 @@ from modelsvc.worker.service import Service
 MAX_BODY_BYTES = 2**20
 _CODES = {
     400: ("bad_request", "the request cannot be understood"),
-    404: ("no_such_route", "there is nothing at this path: see /health/deep and /chat"),
-    405: ("method_not_allowed", "this path does not know that method"),
+    404: ("no_such_route", "there is nothing at this path: /openapi.json tells what there is"),
+    405: ("method_not_allowed", "this path does not know that method: /openapi.json tells which it does"),
     413: ("body_too_large", f"the body may have at most {MAX_BODY_BYTES} bytes: send less"),
 }
 
 
 def build_app(service: Service) -> Envelope:
     litestar = Litestar(
-        [*health_routes(service), *chat_routes(service)],
+        [*health_routes(service), *chat_routes(service), document_route()],
         exception_handlers={HttpError: _known, HTTPException: _of_framework, Exception: _unexpected},
         request_max_body_size=MAX_BODY_BYTES,
-        openapi_config=None,
+        openapi_config=None,  # its routes would bring pages that load scripts from elsewhere
         logging_config=None,
     )
     return Envelope(litestar, service)
@@ -40,7 +41,11 @@ def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     if error.status_code >= 500:
         return _unexpected(request, error)
     code, message = _CODES.get(error.status_code, ("refused", error.detail))
-    return _known(request, HttpError(error.status_code, code, message))
+    if error.status_code in (404, 405):
+        message = f"{request.method} {shown(request.url.path)}: {message}"
+    answer = _known(request, HttpError(error.status_code, code, message))
+    answer.headers.update(error.headers or {})  # Allow, of a 405
+    return answer
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, object]]:

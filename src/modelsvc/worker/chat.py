@@ -21,7 +21,9 @@ class Chat:
     def turn_of(self, user_id: str) -> Turn:
         return self._turns.of(user_id)
 
-    async def ask(self, ask: Ask, user_id: str | None, held: AsyncExitStack) -> AsyncIterator[Event]:
+    async def ask(
+        self, ask: Ask, user_id: str | None, held: AsyncExitStack, request_id: str | None = None
+    ) -> AsyncIterator[Event]:
         """Queue a turn and return its events. `held` takes what must be given back when the request is over."""
         engine = self._service.usable_engine()
         turn = None if user_id is None else self.turn_of(user_id)
@@ -34,7 +36,7 @@ class Chat:
         except EngineError as error:
             raise as_http(error) from error
         held.callback(generation.cancel)
-        return self._recorded(generation, ask.message, user_id)
+        return self._recorded(generation, ask.message, user_id, request_id)
 
     async def _request(self, ask: Ask, user_id: str | None) -> GenerationRequest:
         messages = (*await self._past(user_id), Message("user", ask.message))
@@ -46,7 +48,9 @@ class Chat:
         stored = await self._service.history.read(user_id, _REMEMBERED)
         return [Message(message.role, message.content) for message in stored]
 
-    async def _recorded(self, events: AsyncIterator[Event], message: str, user_id: str | None) -> AsyncIterator[Event]:
+    async def _recorded(
+        self, events: AsyncIterator[Event], message: str, user_id: str | None, request_id: str | None
+    ) -> AsyncIterator[Event]:
         """The events; before the last one passes, the turn is in the history."""
         parts: list[str] = []
         async for event in events:
@@ -56,7 +60,7 @@ class Chat:
                 case Finished():
                     self._service.metrics.generated(event)
                     if user_id is not None:
-                        await self._service.history.append_turn(user_id, message, "".join(parts))
+                        await self._service.history.append_turn(user_id, message, "".join(parts), request_id)
             yield event
 
 

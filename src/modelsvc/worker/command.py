@@ -16,9 +16,21 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--chat-db", type=_FILE, required=True, help="Conversations (SQLite, shared by both colours).")
 @click.option("--worker-id", default="manual", show_default=True, help="Echoed in notifications and health.")
-def worker(release_file: Path, color: str, port: int, host: str, chat_db: Path, worker_id: str) -> None:
+@click.option("--api-keys", type=_FILE, help="Keys that may ask; without it, everyone may.")
+@click.option("--probe-key", type=_FILE, help="The supervisor's own key.")
+def worker(
+    release_file: Path,
+    color: str,
+    port: int,
+    host: str,
+    chat_db: Path,
+    worker_id: str,
+    api_keys: Path | None,
+    probe_key: Path | None,
+) -> None:
     """Serve one release on one port until told to stop (internal: the supervisor starts it)."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the loop takes over there is nothing to finish
-    from modelsvc.worker.start import start  # late: the command tree must stay quick to import
+    from modelsvc.worker.keys import KeyFiles  # late: the command tree must stay quick to import
+    from modelsvc.worker.start import start
 
-    sys.exit(start(release_file, color, host, port, chat_db, worker_id))
+    sys.exit(start(release_file, color, host, port, chat_db, worker_id, KeyFiles(api_keys, probe_key)))

@@ -4,7 +4,7 @@ It is outside the framework, so that no error page, stream or early answer escap
 """
 
 import time
-from collections.abc import Iterable, MutableMapping
+from collections.abc import MutableMapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from modelsvc.worker.errors import HttpError
-from modelsvc.worker.guard import check_host, check_origin
+from modelsvc.worker.guard import check_host, check_origin, check_size, every, first
+from modelsvc.worker.incoming import Incoming
 from modelsvc.worker.logs import log
 from modelsvc.worker.service import Service
 
@@ -25,6 +26,7 @@ class Exchange:
     """One request and its answer. `held` is released at the end, however that comes about."""
 
     held: AsyncExitStack = field(default_factory=AsyncExitStack)
+    caller: str | None = None  # the name of the API key it came with
     status: int = 0
     broken: bool = False  # failed after the answer had begun
 
@@ -73,23 +75,29 @@ class Envelope:
 
         try:
             async with exchange.held:
-                await self._answer(scope, receive, labelled)
+                await self._answer(scope, receive, labelled, exchange)
         finally:
             self._service.metrics.answered(scope.get("path_template") or "unmatched", exchange.status)
 
-    async def _answer(self, scope: Scope, receive: Any, send: Any) -> None:
+    async def _answer(self, scope: Scope, receive: Any, send: Any, exchange: Exchange) -> None:
+        incoming = Incoming(receive)
         try:
-            check_host(_header(scope["headers"], b"host"), self._hosts)
-            check_origin(_header(scope["headers"], b"origin"), self._hosts)
+            exchange.caller = self._admit(scope)
         except HttpError as error:
             log.warning("refused", code=error.code, path=scope["path"])
+            await incoming.discard()
             await send_error(send, error)
         else:
-            await self._app(scope, receive, send)
+            await self._app(scope, incoming, send)
 
-
-def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
-    return next((value.decode("latin-1") for key, value in headers if key == name), None)
+    def _admit(self, scope: Scope) -> str | None:
+        """The name of the key that was given, if any. Raises HttpError for whoever may not ask."""
+        headers = scope["headers"]
+        check_size(headers)
+        check_host(first(headers, b"host"), self._hosts)
+        check_origin(first(headers, b"origin"), self._hosts)
+        forwarded = first(headers, b"x-forwarded-for") is not None  # the edge always sets it
+        return self._service.keys.admit(scope["path"], forwarded, every(headers, b"authorization"))
 
 
 async def send_error(send: Any, error: HttpError) -> None:

@@ -4,6 +4,7 @@ WorkerError
 ├── StartRefused       misuse, found before anything runs: exit code 2
 │   ├── BadRelease     the release file is not one, or the model is not the one it records
 │   ├── BadHistory     the chat database cannot be used
+│   ├── BadKeyFile     the file of API keys cannot be used
 │   └── PortTaken      someone else listens on the port
 └── HttpError          an answer other than success; `status`, `code` and a message saying what to change
 """
@@ -27,19 +28,35 @@ class BadHistory(StartRefused):
     code = "bad_history"
 
 
+class BadKeyFile(StartRefused):
+    code = "bad_key_file"
+
+
 class PortTaken(StartRefused):
     code = "port_taken"
 
 
 _TYPES = {
     400: "invalid_request",
+    401: "unauthorized",
     403: "forbidden",
     404: "not_found",
     405: "not_found",
+    408: "timed_out",
     413: "invalid_request",
     429: "overloaded",
+    431: "invalid_request",
     503: "unavailable",
 }
+
+
+SHOWN_CHARACTERS = 60
+
+
+def shown(value: object) -> str:
+    """A wrong value as a message tells it: never at length."""
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
 
 class HttpError(WorkerError):
@@ -54,4 +71,5 @@ class HttpError(WorkerError):
         return {"error": {"type": _TYPES.get(self.status, "failed"), "message": self.message, "code": self.code}}
 
     def headers(self) -> Mapping[str, str]:
-        return {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
+        asking = {"WWW-Authenticate": 'Bearer realm="modelsvc"'} if self.status == 401 else {}
+        return asking if self.retry_after_s is None else {**asking, "Retry-After": str(self.retry_after_s)}

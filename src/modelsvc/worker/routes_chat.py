@@ -13,12 +13,19 @@ from modelsvc.engine.errors import EngineError
 from modelsvc.engine.types import Event, Finished, Token
 from modelsvc.worker.chat import Chat, as_http
 from modelsvc.worker.envelope import Exchange
+from modelsvc.worker.errors import HttpError
+from modelsvc.worker.history import NotErased
 from modelsvc.worker.logs import log
 from modelsvc.worker.presence import unless_gone
-from modelsvc.worker.schema import parse_ask, parse_user_id
+from modelsvc.worker.schema import parse_ask, parse_request_id, parse_user_id, scoped
 from modelsvc.worker.service import Identity, Service
 
 AnyRequest = Request[Any, Any, Any]
+REQUEST_HEADER = "X-Modelsvc-Request"
+_NOT_ERASED = (
+    "the conversation is deleted, but traces of it may still be in the database's log, which others read just now:"
+    " delete it again"
+)
 
 
 def chat_routes(service: Service) -> list[HTTPRouteHandler]:
@@ -27,8 +34,9 @@ def chat_routes(service: Service) -> list[HTTPRouteHandler]:
 
     async def turn(request: AnyRequest, user_id: str | None) -> Response[Any]:
         ask = parse_ask(await request.body())
-        exchange: Exchange = request.scope["state"]["exchange"]
-        events = await unless_gone(request.receive, chat.ask(ask, user_id, exchange.held))
+        exchange = exchange_of(request)
+        asked = chat.ask(ask, user_id, exchange.held, parse_request_id(request.headers.get(REQUEST_HEADER)))
+        events = await unless_gone(request.receive, asked)
         if ask.stream:
             return ServerSentEvent(_stream(events, identity, exchange))
         return Response(await unless_gone(request.receive, _whole(events, identity)))
@@ -39,19 +47,32 @@ def chat_routes(service: Service) -> list[HTTPRouteHandler]:
 
     @post("/chat/{user_id:str}", status_code=200)
     async def ask_as_user(request: AnyRequest, user_id: str) -> Response[Any]:
-        return await turn(request, parse_user_id(user_id))
+        return await turn(request, _owner(request, user_id))
 
     @get("/chat/{user_id:str}")
-    async def read_history(user_id: str) -> dict[str, Any]:
-        messages = await service.history.read(parse_user_id(user_id))
+    async def read_history(request: AnyRequest, user_id: str) -> dict[str, Any]:
+        messages = await service.history.read(_owner(request, user_id))
         return {"user_id": user_id, "messages": [message._asdict() for message in messages]}
 
     @delete("/chat/{user_id:str}", status_code=200)
-    async def forget_history(user_id: str) -> dict[str, int]:
-        async with chat.turn_of(parse_user_id(user_id)):
-            return {"deleted": await service.history.forget(user_id)}
+    async def forget_history(request: AnyRequest, user_id: str) -> dict[str, int]:
+        owner = _owner(request, user_id)
+        async with chat.turn_of(owner):
+            try:
+                return {"deleted": await service.history.forget(owner)}
+            except NotErased as error:
+                raise HttpError(503, "not_erased", _NOT_ERASED, 1) from error
 
     return [ask_once, ask_as_user, read_history, forget_history]
+
+
+def exchange_of(request: AnyRequest) -> Exchange:
+    exchange: Exchange = request.scope["state"]["exchange"]
+    return exchange
+
+
+def _owner(request: AnyRequest, user_id: str) -> str:
+    return scoped(parse_user_id(user_id), exchange_of(request).caller)
 
 
 async def _whole(events: AsyncIterator[Event], identity: Identity) -> dict[str, Any]:

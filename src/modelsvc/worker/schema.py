@@ -5,16 +5,18 @@ from typing import Annotated
 
 import msgspec
 
-from modelsvc.worker.errors import HttpError
+from modelsvc.worker.errors import HttpError, shown
 
 MAX_MESSAGE_CHARACTERS = 100_000
 DEFAULT_MAX_TOKENS = 512
-_USER_ID = re.compile(r"[A-Za-z0-9._@-]{1,64}")
+REQUEST_ID = r"[A-Za-z0-9-]{1,64}"
+USER_ID = r"[A-Za-z0-9._@-]{1,64}"
+_REQUEST_ID, _USER_ID = re.compile(REQUEST_ID), re.compile(USER_ID)
 _ALLOWED = "allowed: message (text), max_tokens (1 or more), temperature (0 to 2), stream (true or false)"
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    message: Annotated[str, msgspec.Meta(max_length=MAX_MESSAGE_CHARACTERS)]
+    message: Annotated[str, msgspec.Meta(max_length=MAX_MESSAGE_CHARACTERS, extra_json_schema={"pattern": r"\S"})]
     max_tokens: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] = DEFAULT_MAX_TOKENS
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.7
     stream: bool = False
@@ -31,18 +33,39 @@ def parse_ask(body: bytes) -> Ask:
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise HttpError(400, "invalid_field", f"{_in_words(str(error))}; {_ALLOWED}") from error
+        raise HttpError(400, "invalid_field", f"{_in_words(str(error), body)}; {_ALLOWED}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise HttpError(400, "invalid_json", f"the body is not JSON: {error}; send an object; {_ALLOWED}") from error
 
 
 def parse_user_id(user_id: str) -> str:
     if not _USER_ID.fullmatch(user_id):
-        raise HttpError(400, "invalid_user_id", "the user id must be 1 to 64 of A-Z a-z 0-9 . _ @ -")
+        raise HttpError(
+            400, "invalid_user_id", f"the user id must be 1 to 64 of A-Z a-z 0-9 . _ @ -, not {shown(user_id)}"
+        )
     return user_id
 
 
-def _in_words(complaint: str) -> str:
-    """msgspec's message with the field's name in front instead of a JSON path behind."""
+def scoped(user_id: str, caller: str | None) -> str:
+    """The name a conversation is kept under. Neither user ids nor names of keys have the separator in them."""
+    return user_id if caller is None else f"{caller}:{user_id}"
+
+
+def parse_request_id(value: str | None) -> str | None:
+    """The edge's own id of the request, the same when it sends the request again."""
+    if value is not None and not _REQUEST_ID.fullmatch(value):
+        raise HttpError(400, "invalid_request_id", "X-Modelsvc-Request must be 1 to 64 of A-Z a-z 0-9 -, or left out")
+    return value
+
+
+def _in_words(complaint: str, body: bytes) -> str:
+    """msgspec's message with the field's name in front instead of a JSON path behind, and with what is there."""
     text, _, path = complaint.partition(" - at `$.")
-    return f"{path.rstrip('`')}: {text}" if path else text
+    if not path:
+        return text
+    field = path.rstrip("`")
+    try:
+        found = shown(msgspec.json.decode(body)[field])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # further on it is no JSON, or out of range
+        return f"{field}: {text}"
+    return f"{field}: {text}, not {found}"

@@ -8,6 +8,7 @@ from modelsvc.engine.engine import Engine
 from modelsvc.engine.types import Snapshot
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.history import History
+from modelsvc.worker.keys import Keys
 from modelsvc.worker.metrics import Metrics
 from modelsvc.worker.release import Release
 from modelsvc.worker.state import NotReady, Phase, why_not_ready
@@ -53,6 +54,7 @@ class Service:
     identity: Identity
     history: History
     metrics: Metrics
+    keys: Keys = field(default_factory=Keys)
     phase: Phase = Phase.LOADING
     engine: Engine | None = None
     tally: Tally = field(default_factory=Tally)

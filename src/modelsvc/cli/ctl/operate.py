@@ -6,7 +6,7 @@ from contextlib import closing
 import click
 
 from modelsvc.cli import output
-from modelsvc.cli.base import INTERRUPTED
+from modelsvc.cli.base import INTERRUPTED, MAX_S, Finite
 from modelsvc.cli.ctl.journey import EXIT_CODE_OF, Journey
 from modelsvc.cli.ctl.views import View, choose_view
 from supervisor.client import Events
@@ -16,7 +16,7 @@ from supervisor.protocol import ErrorBody, Finished
 patience_option = click.option(
     "--timeout",
     "patience_s",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True, max=MAX_S),
     metavar="SECONDS",
     help="Give up waiting after this long (exit code 5); the work itself goes on.",
 )

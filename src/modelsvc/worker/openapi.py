@@ -1,0 +1,126 @@
+"""GET /openapi.json: what the worker understands and answers. Tests hold it to the routes and to real answers.
+
+It is put together here, from the types that requests are read with, since those decode the body themselves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from litestar import get
+from litestar.handlers import HTTPRouteHandler
+
+from modelsvc import __version__
+from modelsvc.worker.replies import Alive, Answer, Conversation, Deleted, ErrorReply, Health, Ready
+from modelsvc.worker.schema import REQUEST_ID, USER_ID, Ask
+
+DOCUMENT_PATH = "/openapi.json"
+_TYPES: tuple[type, ...] = (Alive, Answer, Ask, Conversation, Deleted, ErrorReply, Health, Ready)
+_ERRORS = {
+    400: "the message tells what to change",
+    401: "a key is needed, and this is none; see `modelsvc keys`",
+    403: "`Host` or `Origin` is not in `security.allowed_hosts`",
+    404: "there is nothing at this path",
+    405: "this path does not know that method",
+    408: "the body came too slowly",
+    413: "the body has more than 1 MiB",
+    429: "the queue is full: try again after `Retry-After` seconds",
+    431: "too many headers, or too long ones",
+    500: "the worker failed: see its log",
+    503: "not now: try again after `Retry-After` seconds",
+}
+_ALWAYS = (400, 401, 403, 405, 431, 500)
+_OF_BODIES = (408, 413, 429, 503)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method at one path. `reply` is a type of `_TYPES`, or the media type of something else than JSON."""
+
+    summary: str
+    reply: type | str
+    errors: tuple[int, ...] = ()
+    body: type | None = None
+    streams: bool = False
+    open: bool = False  # needs no key
+
+
+_CHAT = Operation("Ask", Answer, _OF_BODIES, Ask, streams=True)
+OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
+    "/chat": {"post": _CHAT},
+    "/chat/{user_id}": {
+        "post": Operation("Ask within a conversation", Answer, (404, *_OF_BODIES), Ask, streams=True),
+        "get": Operation("Read a conversation", Conversation, (404,)),
+        "delete": Operation("Forget a conversation", Deleted, (404, 503)),
+    },
+    "/healthz": {"get": Operation("Does the process live?", Alive, open=True)},
+    "/ready": {"get": Operation("Should it be given requests?", Ready, (503,), open=True)},
+    "/health/deep": {"get": Operation("Everything about this worker", Health)},
+    "/metrics": {"get": Operation("Prometheus metrics", "text/plain")},
+    DOCUMENT_PATH: {"get": Operation("This document", "application/json")},
+}
+
+
+def document_route() -> HTTPRouteHandler:
+    content = msgspec.json.encode(document())
+
+    @get(DOCUMENT_PATH, media_type="application/json", sync_to_thread=False)
+    def read() -> bytes:
+        return content
+
+    return read
+
+
+def document() -> dict[str, Any]:
+    _, schemas = msgspec.json.schema_components(_TYPES, ref_template="#/components/schemas/{name}")
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "modelsvc", "version": __version__, "description": "One local language model."},
+        "paths": {path: _path(path, methods) for path, methods in OPERATIONS.items()},
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "if keys are demanded"}},
+        },
+    }
+
+
+def _path(path: str, methods: Mapping[str, Operation]) -> dict[str, Any]:
+    described: dict[str, Any] = {method: _operation(path, method, its) for method, its in methods.items()}
+    if "{user_id}" in path:
+        schema = {"type": "string", "pattern": f"^{USER_ID}$"}
+        described["parameters"] = [{"name": "user_id", "in": "path", "required": True, "schema": schema}]
+    return described
+
+
+def _operation(path: str, method: str, operation: Operation) -> dict[str, Any]:
+    errors = {str(status): _answer(_ERRORS[status], _json(ErrorReply)) for status in (*_ALWAYS, *operation.errors)}
+    described: dict[str, Any] = {
+        "operationId": f"{method}_{path.strip('/').replace('/', '_').replace('{', '').replace('}', '')}",
+        "summary": operation.summary,
+        "responses": {"200": _answer("Done", _content(operation)), **dict(sorted(errors.items()))},
+        "security": [] if operation.open else [{"key": []}, {}],
+    }
+    if operation.body:
+        schema = {"type": "string", "pattern": f"^{REQUEST_ID}$"}
+        replayed = "Set by the edge: a turn of the same request is not remembered twice."
+        name = "X-Modelsvc-Request"
+        described["parameters"] = [{"name": name, "in": "header", "description": replayed, "schema": schema}]
+        described["requestBody"] = {"required": True, "content": _json(operation.body)}
+    return described
+
+
+def _content(operation: Operation) -> dict[str, Any]:
+    if isinstance(operation.reply, str):
+        return {operation.reply: {"schema": {"type": "string" if operation.reply == "text/plain" else "object"}}}
+    events = "events: token {text}; then done, with an Answer, or error, with an ErrorReply"
+    stream = {"text/event-stream": {"schema": {"description": events}}}
+    return {**_json(operation.reply), **(stream if operation.streams else {})}
+
+
+def _json(type_: type) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{type_.__name__}"}}}
+
+
+def _answer(description: str, content: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": content}

@@ -10,22 +10,23 @@ import structlog
 from litestar import Litestar, Request, Response, get, post
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
-from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
 
 from modelsvc import __version__
 from supervisor.admission import changed
 from supervisor.config import ModelSection
+from supervisor.control_ledger import ledger_routes
 from supervisor.core import events as ev
 from supervisor.core.state import Change, Color, DeploymentKind
 from supervisor.errors import InvalidRequest, NotFound, SupervisorError
 from supervisor.journal import Journal
 from supervisor.logs import last_lines
+from supervisor.memory_report import MemoryReporter
 from supervisor.protocol import (
     API_PREFIX,
     HTTP_STATUS,
-    DeploymentStatus,
     DeployRequest,
     ErrorBody,
     ErrorReply,
@@ -45,7 +46,6 @@ log = structlog.get_logger()
 
 STREAM = "application/x-ndjson"
 MAX_BODY_BYTES = 64 * 1024
-LAST_NUMBER = 2**63 - 1  # that SQLite can count to
 OPERATION: dict[str, Any] = {"status_code": 200, "media_type": STREAM}
 
 
@@ -58,6 +58,7 @@ class ControlPlane:
     status: StatusReporter
     journal: Journal
     logs: dict[str, Path]
+    memory: MemoryReporter
 
     def operate(self, event: Callable[[str], ev.Event]) -> Stream:
         """Hand the request in, and answer with everything that becomes of it."""
@@ -107,13 +108,6 @@ def build_app(plane: ControlPlane) -> Litestar:
     def history(limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 20) -> History:
         return History(deployments=plane.journal.history(limit))
 
-    @get("/deployments/{number:int}", sync_to_thread=False)
-    def deployment(number: Annotated[int, PathParameter(le=LAST_NUMBER)]) -> DeploymentStatus:
-        found = plane.journal.deployment(number)
-        if found is None:
-            raise NotFound(f"there is no deployment {number}: see `modelsvc ctl history`", code="no_deployment")
-        return found
-
     @get("/logs", sync_to_thread=True)
     def logs(source: FromQuery[str], lines: Annotated[int, QueryParameter(ge=1, le=10_000)] = 100) -> LogLines:
         if source not in plane.logs:
@@ -122,7 +116,10 @@ def build_app(plane: ControlPlane) -> Litestar:
 
     return Litestar(
         path=API_PREFIX,
-        route_handlers=[status, deploy, rollback, swap, start, stop, shutdown, history, deployment, logs],
+        route_handlers=[
+            *(status, deploy, rollback, swap, start, stop, shutdown, history, logs),
+            *ledger_routes(plane.memory, plane.status, plane.journal, _change),
+        ],
         exception_handlers={SupervisorError: _known, HTTPException: _of_framework, Exception: _unexpected},
         before_request=_read_whole,
         request_max_body_size=MAX_BODY_BYTES,

@@ -14,6 +14,7 @@ from prometheus_client import start_http_server
 
 from supervisor import config as configuration
 from supervisor.admission import Admission
+from supervisor.appraisal import Appraiser
 from supervisor.baseline import Baseline
 from supervisor.config import Config, ModelSection, split_listen
 from supervisor.console import Console, say
@@ -25,17 +26,21 @@ from supervisor.core.records import EdgeChanged, RouteChanged
 from supervisor.core.state import Color, EdgePhase, State
 from supervisor.edge import Edge, EdgeOptions
 from supervisor.executor import Executor
+from supervisor.holdings import Holdings
 from supervisor.journal import Journal
 from supervisor.logs import rotate_in_place
 from supervisor.loop import Loop
+from supervisor.memory_report import MemoryReporter
 from supervisor.notify import listen
 from supervisor.paths import StatePaths
 from supervisor.ports import check_free, naming
 from supervisor.probe import Probe
+from supervisor.prover import Prover
 from supervisor.releases import ReleaseStore
 from supervisor.startup import Discovery
 from supervisor.status import StatusReporter
 from supervisor.step_runner import StepRunner
+from supervisor.tally import Tally
 from supervisor.telemetry import Hub, Journaling, Log, Metrics
 from supervisor.worker_process import WORKER_PROGRAM, WorkerProcesses
 from supervisor.workforce import Workforce
@@ -75,8 +80,11 @@ class Service:
         self.workforce = Workforce(config, paths, ReleaseStore(paths.releases), processes, settings.worker_program)
         releases = self.workforce.releases
         baseline = Baseline(journal, releases, settings.model_section)
-        self.admission = Admission(config, paths, releases, self.workforce, baseline, self._state)
-        steps = StepRunner(edge, self.probe, self.admission, self.loop.post)
+        self.holdings = Holdings(self.workforce, lambda: edge.report().pid)
+        appraiser = Appraiser(config, journal, self.holdings, self._state)
+        self.admission = Admission(config, paths, releases, baseline, appraiser)
+        prover = Prover(self.probe, self.workforce, appraiser, self._state)
+        steps = StepRunner(edge, self.probe, self.admission, prover, Tally(self.probe), self.loop.post)
         sinks = (Journaling(journal), baseline, Log(), self.metrics, self.hub, Console())
         self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps)
 
@@ -181,9 +189,9 @@ class Service:
             self._state,
             self.journal,
             self.workforce.releases,
-            self.workforce,
             self.probe,
             self.edge,
+            self.holdings,
             time.monotonic(),
         )
         sources = {str(color): logs / f"worker-{color}.log" for color in Color}
@@ -197,6 +205,7 @@ class Service:
                 **sources,
                 "edge": self.settings.paths.edge / "error.log",
             },
+            MemoryReporter(self.admission, self._state),
         )
 
     def _announce(self) -> None:

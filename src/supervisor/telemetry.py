@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import assert_never
 
@@ -14,6 +14,8 @@ from supervisor.core import records as rec
 from supervisor.core.state import Color
 from supervisor.core.steps import Step, StepState
 from supervisor.journal import Journal
+
+NOTHING: Mapping[str, object] = {}
 
 log = structlog.get_logger()
 
@@ -35,7 +37,9 @@ class Log:
         if isinstance(record, rec.StepShown):
             return
         values = {name: getattr(record, name) for name in record.__slots__}
-        log.info(type(record).__name__, **{name: value for name, value in values.items() if value not in (None, "")})
+        log.info(
+            type(record).__name__, **{name: value for name, value in values.items() if value not in (None, "", {})}
+        )
 
 
 class Metrics:
@@ -93,7 +97,7 @@ class Narrator:
             self._step_started = now
         elif record.state in (StepState.DONE, StepState.FAILED):
             seconds = round(now - self._step_started, 3)
-        report = _report(record.step, record.state, seconds, record.detail)
+        report = _report(record.step, record.state, seconds, record.detail, record.evidence)
         self._steps[record.step] = report
         return protocol.StepChanged(deployment=record.deployment, step=report)
 
@@ -174,7 +178,19 @@ class Hub:
                 return
 
 
-def _report(step: Step, state: StepState, seconds: float | None = None, detail: str = "") -> protocol.StepReport:
+def _report(
+    step: Step,
+    state: StepState,
+    seconds: float | None = None,
+    detail: str = "",
+    evidence: Mapping[str, object] = NOTHING,
+) -> protocol.StepReport:
     return protocol.StepReport(
-        number=step, name=step.key, title=step.title, state=state, seconds=seconds, detail=detail
+        number=step,
+        name=step.key,
+        title=step.title,
+        state=state,
+        seconds=seconds,
+        detail=detail,
+        evidence=dict(evidence),
     )

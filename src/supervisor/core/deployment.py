@@ -4,6 +4,7 @@ Every step is written down before it begins. Nothing here stops the old colour b
 the edge and baked; what happens when a step fails is in `ending`.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from supervisor.core import effects as fx
@@ -15,6 +16,7 @@ from supervisor.core.state import Change, Color, Deployment, DeploymentKind, Out
 from supervisor.core.steps import Step, StepState
 
 WHEN_WARM = frozenset({Step.CHECK_ACTIVE, Step.ADMIT, Step.START_STANDBY, Step.WARM_UP})
+NOTHING: Mapping[str, object] = {}
 ABANDONED = "the supervisor was shut down"
 
 
@@ -38,33 +40,35 @@ def begin(
     return then((state, began), lambda s: _enter(s, Step.CHECK_ACTIVE))
 
 
-def step_done(state: State, detail: str = "", release: int | None = None) -> Decision:
+def step_done(
+    state: State, detail: str = "", release: int | None = None, evidence: Mapping[str, object] = NOTHING
+) -> Decision:
     """The current step's effect is done. After the bake the old worker may have to be stopped before the next step."""
     deployment = state.current
     match deployment.step:
         case Step.ADMIT:
-            return succeeded(_admitted(state, release), detail)
+            return succeeded(_admitted(state, release), detail, evidence)
         case Step.VERIFY_ROUTE:
-            return then(_verified(state), lambda s: succeeded(s, detail))
+            return then(_verified(state), lambda s: succeeded(s, detail, evidence))
         case Step.BAKE if _old_is_dispensable(state):
             return _retire(state)
         case _:
-            return succeeded(state, detail)
+            return succeeded(state, detail, evidence)
 
 
-def succeeded(state: State, detail: str = "") -> Decision:
+def succeeded(state: State, detail: str = "", evidence: Mapping[str, object] = NOTHING) -> Decision:
     """The current step is over: write it down and enter the next one."""
     deployment = state.current
-    done = StepChanged(deployment.id, deployment.step, StepState.DONE, detail, deployment.release)
+    done = StepChanged(deployment.id, deployment.step, StepState.DONE, detail, deployment.release, evidence)
     return then((state, written(done)), _next)
 
 
-def failed(state: State, reason: str) -> Decision:
+def failed(state: State, reason: str, evidence: Mapping[str, object] = NOTHING) -> Decision:
     """The current step cannot be done: write it down and take back what was begun."""
     deployment = state.current
     if deployment.step is Step.CHECK_ACTIVE:
         reason = f"{reason}; {_way_out(deployment)}"
-    record = StepChanged(deployment.id, deployment.step, StepState.FAILED, reason)
+    record = StepChanged(deployment.id, deployment.step, StepState.FAILED, reason, evidence=evidence)
     undoing = replace(
         deployment,
         undo=ending.to_undo(state, deployment),
@@ -208,7 +212,7 @@ def _perform(state: State) -> Decision:
         case Step.BAKE:
             return state, (fx.Bake(token, color, state.policy.bake_s),)
         case Step.RECORD:
-            return succeeded(state)
+            return state, (fx.Tally(token, deployment.id),)
 
 
 def _admission(state: State, deployment: Deployment) -> fx.Admit:

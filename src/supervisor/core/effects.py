@@ -93,6 +93,7 @@ class Admit:
     base: int | None
     number: int
     release: int | None = None
+    in_place: bool = False  # the active worker is stopped first, so its memory does not count
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,14 @@ class Bake:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Count the requests during the deployment, and those that failed."""
+
+    token: int
+    deployment: int
+
+
 StepEffect = (
     CheckWorker
     | CheckEdge
@@ -172,5 +181,6 @@ StepEffect = (
     | VerifyRoute
     | Drain
     | Bake
+    | Tally
 )
 Effect = Write | After | StartWorker | StopWorker | StartEdge | StopEdge | CancelStep | Exit | StepEffect

@@ -1,6 +1,7 @@
 """What happened, as the loop tells the planner: requests of operators, results of effects, facts of the outside."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from supervisor.core.state import Boot, Change, Color, DeploymentKind
 
@@ -56,11 +57,12 @@ class ShutdownRequested:
 
 @dataclass(frozen=True, slots=True)
 class StepSucceeded:
-    """The effect with this token is done; step 3 names the release it admitted."""
+    """The effect with this token is done; step 3 names the release it admitted. `evidence` is JSON values to keep."""
 
     token: int
     detail: str = ""
     release: int | None = None
+    evidence: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class StepFailed:
 
     token: int
     reason: str
+    evidence: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

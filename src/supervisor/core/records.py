@@ -3,7 +3,8 @@
 Records carry no times: whoever writes one down stamps it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from supervisor.core.state import Color, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
@@ -22,13 +23,14 @@ class DeploymentBegan:
 
 @dataclass(frozen=True, slots=True)
 class StepChanged:
-    """A step began, ended or was undone; `release` is set once it is known."""
+    """A step began, ended or was undone; `release` is set once it is known, `evidence` is what the step found."""
 
     deployment: int
     step: Step
     state: StepState
     detail: str = ""
     release: int | None = None
+    evidence: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ _HERE = "modelsvc.cli.ctl"
         "start": f"{_HERE}.operations:start",
         "stop": f"{_HERE}.operations:stop",
         "history": f"{_HERE}.history:history",
+        "explain": f"{_HERE}.explain:explain",
+        "memory": f"{_HERE}.memory:memory",
         "logs": f"{_HERE}.logs:logs",
         "shutdown": f"{_HERE}.operations:shutdown",
     },

@@ -55,7 +55,7 @@ def sharing_evidence(proof: Proof) -> dict[str, object]:
         "pss_bytes": memory.pss_bytes,
         "forecast_bytes": proof.forecast_bytes,
         "resident_of_file_bytes": memory.mapping.resident_bytes if memory.mapping else None,
-        "private_dirty_of_file_bytes": memory.mapping.private_dirty_bytes if memory.mapping else None,
+        "private_copies_of_file_bytes": memory.mapping.private_copies_bytes if memory.mapping else None,
         "shared_with": list(proof.shared_with),
     }
 

@@ -15,7 +15,7 @@ def available(cgroups: Path = CGROUPS, own: Path = OWN_CGROUP) -> Machine:
     """The least of what the machine and every cgroup around this process can give without swapping."""
     system = Machine(psutil.virtual_memory().available, psutil.LINUX)
     around = (Machine(left, True, f"the cgroup {folder.name or '/'}") for folder, left in _limits(cgroups, own))
-    return min(system, *around, key=lambda machine: machine.available_bytes)
+    return min([system, *around], key=lambda machine: machine.available_bytes)
 
 
 def _limits(cgroups: Path, own: Path) -> Iterator[tuple[Path, int]]:

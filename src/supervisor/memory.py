@@ -1,8 +1,9 @@
 """What processes hold, as the system tells it.
 
-Private is what only the process can give back: on Linux its dirty and swapped pages. USS has besides the clean pages
-that nobody else maps at the moment, and so all the weights of a worker that is alone; they are the file's, and are
-counted there. On macOS it is USS, and there is no PSS.
+Private is what only the process can give back: on Linux its anonymous and swapped pages. USS has besides the pages of
+files that nobody else maps at the moment, and so all the weights of a worker that is alone; they are the file's, and are
+counted there. That a page is dirty tells nothing: those of a file that was just written are, whoever maps it. On macOS
+private is USS, and there is no PSS.
 """
 
 import os
@@ -56,7 +57,7 @@ def file_mapping(pid: int, identity: tuple[int, int]) -> FileMapping | None:
         return None
     found = [fields for mapped, fields in _areas(text.splitlines()) if mapped == identity]  # filled by now
     return FileMapping(
-        sum(fields.get("Rss", 0) for fields in found), sum(fields.get("Private_Dirty", 0) for fields in found)
+        sum(fields.get("Rss", 0) for fields in found), sum(fields.get("Anonymous", 0) for fields in found)
     )
 
 
@@ -72,7 +73,8 @@ def _of_linux(pid: int) -> ProcessMemory | None:
     if not fields.get("Rss"):
         return None
     dirty, swap = fields.get("Private_Dirty", 0), fields.get("SwapPss", 0)
-    return ProcessMemory(fields["Rss"], dirty + swap, dirty + fields.get("Private_Clean", 0), fields.get("Pss"))
+    own = min(dirty, fields.get("Anonymous", 0))  # anonymous pages may be shared with a parent, dirty ones be a file's
+    return ProcessMemory(fields["Rss"], own + swap, dirty + fields.get("Private_Clean", 0), fields.get("Pss"))
 
 
 def _of_psutil(process: psutil.Process) -> ProcessMemory:

@@ -37,7 +37,7 @@ def test_history_and_logs_say_what_they_want(daemon: Script, client: ControlClie
 def test_a_stream_gives_every_event_to_the_last(daemon: Script, client: ControlClient, chunked: bool) -> None:
     daemon.stream("POST /v1/deployments", samples.DEPLOYED, chunked=chunked)
     assert list(client.deploy(DeployRequest(settings={"model.slots": 2}))) == samples.DEPLOYED
-    assert daemon.asked[0].body == {"model": None, "settings": {"model.slots": 2}}
+    assert daemon.asked[0].body == {"model": None, "settings": {"model.slots": 2}, "in_place": False}
 
 
 def test_a_stream_ends_at_finished_even_when_the_connection_stays(daemon: Script, client: ControlClient) -> None:

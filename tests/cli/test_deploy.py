@@ -20,19 +20,20 @@ def test_the_request_has_the_absolute_model_and_typed_settings(daemon: Script, r
     assert daemon.asked[0].body == {
         "model": str(gguf),
         "settings": {"model.context_tokens": 8192, "model.kv_cache": "q8_0"},
+        "in_place": False,
     }
 
 
 def test_set_model_path_is_the_same_as_model(daemon: Script, run: Run, gguf: Path) -> None:
     daemon.stream(DEPLOY, samples.DEPLOYED)
     run("ctl", "deploy", "--set", f"model.path={gguf.name}")
-    assert daemon.asked[0].body == {"model": str(gguf), "settings": {}}
+    assert daemon.asked[0].body == {"model": str(gguf), "settings": {}, "in_place": False}
 
 
 def test_an_empty_model_path_asks_for_the_built_in_model(daemon: Script, run: Run) -> None:
     daemon.stream(DEPLOY, samples.DEPLOYED)
     run("ctl", "deploy", "--set", 'model.path=""')
-    assert daemon.asked[0].body == {"model": None, "settings": {"model.path": ""}}
+    assert daemon.asked[0].body == {"model": None, "settings": {"model.path": ""}, "in_place": False}
 
 
 @pytest.mark.parametrize(

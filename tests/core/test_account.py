@@ -114,9 +114,9 @@ def test_the_machine_must_have_it_too(
 def test_the_table_of_what_fits_tells_what_is_left() -> None:
     """Aligned, in MB."""
     assert table(Account((Row("a", 5 * MB), Row("long", 1500 * MB)), "limit", 2000 * MB)) == [
-        "  a             5 MB",
-        "  long      1,500 MB",
-        "  sum       1,505 MB",
-        "  limit     2,000 MB",
-        "  left        495 MB",
+        "  a              5 MB",
+        "  long       1,500 MB",
+        "  sum        1,505 MB",
+        "  limit      2,000 MB",
+        "  left         495 MB",
     ]

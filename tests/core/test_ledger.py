@@ -117,6 +117,13 @@ def test_the_median_of_the_last_few() -> None:
     assert corrected(FORMULA, SUBJECT, [*[seen(900)] * 9, *[seen(5)] * 5]).correction_bytes == 5
 
 
+def test_another_context_takes_off_a_share_of_the_base_at_most() -> None:
+    """What a huge context left untouched says nothing about a small one."""
+    huge = {**SETTINGS, "context_tokens": 1_000_000}
+    assert corrected(FORMULA, SUBJECT, [seen(-80, settings=huge)]).correction_bytes == -30
+    assert corrected(FORMULA, SUBJECT, [seen(-80)]).correction_bytes == -80
+
+
 def test_a_correction_never_eats_the_cache() -> None:
     """A nonsense measurement takes compute and base at most."""
     assert corrected(FORMULA, SUBJECT, [seen(-490)]).private_bytes == 400

@@ -24,6 +24,7 @@ ACTIVATION_BYTES = 4
 MASK_BYTES = 2
 MATTERING = ("context_tokens", "slots", "kv_cache", "gpu_layers")  # settings by which memory differs
 OBSERVATIONS_USED = 5
+INHERITED_SHARE = 0.5  # of the base: what another context or model may take off a forecast
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,33 +121,40 @@ def corrected(formula: Forecast, subject: Subject, observations: Sequence[Observ
 
     The nearest are workers with the same model and settings; else with the same model; else with the same architecture
     and the same layers on the GPU. Residuals and not measured bytes carry over, since the formula knows what another
-    context or another model changes. Another version of the package is no kin: its libraries, and maybe its formula,
-    differ. `observations` are in the order of time. A correction never takes more than the formula's compute and base.
+    context or another model changes; and from such others no more than a share of the base, for the rest of a residual
+    is due to their context. Another version of the package is no kin: its libraries, and maybe its formula, differ.
+    `observations` are in the order of time. A correction never takes more than the formula's compute and base.
     """
     ours = [seen for seen in observations if seen.subject.package_version == subject.package_version]
-    for name, is_kin in _kinships(subject):
+    inheritable = round(INHERITED_SHARE * formula.base_bytes)
+    for name, is_kin, limit in _kinships(subject, formula.compute_bytes + formula.base_bytes, inheritable):
         kin = [seen.residual_bytes for seen in ours if is_kin(seen.subject)][-OBSERVATIONS_USED:]
         if kin:
-            correction = max(median_low(kin), -(formula.compute_bytes + formula.base_bytes))
+            correction = max(-limit, median_low(kin))
             return replace(formula, correction_bytes=correction, basis=f"{name}, measured {len(kin)} time(s)")
     return formula
 
 
-def _kinships(subject: Subject) -> tuple[tuple[str, Callable[[Subject], bool]], ...]:
-    """From the nearest to the farthest."""
+def _kinships(
+    subject: Subject, own_limit: int, inheritable: int
+) -> tuple[tuple[str, Callable[[Subject], bool], int], ...]:
+    """From the nearest to the farthest: what it is called, who belongs to it, and how much it may take off."""
     layers = subject.settings.get("gpu_layers")
     return (
         (
             "same model and settings",
             lambda seen: seen.model_sha256 == subject.model_sha256 and seen.settings == subject.settings,
+            own_limit,
         ),
         (
             "same model",
             lambda seen: seen.model_sha256 == subject.model_sha256 and seen.settings.get("gpu_layers") == layers,
+            inheritable,
         ),
         (
             f"same architecture ({subject.architecture})",
             lambda seen: seen.architecture == subject.architecture and seen.settings.get("gpu_layers") == layers,
+            inheritable,
         ),
     )
 

@@ -38,10 +38,10 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class FileMapping:
-    """The model's file in the process as the system shows it (Linux): resident bytes, and those it wrote to."""
+    """The model's file in the process as the system shows it (Linux): resident bytes, and those of them that are copies."""
 
     resident_bytes: int
-    private_dirty_bytes: int
+    private_copies_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +103,9 @@ def _of_mapping(mapping: FileMapping | None) -> str:
         return ""
     if not mapping.resident_bytes:
         return "the system shows no page of the model file in the process: it read the file instead of mapping it"
-    if mapping.private_dirty_bytes:
-        dirty = mb(mapping.private_dirty_bytes)
-        return f"{dirty} of the model's mapping are private copies: the file was not mapped read-only"
+    if mapping.private_copies_bytes:
+        copies = mb(mapping.private_copies_bytes)
+        return f"{copies} of the model's mapping are private copies: the file was not mapped read-only"
     return ""
 
 

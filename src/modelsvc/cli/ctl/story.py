@@ -9,7 +9,7 @@ from typing import Any
 
 from modelsvc.cli.ctl.describe import route, step_line
 from modelsvc.cli.ctl.ledger import SHA_SHOWN, table
-from modelsvc.cli.text import columns, duration, mb
+from modelsvc.cli.text import columns, duration, headline, mb
 from supervisor.protocol import DeploymentStatus, Explanation, Outcome, StepReport, StepState
 
 Evidence = Mapping[str, Any]
@@ -179,7 +179,7 @@ def _failure(deployment: DeploymentStatus) -> list[str]:
     where = f" at step {failed.number} ({failed.title})" if failed else ""
     reason = deployment.reason or (failed.detail if failed else "the reason was not written down")
     return [
-        f"why: it failed{where}: {reason}",
+        f"why: it failed{where}: {headline(reason)}",
         *([f"undone: {'; '.join(undone)}"] if undone else []),
         f"next: {_next(deployment, failed)}",
     ]

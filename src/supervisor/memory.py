@@ -1,9 +1,9 @@
 """What processes hold, as the system tells it.
 
 Private is what only the process can give back: on Linux its anonymous and swapped pages. USS has besides the pages of
-files that nobody else maps at the moment, and so all the weights of a worker that is alone; they are the file's, and are
-counted there. That a page is dirty tells nothing: those of a file that was just written are, whoever maps it. On macOS
-private is USS, and there is no PSS.
+files that nobody else maps at the moment, and so all the weights of a worker that is alone; they are the file's, and
+are counted there. That a page is dirty tells nothing: those of a file that was just written are, whoever maps it. On
+macOS private is USS, and there is no PSS.
 """
 
 import os

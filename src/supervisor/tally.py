@@ -75,9 +75,15 @@ class Tally:
         return seen
 
     async def end(self) -> dict[str, object]:
-        """What came of it; null with a reason for what could not be counted. Never raises."""
-        seen = await self.look()
-        return {"requests": self._requests(seen), "edge": await self._at_edge()}
+        """What came of it; null with a reason for what could not be counted. Never raises: what is done stays done."""
+        return {"requests": await self._at_workers(), "edge": await self._at_edge()}
+
+    async def _at_workers(self) -> Mapping[str, object]:
+        try:
+            return self._requests(await self.look())
+        except Exception as error:
+            log.warning("workers_not_tallied", exc_info=error)
+            return _unknown(f"the workers could not be counted: {error!r}")
 
     def _requests(self, seen: set[Color]) -> dict[str, object]:
         if not self._begun:
@@ -95,7 +101,7 @@ class Tally:
             return _unknown("the edge does not count")
         try:
             return await self.edge.tally(self._mark)
-        except Exception as error:  # whatever it is: a finished deployment stays finished
+        except Exception as error:
             log.warning("edge_not_tallied", exc_info=error)
             return _unknown(f"the edge could not be counted: {error!r}")
 

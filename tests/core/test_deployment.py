@@ -52,6 +52,7 @@ def test_the_thirteen_steps_in_order() -> None:
         fx.VerifyRoute(t[8], GREEN, 2),
         fx.Drain(t[9], BLUE, 30),
         fx.Bake(t[10], GREEN, 5),
+        fx.Tally(t[11], 2),
     ]
     assert len(set(t)) == len(t)
 
@@ -127,6 +128,27 @@ def test_what_a_step_says_is_recorded_with_it() -> None:
     told = records(world.tell(ev.StepSucceeded(world.current.token, "blue is ready")))
 
     assert told[0] == StepChanged(2, Step.CHECK_ACTIVE, DONE, "blue is ready")
+
+
+@pytest.mark.parametrize("step", [step for step in Step if step not in (Step.START_STANDBY, Step.AWAIT_READY)])
+def test_what_a_step_found_is_kept_with_it(step: Step) -> None:
+    """As it came, of every step that has an effect of its own to answer."""
+    world = first()
+    world.deploy()
+    world.play(to=step)
+    told = records(world.tell(ev.StepSucceeded(world.current.token, "so", 2, {"seen": 1})))
+
+    assert next(record for record in told if isinstance(record, StepChanged)).evidence == {"seen": 1}
+
+
+def test_what_a_failing_step_found_is_kept_with_it() -> None:
+    """The figures of a refusal, say."""
+    world = first()
+    world.deploy()
+    world.play(to=Step.ADMIT)
+    told = records(world.tell(ev.StepFailed(world.current.token, "too big", {"short_bytes": 9})))
+
+    assert told[0] == StepChanged(2, Step.ADMIT, StepState.FAILED, "too big", evidence={"short_bytes": 9})
 
 
 def test_progress_is_shown_while_a_step_runs() -> None:
@@ -370,7 +392,7 @@ def test_a_warm_standby_needs_no_preparation(kind: DeploymentKind) -> None:
 
     assert {step for step, state in done(world).items() if state is SKIPPED} == WHEN_WARM
     assert names(world.effects) == [
-        *("CheckEdge", "CheckWorker", "WriteRoute", "TestConfig", "ReloadEdge", "VerifyRoute", "Drain", "Bake")
+        *("CheckEdge", "CheckWorker", "WriteRoute", "TestConfig", "ReloadEdge", "VerifyRoute", "Drain", "Bake", "Tally")
     ]
     assert (world.state.active, world.state.active_release, world.state.previous_release) == (BLUE, 1, 2)
     assert world.ended("s") == RequestEnded("s", Outcome.SUCCEEDED, "", 3, 1, BLUE)

@@ -38,7 +38,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class FileMapping:
-    """The model's file in the process as the system shows it (Linux): resident bytes, and those of them that are copies."""
+    """The model's file in the process as the system shows it (Linux). Copies are pages that are not the file's now."""
 
     resident_bytes: int
     private_copies_bytes: int

@@ -149,9 +149,9 @@ def _sharing(proof: Evidence) -> list[str]:
 
 def _gate(gate: object) -> list[str]:
     """Whatever the gate wrote down: its words when it has some, else its figures."""
+    if not gate:
+        return []
     match gate:
-        case None | {} | []:
-            return []
         case str():
             return [gate]
         case {"detail": str(detail)}:

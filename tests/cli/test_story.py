@@ -44,7 +44,10 @@ SHARING: dict[str, Any] = {
     "pss_bytes": 1000 * MB,
     "shared_with": ["blue"],
 }
-COUNTED: dict[str, Any] = {"requests": {"during": 40, "failed": 0, "reason": ""}, "edge": {"during": None, "failed": None}}
+COUNTED: dict[str, Any] = {
+    "requests": {"during": 40, "failed": 0, "reason": ""},
+    "edge": {"during": None, "failed": None},
+}
 
 
 def release(number: int, sha: str, version: str = "0.1.0", **settings: Any) -> ReleaseStatus:

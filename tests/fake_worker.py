@@ -7,11 +7,13 @@ release number, read anew whenever it matters. What is not told there is good be
 import argparse
 import asyncio
 import json
+import mmap
 import os
 import signal
 import socket
 import sys
 import time
+import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,9 +51,12 @@ class Worker:
     color: str
     release: int
     worker_id: str
+    weights: mmap.mmap
     in_flight: int = 0
     ready: bool = False
     grown: bytes = b""
+    total: int = 0
+    failed: int = 0
 
     @property
     def behaviour(self) -> Behaviour:
@@ -98,6 +103,7 @@ class Worker:
             await asyncio.sleep(FOREVER_S)
         if method == "post" and path.startswith("/chat"):
             self.in_flight += 1
+            self.total += 1
             try:
                 await self._chat(json.loads(body), writer)
             finally:
@@ -126,14 +132,17 @@ class Worker:
     def _health(self) -> dict[str, Any]:
         if len(self.grown) != self.behaviour.grows_mb * 2**20:
             self.grown = os.urandom(2**20) * self.behaviour.grows_mb
-        requests = {"in_flight": self.in_flight, "total": 0, "failed": 0}
+        requests = {"in_flight": self.in_flight, "total": self.total, "failed": self.failed}
         identity = {"color": self.color, "worker_id": self.worker_id, "release": self.release}
-        model = {"mapped_bytes": 10**6, "copied_bytes": 0, "repacked": self.behaviour.repacks}
+        repacks = self.behaviour.repacks
+        copied = len(self.weights) if repacks else 0
+        model = {"mapped_bytes": len(self.weights), "copied_bytes": copied, "repacked": repacks}
         return {**identity, "requests": requests, "model": model}
 
     async def _chat(self, asked: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         behaviour = self.behaviour
         if behaviour.refuses_chat:
+            self.failed += 1
             error = {"type": "failed", "message": "no answer comes to mind", "code": "engine_failed"}
             self._send(writer, 500, {"error": error})
         elif asked.get("stream"):
@@ -192,6 +201,15 @@ async def live(worker: Worker, host: str, port: int) -> None:
         await asyncio.sleep(TOKEN_S)
 
 
+def mapped(release: Path) -> mmap.mmap:
+    """The release's model file, shared and with every page touched, as a worker that uses its weights has it."""
+    with Path(tomllib.loads(release.read_text())["model"]["path"]).open("rb") as file:
+        weights = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    for page in range(0, len(weights), mmap.PAGESIZE):
+        weights[page]
+    return weights
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     for name in ("--release", "--color", "--chat-db", "--worker-id"):
@@ -201,7 +219,8 @@ def main() -> None:
     for name in ("--api-keys", "--probe-key"):  # it lets everyone in
         parser.add_argument(name)
     options = parser.parse_args()
-    worker = Worker(options.color, int(Path(options.release).stem), options.worker_id)
+    release = Path(options.release)
+    worker = Worker(options.color, int(release.stem), options.worker_id, mapped(release))
     sys.stderr.write(f"{time.strftime('%T')} fake {worker}\n")
     asyncio.run(live(worker, options.host, options.port))
 

@@ -1,24 +1,24 @@
 """Step 3: from what was asked to a release that can be served beside what runs."""
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 from modelsvc import __version__
-from modelsvc.models import demo_model_path
 from supervisor import model_file
+from supervisor.appraisal import Appraisal, Appraiser
 from supervisor.baseline import Baseline, recorded_section
 from supervisor.config import Config, ModelSection, with_settings
 from supervisor.core import effects as fx
 from supervisor.core import ledger
-from supervisor.core.state import Change, State
-from supervisor.errors import Refused
+from supervisor.core.state import Change, Color
+from supervisor.errors import Refused, SupervisorError
+from supervisor.evidence import account_report, forecast_report, plain
 from supervisor.journal import rfc3339
 from supervisor.paths import StatePaths
+from supervisor.protocol import Plan, SettingValue
 from supervisor.releases import Release, ReleaseStore
-from supervisor.workforce import Workforce
 
 DISK_RESERVE_BYTES = 50_000_000  # for journal, history and logs
 
@@ -29,6 +29,7 @@ class Admitted:
 
     release: int
     detail: str
+    evidence: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,33 +39,82 @@ class Admission:
     config: Config
     paths: StatePaths
     releases: ReleaseStore
-    workforce: Workforce
     baseline: Baseline
-    state: Callable[[], State]
+    appraiser: Appraiser
 
     async def admit(self, order: fx.Admit) -> Admitted:
         """Make the release, or take the recorded one. Raises Refused or InvalidRequest with what is in the way."""
         self._check_disk()
-        if order.release is not None:
-            return await self._admit_again(order, self.releases.read(order.release))
-        section = changed(self.baseline.section(order.base), order.change)
-        shape = await model_file.inspect(model_path(section))
-        account = self._check_memory(order, section, shape)
-        release = await self._make(order.number, section)
-        self.releases.write(release)
-        return Admitted(release.number, f"release {release.number}: {account}")
+        if order.release is None:
+            appraisal = await self._appraise(order, changed(self.baseline.section(order.base), order.change))
+            release = self._release(order.number, appraisal)
+        else:
+            release = self.releases.read(order.release)
+            model_file.verify_unchanged(release.model)
+            appraisal = await self._appraise(order, recorded_section(release))
+        evidence = self._evidence(order, release, appraisal)
+        if not appraisal.verdict.admitted:
+            raise Refused(appraisal.verdict.message, code=appraisal.verdict.code, evidence=evidence)
+        again = " again" if order.release is not None else ""
+        if not again:
+            self.releases.write(release)
+        return Admitted(release.number, f"release {release.number}{again}: {_told(appraisal)}", evidence)
 
-    async def _admit_again(self, order: fx.Admit, release: Release) -> Admitted:
-        model_file.verify_unchanged(release.model)
-        section = recorded_section(release)
-        account = self._check_memory(order, section, await model_file.inspect(model_path(section)))
-        return Admitted(release.number, f"release {release.number} again: {account}")
+    async def plan(self, order: fx.Admit) -> Plan:
+        """What `admit` would do with the order, without doing it. Raises what it would raise, but for the memory."""
+        self._check_disk()
+        appraisal = await self._appraise(order, changed(self.baseline.section(order.base), order.change))
+        verdict, settings = appraisal.verdict, self._settings(appraisal.section)
+        return Plan(
+            admitted=verdict.admitted,
+            code=verdict.code,
+            reason="" if verdict.admitted else verdict.message,
+            release=order.number,
+            model_path=appraisal.model.path,
+            model_sha256=appraisal.model.sha256,
+            settings=settings,
+            changed=self._changed(order.base, appraisal),
+            in_place=order.in_place,
+            forecast=forecast_report(appraisal.forecast),
+            account=account_report(verdict.account),
+        )
 
-    async def _make(self, number: int, section: ModelSection) -> Release:
-        settings = section.model_dump(exclude={"path"})
-        settings["allowed_hosts"] = list(self.config.security.allowed_hosts)
-        made_at = rfc3339(datetime.now(UTC).timestamp())
-        return Release(number, made_at, __version__, await model_file.identify(model_path(section)), settings)
+    async def _appraise(self, order: fx.Admit, section: ModelSection) -> Appraisal:
+        return await self.appraiser.appraise(section, set(Color) if order.in_place else {order.to_color})
+
+    def _release(self, number: int, appraisal: Appraisal) -> Release:
+        settings = {**self._settings(appraisal.section), "allowed_hosts": list(self.config.security.allowed_hosts)}
+        return Release(number, rfc3339(datetime.now(UTC).timestamp()), __version__, appraisal.model, settings)
+
+    @staticmethod
+    def _settings(section: ModelSection) -> dict[str, SettingValue]:
+        return section.model_dump(exclude={"path"})
+
+    def _changed(self, base: int | None, appraisal: Appraisal) -> dict[str, list[object]]:
+        """Settings and model that differ from the release that serves: before and after."""
+        try:
+            before = self.releases.read(base) if base is not None else None
+        except SupervisorError:
+            return {}
+        if before is None:
+            return {}
+        was = {**before.model_settings(tuple(ModelSection.model_fields)), "model": before.model.sha256}
+        now = {**self._settings(appraisal.section), "model": appraisal.model.sha256}
+        return {key: [was.get(key), now[key]] for key in now if was.get(key) != now[key]}
+
+    def _evidence(self, order: fx.Admit, release: Release, appraisal: Appraisal) -> dict[str, object]:
+        asked = {"model": order.change.path, "settings": dict(order.change.settings), "in_place": order.in_place}
+        model = {"path": release.model.path, "sha256": release.model.sha256, "size_bytes": release.model.size_bytes}
+        return {
+            "asked": asked,
+            "release": release.number,
+            "base": order.base,
+            "model": model,
+            "settings": self._settings(appraisal.section),
+            "package_version": release.package_version,
+            "forecast": plain(forecast_report(appraisal.forecast)),
+            "account": plain(account_report(appraisal.verdict.account)),
+        }
 
     def _check_disk(self) -> None:
         free = shutil.disk_usage(self.paths.root).free
@@ -75,24 +125,6 @@ class Admission:
                 code="disk_full",
             )
 
-    def _check_memory(self, order: fx.Admit, section: ModelSection, shape: ledger.ModelShape) -> str:
-        usages = self.workforce.usages(self.state(), without=order.to_color)
-        needed = ledger.forecast(shape, section.context_tokens, section.kv_cache)
-        why = ledger.refusal(
-            needed,
-            str(model_path(section).stat().st_ino),
-            usages,
-            self.config.budget_bytes,
-            self.config.worker_limit_bytes,
-        )
-        if why:
-            raise Refused(why, code="memory_short")
-        used, _ = ledger.total(usages)
-        return (
-            f"needs about {ledger.mb(needed.private_bytes)} of its own beside {ledger.mb(used)}"
-            f" of {ledger.mb(self.config.budget_bytes)}"
-        )
-
 
 def changed(base: ModelSection, change: Change) -> ModelSection:
     """The section a deployment runs. Raises InvalidRequest that lists every wrong value."""
@@ -102,6 +134,9 @@ def changed(base: ModelSection, change: Change) -> ModelSection:
     return with_settings(base, settings)
 
 
-def model_path(section: ModelSection) -> Path:
-    """The model file; the built-in demo model when none is named."""
-    return Path(section.path).expanduser().absolute() if section.path else demo_model_path()
+def _told(appraisal: Appraisal) -> str:
+    account = appraisal.verdict.account
+    return (
+        f"needs about {ledger.mb(appraisal.forecast.private_bytes)} of its own;"
+        f" {ledger.mb(account.sum_bytes)} of {ledger.mb(account.limit_bytes)} with it"
+    )

@@ -16,14 +16,18 @@ from supervisor.protocol import (
     Color,
     DeploymentStatus,
     DeployRequest,
+    Explanation,
     History,
     LogLines,
+    MemoryReport,
+    Plan,
     PrewarmRequest,
     Status,
     StopRequest,
     encode,
 )
 
+PLAN_TIMEOUT_S = 120.0
 Reply = TypeVar("Reply")
 
 
@@ -50,6 +54,16 @@ class ControlClient:
 
     def logs(self, source: str, lines: int) -> LogLines:
         return self._get(f"/logs?{urlencode({'source': source, 'lines': lines})}", LogLines)
+
+    def explanation(self, number: int) -> Explanation:
+        return self._get(f"/deployments/{number}/explanation", Explanation)
+
+    def memory(self) -> MemoryReport:
+        return self._get("/memory", MemoryReport)
+
+    def plan(self, request: DeployRequest) -> Plan:
+        """What `deploy` would do; a big model file may take a while to be read."""
+        return self._ask("POST", "/plan", Plan, self._patience_s or PLAN_TIMEOUT_S, encode(request))
 
     def deploy(self, request: DeployRequest) -> Events:
         return self._operate("/deployments", request)
@@ -82,9 +96,12 @@ class ControlClient:
         return self._operate("/shutdown")
 
     def _get(self, path: str, kind: type[Reply]) -> Reply:
-        exchange = Exchange(self._path, self._timeout_s, self._timeout_s)
+        return self._ask("GET", path, kind, self._timeout_s)
+
+    def _ask(self, method: str, path: str, kind: type[Reply], patience_s: float, body: bytes | None = None) -> Reply:
+        exchange = Exchange(self._path, self._timeout_s, patience_s)
         try:
-            return exchange.read(exchange.ask("GET", path), kind)
+            return exchange.read(exchange.ask(method, path, body), kind)
         finally:
             exchange.close()
 

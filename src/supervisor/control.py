@@ -10,23 +10,24 @@ import structlog
 from litestar import Litestar, Request, Response, get, post
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
-from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
 
 from modelsvc import __version__
 from supervisor.admission import changed
 from supervisor.config import ModelSection
+from supervisor.control_ledger import ledger_routes
 from supervisor.control_openapi import STREAM, Document
 from supervisor.core import events as ev
 from supervisor.core.state import Change, Color, DeploymentKind
 from supervisor.errors import InvalidRequest, NotFound, SupervisorError
 from supervisor.journal import Journal
 from supervisor.logs import last_lines
+from supervisor.memory_report import MemoryReporter
 from supervisor.protocol import (
     API_PREFIX,
     HTTP_STATUS,
-    DeploymentStatus,
     DeployRequest,
     ErrorBody,
     ErrorReply,
@@ -46,7 +47,6 @@ from supervisor.telemetry import Hub
 log = structlog.get_logger()
 
 MAX_BODY_BYTES = 64 * 1024
-LAST_NUMBER = 2**63 - 1  # that SQLite can count to
 OPERATION: dict[str, Any] = {"status_code": 200, "media_type": STREAM}
 
 
@@ -59,6 +59,7 @@ class ControlPlane:
     status: StatusReporter
     journal: Journal
     logs: dict[str, Path]
+    memory: MemoryReporter
 
     def operate(self, event: Callable[[str], ev.Event]) -> Stream:
         """Hand the request in, and answer with everything that becomes of it."""
@@ -128,13 +129,6 @@ def build_app(plane: ControlPlane) -> Litestar:
     def history(limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 20) -> History:
         return History(deployments=plane.journal.history(limit))
 
-    @get("/deployments/{number:int}", sync_to_thread=False)
-    def deployment(number: Annotated[int, PathParameter(ge=1, le=LAST_NUMBER)]) -> DeploymentStatus:
-        found = plane.journal.deployment(number)
-        if found is None:
-            raise NotFound(f"there is no deployment {number}: see `modelsvc ctl history`", code="no_deployment")
-        return found
-
     @get("/logs", sync_to_thread=True)
     def logs(source: FromQuery[str], lines: Annotated[int, QueryParameter(ge=1, le=10_000)] = 100) -> LogLines:
         if source not in plane.logs:
@@ -145,7 +139,8 @@ def build_app(plane: ControlPlane) -> Litestar:
         path=API_PREFIX,
         route_handlers=[
             *(status, deploy, prewarm, cancel, pause, resume, rollback, swap, start, stop, shutdown),
-            *(history, deployment, logs),
+            *(history, logs),
+            *ledger_routes(plane.memory, plane.status, plane.journal, _change),
         ],
         exception_handlers={SupervisorError: _known, HTTPException: _of_framework, Exception: _unexpected},
         before_request=_read_whole,

@@ -17,6 +17,8 @@ A foreign exception is translated once, in the adapter that met it. Every messag
 and what to do.
 """
 
+from collections.abc import Mapping
+
 from supervisor.protocol import EXIT_CODES, ErrorBody, ErrorType, ExitCode
 
 
@@ -26,10 +28,11 @@ class SupervisorError(Exception):
     type: ErrorType = "failed"
     code = "failed"
 
-    def __init__(self, message: str, *, code: str | None = None) -> None:
+    def __init__(self, message: str, *, code: str | None = None, evidence: Mapping[str, object] | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or self.code
+        self.evidence = evidence or {}  # the figures behind the message, as JSON values
 
     @property
     def exit_code(self) -> ExitCode:

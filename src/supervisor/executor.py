@@ -83,12 +83,12 @@ class Executor:
         try:
             result: StepResult = await self._steps.run(effect)
         except SupervisorError as error:
-            self._post(ev.StepFailed(effect.token, error.message))
+            self._post(ev.StepFailed(effect.token, error.message, error.evidence))
         except Exception as error:
             log.exception("step_crashed", effect=repr(effect))
             self._post(ev.StepFailed(effect.token, f"a defect of modelsvc: {error!r}; see logs/supervisor.log"))
         else:
-            self._post(ev.StepSucceeded(effect.token, result.detail, result.release))
+            self._post(ev.StepSucceeded(effect.token, result.detail, result.release, result.evidence))
 
     def _route(self, color: Color | None) -> None:
         """What cannot be written now is written by the watch, which sees the difference."""

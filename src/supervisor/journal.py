@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from supervisor.core import records as rec
+from supervisor.core.ledger import Observation, Subject
 from supervisor.core.state import Color, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
 from supervisor.errors import JournalError
 from supervisor.protocol import DeploymentStatus, LastExit, StepReport
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS deployments (
     id INTEGER PRIMARY KEY, kind TEXT NOT NULL, from_color TEXT, to_color TEXT NOT NULL, release INTEGER,
@@ -28,7 +29,8 @@ CREATE TABLE IF NOT EXISTS deployments (
 );
 CREATE TABLE IF NOT EXISTS steps (
     deployment INTEGER NOT NULL REFERENCES deployments(id), number INTEGER NOT NULL, state TEXT NOT NULL,
-    started_at REAL NOT NULL, seconds REAL, detail TEXT NOT NULL DEFAULT '', PRIMARY KEY (deployment, number)
+    started_at REAL NOT NULL, seconds REAL, detail TEXT NOT NULL DEFAULT '', evidence TEXT NOT NULL DEFAULT '{}',
+    PRIMARY KEY (deployment, number)
 );
 CREATE TABLE IF NOT EXISTS workers (
     worker_id TEXT PRIMARY KEY, color TEXT NOT NULL, pid INTEGER NOT NULL, created_at REAL NOT NULL,
@@ -36,7 +38,15 @@ CREATE TABLE IF NOT EXISTS workers (
     reason TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS observations (
+    deployment INTEGER PRIMARY KEY REFERENCES deployments(id), at REAL NOT NULL, model_sha256 TEXT NOT NULL,
+    architecture TEXT NOT NULL, package_version TEXT NOT NULL, settings TEXT NOT NULL, formula_bytes INTEGER NOT NULL,
+    measured_bytes INTEGER NOT NULL
+);
 """
+OBSERVATIONS_KEPT = 200  # that a forecast looks back on
+# What an older journal lacks besides tables, which SCHEMA makes by itself; by the version that came with it.
+MIGRATIONS = {2: "ALTER TABLE steps ADD COLUMN evidence TEXT NOT NULL DEFAULT '{}'"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +79,25 @@ class Journal:
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
-            self._check_version()
-            self._db.executescript(SCHEMA)
-            self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            self._migrate(self._check_version())
         except sqlite3.Error as error:
             raise self._broken("opened", error) from error
 
-    def _check_version(self) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+    def _migrate(self, version: int) -> None:
+        """All or nothing, so that a crash in between leaves the older journal. A new file has version 0."""
+        missing = [MIGRATIONS[newer] for newer in range(version + 1, SCHEMA_VERSION + 1) if newer in MIGRATIONS]
+        steps = missing if version else []
+        script = ";".join([*steps, SCHEMA, f"PRAGMA user_version={SCHEMA_VERSION}"])
+        self._db.executescript(f"BEGIN IMMEDIATE;{script};COMMIT")
+
+    def _check_version(self) -> int:
+        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
         if version > SCHEMA_VERSION:
             raise JournalError(
                 f"the journal {self._path} has version {version}, and this modelsvc knows {SCHEMA_VERSION} at most:"
                 " install the newer modelsvc again, or move the file away to begin a new journal"
             )
+        return version
 
     def close(self) -> None:
         self._db.close()
@@ -198,16 +214,49 @@ class Journal:
             (time.time(), outcome, reason, number),
         )
 
+    def served_before(self, number: int) -> int | None:
+        """The release that served when deployment `number` began."""
+        rows = self._rows(
+            "SELECT release FROM deployments WHERE id < ? AND outcome = ? ORDER BY id DESC LIMIT 1",
+            (number, Outcome.SUCCEEDED),
+        )
+        return rows[0]["release"] if rows else None
+
+    def observations(self) -> list[Observation]:
+        """What the last deployments measured, in the order of time."""
+        rows = self._rows("SELECT * FROM observations ORDER BY deployment DESC LIMIT ?", (OBSERVATIONS_KEPT,))
+        return [_observation(row) for row in reversed(rows)]
+
     def _write_step(self, record: rec.StepChanged, now: float) -> None:
         self._run(
-            "INSERT INTO steps (deployment, number, state, started_at, detail) VALUES (?, ?, ?, ?, ?)"
+            "INSERT INTO steps (deployment, number, state, started_at, detail, evidence) VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (deployment, number) DO UPDATE SET state=excluded.state,"
             " seconds=coalesce(seconds, ?-started_at),"
-            " detail=CASE WHEN excluded.detail='' THEN detail ELSE excluded.detail END",
-            (record.deployment, record.step, record.state, now, record.detail, now),
+            " detail=CASE WHEN excluded.detail='' THEN detail ELSE excluded.detail END,"
+            " evidence=CASE WHEN excluded.evidence='{}' THEN evidence ELSE excluded.evidence END",
+            (record.deployment, record.step, record.state, now, record.detail, json.dumps(dict(record.evidence)), now),
         )
+        if record.state is StepState.DONE and "observation" in record.evidence:
+            self._observe(record, now)
         if record.release is not None:
             self._run("UPDATE deployments SET release=? WHERE id=?", (record.release, record.deployment))
+
+    def _observe(self, record: rec.StepChanged, now: float) -> None:
+        seen: Any = record.evidence["observation"]
+        self._run(
+            "INSERT OR REPLACE INTO observations (deployment, at, model_sha256, architecture, package_version,"
+            " settings, formula_bytes, measured_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                record.deployment,
+                now,
+                seen["model_sha256"],
+                seen["architecture"],
+                seen["package_version"],
+                json.dumps(seen["settings"]),
+                seen["formula_bytes"],
+                seen["measured_bytes"],
+            ),
+        )
 
     def _end_deployment(self, record: rec.RequestEnded, now: float) -> None:
         if record.deployment is None:
@@ -269,7 +318,13 @@ def _step(row: sqlite3.Row) -> StepReport:
         state=StepState(row["state"]),
         seconds=None if seconds is None else round(seconds, 3),
         detail=row["detail"],
+        evidence=json.loads(row["evidence"]),
     )
+
+
+def _observation(row: sqlite3.Row) -> Observation:
+    subject = Subject(row["model_sha256"], row["architecture"], row["package_version"], json.loads(row["settings"]))
+    return Observation(subject, row["formula_bytes"], row["measured_bytes"])
 
 
 def _last_exit(row: sqlite3.Row) -> LastExit:

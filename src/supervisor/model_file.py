@@ -20,12 +20,27 @@ from supervisor.releases import ModelFile
 INSPECT_TIMEOUT_S = 60.0
 
 
+_shapes: dict[tuple[Path, int, int, int], ModelShape] = {}  # of files that did not change since
+
+
 async def inspect(path: Path) -> ModelShape:
     """What the file's header says. Raises Refused for a file that cannot be served, naming it and the remedy."""
     facts = await _inspection(path)
     if not facts.get("ok"):
         raise Refused(str(facts.get("message")), code=str(facts.get("code", "model_unsupported")))
-    return ModelShape.from_facts(facts)
+    shape = ModelShape.from_facts(facts)
+    stat = path.stat()
+    _shapes[path, stat.st_ino, stat.st_size, stat.st_mtime_ns] = shape
+    return shape
+
+
+async def shape_of(path: Path) -> ModelShape:
+    """As `inspect`, which it asks only about a file that it has not seen yet: asking takes a process."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return await inspect(path)
+    return _shapes.get((path, stat.st_ino, stat.st_size, stat.st_mtime_ns)) or await inspect(path)
 
 
 async def identify(path: Path) -> ModelFile:

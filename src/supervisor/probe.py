@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from supervisor.core.ledger import mb
+from supervisor.core.sharing import Load
 from supervisor.core.state import Color
 from supervisor.errors import WorkerError
 
@@ -19,7 +19,7 @@ BAKE_INTERVAL_S = 0.25
 BAKE_TIMEOUT_S = 2.0
 BAKE_FAILURES = 3  # in a row: one late answer is no breach
 VERIFIED_ANSWERS = 5  # in a row, each on a connection of its own
-NONSENSE = (ValueError, KeyError, TypeError)  # what reading an answer of another shape raises
+NONSENSE = (ValueError, KeyError, TypeError, AttributeError)  # what reading an answer of another shape raises
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +57,29 @@ class Probe:
         for prompt in WARM_UP_PROMPTS:
             tokens += await self._infer(color, prompt)
         seconds = time.monotonic() - started
-        return f"{tokens} tokens in {seconds:.2f} s; {await self._sharing(color)}"
+        return f"{tokens} tokens in {seconds:.2f} s"
 
-    async def _sharing(self, color: Color) -> str:
-        """Raise WorkerError when the worker holds its weights in copies of its own."""
+    async def load(self, color: Color) -> Load:
+        """How the worker says that it holds its weights. Raises WorkerError when it does not tell."""
         health = await self._get(f"{self._url(color)}/health/deep", f"the {color} worker", PROBE_TIMEOUT_S)
         try:
             model = health.json()["model"]
-            mapped, copied, repacked = int(model["mapped_bytes"]), int(model["copied_bytes"]), bool(model["repacked"])
+            mapped, copied, device = (
+                int(model["mapped_bytes"]),
+                int(model["copied_bytes"]),
+                int(model.get("device_bytes", 0)),
+            )
+            return Load(mapped, copied, bool(model["repacked"]), device)
         except NONSENSE as error:
             raise WorkerError(f"the {color} worker does not tell how it holds its weights: {error!r}") from error
-        if repacked:
-            raise WorkerError(f"the {color} worker copied {mb(copied)} of weights instead of sharing the file's pages")
-        return f"{mb(mapped)} of weights mapped, {mb(copied)} copied"
+
+    async def counts(self, color: Color) -> tuple[str, int, int] | None:
+        """(worker id, chat requests so far, those of them that failed); None when the worker does not tell."""
+        try:
+            told = (await self._client.get(f"{self._url(color)}/health/deep")).json()
+            return str(told["worker_id"]), int(told["requests"]["total"]), int(told["requests"]["failed"])
+        except (httpx.HTTPError, *NONSENSE):
+            return None
 
     async def health(self, color: Color) -> dict[str, Any] | None:
         """The worker's own report, or None when it does not answer at once."""

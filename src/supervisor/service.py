@@ -15,6 +15,7 @@ from prometheus_client import start_http_server
 
 from supervisor import config as configuration
 from supervisor.admission import Admission
+from supervisor.appraisal import Appraiser
 from supervisor.baseline import Baseline
 from supervisor.config import Config, ModelSection, split_listen
 from supervisor.console import Console, say
@@ -28,19 +29,23 @@ from supervisor.core.state import Color, EdgePhase, State
 from supervisor.edge import Edge, EdgeOptions
 from supervisor.executor import Executor
 from supervisor.holder import Holder
+from supervisor.holdings import Holdings
 from supervisor.journal import Journal
 from supervisor.logs import rotate_in_place
 from supervisor.loop import Loop
+from supervisor.memory_report import MemoryReporter
 from supervisor.nginx.config import EdgeLimits
 from supervisor.notify import listen
 from supervisor.paths import StatePaths
 from supervisor.ports import check_free, naming
 from supervisor.probe import Probe
 from supervisor.probe_key import own_key
+from supervisor.prover import Prover
 from supervisor.releases import ReleaseStore
 from supervisor.startup import Discovery
 from supervisor.status import StatusReporter
 from supervisor.step_runner import StepRunner
+from supervisor.tally import AccessLog, Tally
 from supervisor.telemetry import Hub, Journaling, Log, Metrics
 from supervisor.unix_server import UnixServer
 from supervisor.watch import Watch
@@ -84,11 +89,14 @@ class Service:
         self.workforce = Workforce(config, paths, ReleaseStore(paths.releases), processes, settings.worker_program)
         releases = self.workforce.releases
         baseline = Baseline(journal, releases, settings.model_section)
-        self.admission = Admission(config, paths, releases, self.workforce, baseline, self._state)
-        steps = StepRunner(edge, self.probe, self.admission, self.loop.post)
+        self.holdings = Holdings(self.workforce, lambda: edge.report().pid)
+        appraiser = Appraiser(config, journal, self.holdings, self._state)
+        self.admission = Admission(config, paths, releases, baseline, appraiser)
+        prover = Prover(self.probe, self.workforce, appraiser, self._state)
+        steps = StepRunner(edge, self.probe, self.admission, prover, Tally(self.probe, AccessLog(edge)), self.loop.post)
         sinks = (Journaling(journal), baseline, Log(), self.metrics, self.hub, Console())
         self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps)
-        self.watch = Watch(self._state, self.loop.post, self.probe, self.workforce, edge)
+        self.watch = Watch(self._state, self.loop.post, self.probe, self.holdings, edge)
 
     async def run(self) -> None:
         """Serve until a shutdown was asked for. Raises SupervisorError when it cannot begin."""
@@ -201,9 +209,9 @@ class Service:
             self._state,
             self.journal,
             self.workforce.releases,
-            self.workforce,
             self.probe,
             self.edge,
+            self.holdings,
             time.monotonic(),
             self.holder.counts,
         )
@@ -218,6 +226,7 @@ class Service:
                 **sources,
                 "edge": self.settings.paths.edge / "error.log",
             },
+            MemoryReporter(self.admission, self._state),
         )
 
     def _announce(self) -> None:

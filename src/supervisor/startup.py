@@ -9,7 +9,8 @@ from typing import TextIO
 
 from modelsvc import __version__
 from supervisor import model_file, processes
-from supervisor.admission import Admission, changed, model_path
+from supervisor.admission import Admission, changed
+from supervisor.appraisal import model_path
 from supervisor.baseline import recorded_section
 from supervisor.config import ModelSection
 from supervisor.core.reconcile import Found, Survivor, Unfinished

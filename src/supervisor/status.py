@@ -9,11 +9,12 @@ from typing import Any
 
 from modelsvc import __version__
 from supervisor.config import Config, ModelSection
-from supervisor.core import ledger
+from supervisor.core import account
 from supervisor.core.state import Slot, State
 from supervisor.edge import Edge
 from supervisor.errors import SupervisorError
 from supervisor.holder import HoldCounts
+from supervisor.holdings import Held, Holdings
 from supervisor.journal import Journal
 from supervisor.memory import ProcessMemory
 from supervisor.paths import StatePaths
@@ -28,7 +29,6 @@ from supervisor.protocol import (
     WorkerStatus,
 )
 from supervisor.releases import ReleaseStore
-from supervisor.workforce import Workforce
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class StatusReporter:
     state: Callable[[], State]
     journal: Journal
     releases: ReleaseStore
-    workforce: Workforce
     probe: Probe
     edge: Edge
+    holdings: Holdings
     started: float  # monotonic seconds
     holds: Callable[[], HoldCounts] = HoldCounts
 
@@ -51,9 +51,11 @@ class StatusReporter:
         """Workers that do not answer within a moment are shown without what only they could tell."""
         state = self.state()
         health = await asyncio.gather(*(self._health(slot) for slot in state.slots.values()))
+        held = await self.holdings.now(state)
+        memory = {each.color: each.memory for each in held if each.color}
         exits, deaths = self.journal.last_exits(), self.journal.deaths()
         workers = {
-            slot.color: self._worker(slot, its, exits.get(slot.color), deaths[slot.color])
+            slot.color: self._worker(slot, its, memory.get(slot.color), exits.get(slot.color), deaths[slot.color])
             for slot, its in zip(state.slots.values(), health, strict=True)
         }
         return Status(
@@ -63,10 +65,10 @@ class StatusReporter:
             state_dir=str(self.paths.root),
             config=self.config_path,
             active=state.active,
-            release=self._release(state.active_release),
+            release=self.release(state.active_release),
             workers=workers,
             edge=self._edge(state),
-            memory=self._memory(state),
+            memory=self._memory(held),
             deployment=self._deployment(state),
             prewarmed=state.warm_release,
         )
@@ -75,10 +77,13 @@ class StatusReporter:
         return await self.probe.health(slot.color) if slot.pid else None
 
     def _worker(
-        self, slot: Slot, health: dict[str, Any] | None, last_exit: LastExit | None, deaths: list[LastExit]
+        self,
+        slot: Slot,
+        health: dict[str, Any] | None,
+        memory: ProcessMemory | None,
+        last_exit: LastExit | None,
+        deaths: list[LastExit],
     ) -> WorkerStatus:
-        memory = self.workforce.memory(slot) or ProcessMemory(0, 0, None)
-        present = memory.rss_bytes > 0
         return WorkerStatus(
             state=slot.phase,
             wanted=slot.wanted,
@@ -89,9 +94,9 @@ class StatusReporter:
             progress="does not answer" if slot.serves and health is None else slot.progress,
             restarts=slot.restarts,
             in_flight=_in_flight(health),
-            rss_bytes=memory.rss_bytes if present else None,
-            private_bytes=memory.private_bytes if present else None,
-            pss_bytes=memory.pss_bytes,
+            rss_bytes=memory.rss_bytes if memory else None,
+            private_bytes=memory.private_bytes if memory else None,
+            pss_bytes=memory.pss_bytes if memory else None,
             last_exit=last_exit,
             deaths=deaths,
         )
@@ -112,14 +117,15 @@ class StatusReporter:
             given_up=counts.given_up,
         )
 
-    def _memory(self, state: State) -> MemoryStatus:
-        used, shared = ledger.total(self.workforce.usages(state))
+    def _memory(self, held: list[Held]) -> MemoryStatus:
+        used, shared = account.total(each.holding for each in held)
         return MemoryStatus(budget_bytes=self.config.budget_bytes, used_bytes=used, shared_bytes=shared)
 
     def _deployment(self, state: State) -> DeploymentStatus | None:
         return self.journal.deployment(state.deployment.id) if state.deployment else None
 
-    def _release(self, number: int | None) -> ReleaseStatus | None:
+    def release(self, number: int | None) -> ReleaseStatus | None:
+        """In short; None when there is no such record."""
         if number is None:
             return None
         try:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from supervisor.admission import Admission
@@ -13,6 +13,8 @@ from supervisor.core.state import Color
 from supervisor.edge import Edge
 from supervisor.errors import EdgeError, WorkerError
 from supervisor.probe import Probe
+from supervisor.prover import Prover
+from supervisor.tally import Tally, told
 
 DRAIN_INTERVAL_S = 0.05
 EDGE_ANSWER_S = 1.0
@@ -24,29 +26,42 @@ class StepResult:
 
     detail: str = ""
     release: int | None = None
+    evidence: Mapping[str, object] = field(default_factory=dict)
 
 
 class StepRunner:
     """One method a step. Each raises a SupervisorError when its step fails, and may be cancelled at any await."""
 
-    def __init__(self, edge: Edge, probe: Probe, admission: Admission, post: Callable[[StepProgressed], None]) -> None:
+    def __init__(
+        self,
+        edge: Edge,
+        probe: Probe,
+        admission: Admission,
+        prover: Prover,
+        tally: Tally,
+        post: Callable[[StepProgressed], None],
+    ) -> None:
         self._edge = edge
         self._probe = probe
         self._admission = admission
+        self._prover = prover
+        self._tally = tally
         self._post = post
 
     async def run(self, effect: fx.StepEffect) -> StepResult:
         match effect:
             case fx.Admit():
                 admitted = await self._admission.admit(effect)
-                return StepResult(admitted.detail, admitted.release)
+                return StepResult(admitted.detail, admitted.release, admitted.evidence)
             case fx.CheckWorker():
                 await self._probe.ready(effect.color)
                 return StepResult(f"{effect.color} is ready")
             case fx.CheckEdge():
-                return StepResult(await self._check_edge(effect.color))
+                checked = await self._check_edge(effect.color)
+                await self._tally.begin()
+                return StepResult(checked)
             case fx.WarmUp():
-                return StepResult(await self._probe.warm_up(effect.color))
+                return await self._warm_up(effect)
             case fx.WriteConfig():
                 changed = self._edge.write_config()
                 return StepResult("rewritten" if changed else "as it should be")
@@ -58,13 +73,25 @@ class StepRunner:
             case fx.VerifyRoute():
                 return StepResult(await self._probe.verify_route(effect.color, effect.release))
             case fx.Drain():
-                return StepResult(await self._drain(effect))
+                return await self._drain(effect)
             case fx.Bake():
                 return StepResult(await self._probe.bake(effect.color, effect.seconds))
             case fx.Tally():
-                return StepResult()
+                return await self._count()
             case _:
                 assert_never(effect)
+
+    async def _warm_up(self, effect: fx.WarmUp) -> StepResult:
+        """Real inference, then the proof that the weights are shared."""
+        warmed = await self._probe.warm_up(effect.color)
+        proven = await self._prover.prove(effect.color)
+        await self._tally.warmed_up(effect.color)
+        return StepResult(f"{warmed}; {proven.detail}", evidence=proven.evidence)
+
+    async def _count(self) -> StepResult:
+        """What cannot be counted is told, and undoes nothing."""
+        found = await self._tally.end()
+        return StepResult(told(found), evidence=found)
 
     async def _switch(self, color: Color | None) -> str:
         """The configuration first, if nginx runs with another one; the route is in force with the next request."""
@@ -99,18 +126,25 @@ class StepRunner:
                 code="route_differs",
             )
 
-    async def _drain(self, effect: fx.Drain) -> str:
+    async def _drain(self, effect: fx.Drain) -> StepResult:
         """Old nginx workers first: as long as one lives it may still send the old colour a request."""
         started, said = time.monotonic(), ""
         while left := await self._undrained(effect.color):
             waited_s = time.monotonic() - started
             if waited_s > effect.timeout_s:
-                return f"after {waited_s:.0f} s still {left}: {effect.color} goes on serving them"
+                detail = f"after {waited_s:.0f} s still {left}: {effect.color} goes on serving them"
+                return await self._drained(detail, waited_s, left)
             if left != said:
                 self._post(StepProgressed(effect.token, left))
                 said = left
             await asyncio.sleep(DRAIN_INTERVAL_S)
-        return f"nothing in flight on {effect.color} after {time.monotonic() - started:.2f} s"
+        waited_s = time.monotonic() - started
+        return await self._drained(f"nothing in flight on {effect.color} after {waited_s:.2f} s", waited_s, "")
+
+    async def _drained(self, detail: str, waited_s: float, left: str) -> StepResult:
+        """The old worker may be gone before the end, so its requests are counted now."""
+        await self._tally.look()
+        return StepResult(detail, evidence={"seconds": round(waited_s, 3), "left": left})
 
     async def _undrained(self, color: Color) -> str:
         """What is still under way, in words; empty when nothing is.

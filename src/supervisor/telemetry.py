@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 
 import structlog
@@ -13,6 +13,8 @@ from supervisor.core import records as rec
 from supervisor.core.state import Color
 from supervisor.core.steps import Step, StepState
 from supervisor.journal import Journal
+
+NOTHING: Mapping[str, object] = {}
 
 log = structlog.get_logger()
 
@@ -94,7 +96,7 @@ class Narrator:
             self._step_started = now
         elif record.state in (StepState.DONE, StepState.FAILED):
             seconds = round(now - self._step_started, 3)
-        report = _report(record.step, record.state, seconds, record.detail)
+        report = _report(record.step, record.state, seconds, record.detail, record.evidence)
         self._steps[record.step] = report
         return protocol.StepChanged(deployment=record.deployment, step=report)
 
@@ -173,7 +175,19 @@ class Hub:
                 return
 
 
-def _report(step: Step, state: StepState, seconds: float | None = None, detail: str = "") -> protocol.StepReport:
+def _report(
+    step: Step,
+    state: StepState,
+    seconds: float | None = None,
+    detail: str = "",
+    evidence: Mapping[str, object] = NOTHING,
+) -> protocol.StepReport:
     return protocol.StepReport(
-        number=step, name=step.key, title=step.title, state=state, seconds=seconds, detail=detail
+        number=step,
+        name=step.key,
+        title=step.title,
+        state=state,
+        seconds=seconds,
+        detail=detail,
+        evidence=dict(evidence),
     )

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import structlog
 
+from supervisor.core import account
 from supervisor.core import events as ev
-from supervisor.core import ledger
 from supervisor.core.state import EdgePhase, Slot, State
 from supervisor.edge import Edge
 from supervisor.errors import WorkerError
+from supervisor.holdings import Holdings
 from supervisor.probe import Probe
-from supervisor.workforce import Workforce
 
 INTERVAL_S = 1.0
 
@@ -26,7 +26,7 @@ class Watch:
     state: Callable[[], State]
     post: Callable[[ev.Event], None]
     probe: Probe
-    workforce: Workforce
+    holdings: Holdings
     edge: Edge
     interval_s: float = INTERVAL_S
 
@@ -42,17 +42,19 @@ class Watch:
     async def look(self) -> None:
         """At each worker that serves, at the memory of all, and at the route."""
         state = self.state()
-        await asyncio.gather(*(self._worker(slot) for slot in state.slots.values() if slot.serves))
-        used, _ = ledger.total(await asyncio.to_thread(self.workforce.usages, state))
+        held = await self.holdings.now(state)
+        private = {each.color: each.memory.private_bytes for each in held}
+        serving = [slot for slot in state.slots.values() if slot.serves]
+        await asyncio.gather(*(self._worker(slot, private.get(slot.color)) for slot in serving))
+        used, _ = account.total(each.holding for each in held)
         self.post(ev.MemorySeen(used))
         if state.edge is EdgePhase.RUNNING:
             self.post(ev.RouteSeen(self.edge.read_route()))
 
-    async def _worker(self, slot: Slot) -> None:
-        memory = await asyncio.to_thread(self.workforce.memory, slot)
+    async def _worker(self, slot: Slot, private_bytes: int | None) -> None:
         problem = await self._problem(slot)
         if slot.worker_id:
-            self.post(ev.WorkerSeen(slot.worker_id, problem, memory.private_bytes if memory else None))
+            self.post(ev.WorkerSeen(slot.worker_id, problem, private_bytes))
 
     async def _problem(self, slot: Slot) -> str:
         try:

@@ -1,4 +1,4 @@
-"""The workers as the supervisor handles them: releases in, processes out, and what they hold."""
+"""The workers as the supervisor handles them: releases in, processes out."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,10 +6,8 @@ from pathlib import Path
 from supervisor.config import Config
 from supervisor.core import events as ev
 from supervisor.core.effects import StartWorker
-from supervisor.core.ledger import Usage
-from supervisor.core.state import Color, Slot, State
-from supervisor.errors import NotFound, SupervisorError
-from supervisor.memory import ProcessMemory, measure
+from supervisor.core.state import Color
+from supervisor.errors import SupervisorError
 from supervisor.model_file import verify_unchanged
 from supervisor.paths import StatePaths
 from supervisor.ports import check_free, naming
@@ -20,7 +18,7 @@ from supervisor.worker_process import WORKER_PROGRAM, WorkerCommand, WorkerProce
 
 @dataclass(frozen=True, slots=True)
 class Workforce:
-    """Starts workers from recorded releases, and measures those that run."""
+    """Starts workers from recorded releases."""
 
     config: Config
     paths: StatePaths
@@ -42,24 +40,6 @@ class Workforce:
         """Raise PortTaken when the colour's worker could not listen, naming the holder and the setting."""
         with naming(f"workers.{color}_port"):
             check_free("127.0.0.1", self.config.port(color))
-
-    def memory(self, slot: Slot) -> ProcessMemory | None:
-        return measure(self.processes.process(slot.worker_id))
-
-    def usages(self, state: State, without: Color | None = None) -> list[Usage]:
-        """What the workers hold, for the ledger; `without` leaves out the one that is about to be replaced."""
-        slots = [slot for slot in state.slots.values() if slot.color is not without]
-        return [usage for slot in slots if (usage := self._usage(slot))]
-
-    def _usage(self, slot: Slot) -> Usage | None:
-        memory = self.memory(slot)
-        if memory is None or slot.release is None:
-            return None
-        try:
-            model = self.releases.read(slot.release).model
-        except NotFound:
-            return Usage(memory.private_bytes)
-        return Usage(memory.private_bytes, (str(model.inode), model.size_bytes))
 
     def _command(self, order: StartWorker) -> WorkerCommand:
         keys = self.config.security.api_keys_file

@@ -36,7 +36,7 @@ def service(fakes: Service) -> Iterator[Service]:
         ({"dies_before_ready": True}, "await_ready", "exited with code 3: failed: the weights are made of straw"),
         ({"hangs": True}, "await_ready", "does not answer"),
         ({"refuses_chat": True}, "warm_up", "refused a warm-up prompt: no answer comes to mind"),
-        ({"repacks": True}, "warm_up", "of weights instead of sharing the file's pages"),
+        ({"repacks": True}, "warm_up", "into repacked buffers instead of sharing the file's pages"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

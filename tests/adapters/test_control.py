@@ -257,3 +257,39 @@ async def test_the_api_describes_itself(api: httpx.AsyncClient) -> None:
 
     assert schema["info"]["title"] == "modelsvc control API"
     assert {"/v1/status", "/v1/deployments", "/v1/rollback", "/v1/workers/{color}/stop"} <= set(schema["paths"])
+
+
+async def test_a_plan_is_checked_as_a_deployment_is(asked: Desk) -> None:
+    """And asks the planner nothing."""
+    async with client(asked) as api:
+        wrong = await api.post("/plan", json={"settings": {"model.kv_cache": "f64"}})
+        relative = await api.post("/plan", json={"model": "m.gguf"})
+        right = await api.post("/plan", json={"settings": {"model.context_tokens": 1024}})
+
+    assert (wrong.status_code, relative.status_code) == (400, 400)
+    assert "model.kv_cache" in wrong.json()["error"]["message"]
+    assert right.status_code == 200
+    assert (right.json()["admitted"], right.json()["release"]) == (True, 2)
+    assert right.json()["settings"]["context_tokens"] == 1024
+    assert asked.asked == []
+
+
+async def test_memory_of_what_there_is(asked: Desk) -> None:
+    """This process is the supervisor; workers and nginx are not there to be measured."""
+    async with client(asked) as api:
+        told = (await api.get("/memory")).json()
+
+    assert [process["who"] for process in told["processes"]] == ["supervisor"]
+    assert (told["models"], told["observations"], told["forecast"]) == ([], [], None)
+    assert told["used_bytes"] == told["processes"][0]["private_bytes"] > 0
+
+
+async def test_an_explanation_has_the_deployment_and_both_releases(asked: Desk) -> None:
+    """Those whose records are still there."""
+    asked.journal.write(rec.DeploymentBegan("d", 3, DeploymentKind.DEPLOY, BLUE, GREEN))
+    async with client(asked) as api:
+        told = (await api.get("/deployments/3/explanation")).json()
+        none = await api.get("/deployments/4/explanation")
+
+    assert (told["deployment"]["deployment"], told["release"], told["previous"]) == (3, None, None)
+    assert (none.status_code, none.json()["error"]["code"]) == (404, "no_deployment")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.core import records as rec
+from supervisor.core.ledger import Observation, Subject
 from supervisor.core.state import Color, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
 from supervisor.errors import JournalError
@@ -250,6 +251,103 @@ def test_the_journal_waits_for_the_disk(path: Path) -> None:
             reader.execute("BEGIN")
             reader.execute("SELECT * FROM deployments").fetchall()
             journal.write(began(1))
+
+
+VERSION_1 = """
+CREATE TABLE deployments (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, from_color TEXT, to_color TEXT NOT NULL, release INTEGER,
+    started_at REAL NOT NULL, finished_at REAL, outcome TEXT, reason TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE steps (
+    deployment INTEGER NOT NULL REFERENCES deployments(id), number INTEGER NOT NULL, state TEXT NOT NULL,
+    started_at REAL NOT NULL, seconds REAL, detail TEXT NOT NULL DEFAULT '', PRIMARY KEY (deployment, number)
+);
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+INSERT INTO deployments VALUES (3, 'deploy', 'blue', 'green', 2, 100.0, 104.0, 'succeeded', '');
+INSERT INTO steps VALUES (3, 3, 'done', 100.5, 0.25, 'release 2');
+INSERT INTO facts VALUES ('route', '{"active": "green", "release": 2, "previous_release": 1}');
+PRAGMA user_version=1;
+"""
+
+
+def test_a_journal_of_version_1_is_taken_over(path: Path) -> None:
+    """With all that it holds; its steps have no evidence. Opening it again changes nothing."""
+    with closing(sqlite3.connect(path)) as older:
+        older.executescript(VERSION_1)
+    for _ in range(2):
+        with closing(Journal(path)) as journal:
+            found = journal.deployment(3)
+            assert found is not None
+            assert (found.outcome, found.steps[0].detail, found.steps[0].evidence) == ("succeeded", "release 2", {})
+            assert journal.route() == Route(GREEN, 2, 1)
+            assert journal.observations() == []
+    with closing(Journal(path)) as journal:
+        write(journal, rec.StepChanged(3, Step.WARM_UP, DONE, evidence=observed(480)))
+        assert [seen.measured_bytes for seen in journal.observations()] == [480]
+    with closing(sqlite3.connect(path)) as newer:
+        assert newer.execute("PRAGMA user_version").fetchone() == (2,)
+
+
+def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
+    """The older modelsvc can still read its journal."""
+    with closing(sqlite3.connect(path)) as older:
+        older.executescript(VERSION_1 + "ALTER TABLE steps RENAME TO stages;")
+        before = older.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
+    with pytest.raises(JournalError, match="cannot be opened"):
+        Journal(path)
+    with closing(sqlite3.connect(path)) as older:
+        assert older.execute("PRAGMA user_version").fetchone() == (1,)
+        assert older.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall() == before
+
+
+def test_evidence_is_kept_with_its_step(journal: Journal) -> None:
+    """Also when the step is undone later, and of a step that failed."""
+    sharing = {"sharing": {"mapped_bytes": 5, "shared_with": ["blue"], "private_bytes": None}}
+    write(
+        journal,
+        began(1),
+        rec.StepChanged(1, Step.ADMIT, RUNNING),
+        rec.StepChanged(1, Step.ADMIT, DONE, "fits", 1, sharing),
+        rec.StepChanged(1, Step.ADMIT, StepState.UNDONE),
+        rec.StepChanged(1, Step.WARM_UP, FAILED, "no", evidence={"short_bytes": 7}),
+    )
+    found = journal.deployment(1)
+
+    assert found is not None
+    assert [step.evidence for step in found.steps] == [sharing, {"short_bytes": 7}]
+
+
+def observed(measured: int) -> dict[str, object]:
+    return {
+        "observation": {
+            "model_sha256": "aa",
+            "architecture": "llama",
+            "package_version": "1.0",
+            "settings": {"slots": 4},
+            "formula_bytes": 500,
+            "measured_bytes": measured,
+        }
+    }
+
+
+def test_what_was_measured_is_found_again(path: Path) -> None:
+    """In the order of time, one a deployment, by the next supervisor too; a step that failed measured nothing."""
+    with closing(Journal(path)) as journal:
+        for number, measured in ((1, 480), (2, 470)):
+            write(journal, began(number), rec.StepChanged(number, Step.WARM_UP, DONE, evidence=observed(measured)))
+        write(journal, began(3), rec.StepChanged(3, Step.WARM_UP, FAILED, evidence=observed(9)))
+    with closing(Journal(path)) as journal:
+        subject = Subject("aa", "llama", "1.0", {"slots": 4})
+        assert journal.observations() == [Observation(subject, 500, 480), Observation(subject, 500, 470)]
+
+
+def test_what_served_before_a_deployment(journal: Journal) -> None:
+    """The release of the last one that succeeded."""
+    ends = [(Outcome.SUCCEEDED, 5), (Outcome.ROLLED_BACK, 6), (Outcome.SUCCEEDED, 7)]
+    for number, (outcome, release) in enumerate(ends, 1):
+        write(journal, began(number), rec.RequestEnded("r", outcome, "", number, release))
+
+    assert [journal.served_before(number) for number in (1, 2, 3, 4)] == [None, 5, 5, 7]
 
 
 def test_a_journal_of_a_newer_version_is_left_alone(path: Path) -> None:

@@ -9,6 +9,7 @@ from tests.support.scripted_worker import ScriptedWorker, scripted_worker
 from tests.support.service_ports import reserved_ports
 
 from supervisor import probe as module
+from supervisor.core.sharing import Load
 from supervisor.core.state import Color
 from supervisor.errors import WorkerError
 from supervisor.probe import Probe
@@ -83,10 +84,10 @@ async def test_a_worker_that_hangs_is_not_waited_for(
 
 async def test_warming_up_is_real_inference(blue: ScriptedWorker, probe: Probe) -> None:
     """Through the door clients use; it tells how much was generated."""
-    blue.answers |= {"/chat": CHAT, "/health/deep": weights(mapped_bytes=5_000_000)}
+    blue.answers["/chat"] = CHAT
     told = await probe.warm_up(BLUE)
 
-    assert told.startswith("8 tokens in ") and told.endswith("5 MB of weights mapped, 0 MB copied")
+    assert told.startswith("8 tokens in ")
     chats = [body for path, body in blue.asked if path == "/chat"]
     assert [(body["max_tokens"], body["temperature"]) for body in chats] == [(8, 0.0)] * 2
 
@@ -96,20 +97,37 @@ def weights(**told: object) -> tuple[int, object]:
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    "answer",
     [
-        (weights(copied_bytes=729_000_000, repacked=True), "copied 729 MB of weights instead of sharing"),
-        ((200, {"model": {}}), "does not tell how it holds its weights"),
-        ((200, b"not json"), "does not tell how it holds its weights"),
+        (200, {"model": {}}),
+        (200, {"model": [1]}),
+        (200, b"not json"),
     ],
+    ids=str,
 )
-async def test_weights_that_are_not_shared_fail_the_warm_up(
-    blue: ScriptedWorker, probe: Probe, answer: object, reason: str
+async def test_a_worker_that_does_not_tell_its_load_is_an_error(
+    blue: ScriptedWorker, probe: Probe, answer: object
 ) -> None:
-    """Two workers would not fit where one did."""
-    blue.answers |= {"/chat": CHAT, "/health/deep": answer}
-    with pytest.raises(WorkerError, match=reason):
-        await probe.warm_up(BLUE)
+    """There is no proof without it."""
+    blue.answers["/health/deep"] = answer
+    with pytest.raises(WorkerError, match="does not tell how it holds its weights"):
+        await probe.load(BLUE)
+
+
+async def test_a_load_as_the_worker_tells_it(blue: ScriptedWorker, probe: Probe) -> None:
+    """Older workers say nothing of devices."""
+    blue.answers["/health/deep"] = [weights(mapped_bytes=5), weights(copied_bytes=7, repacked=True, device_bytes=9)]
+    assert await probe.load(BLUE) == Load(5, 0, False, 0)
+    assert await probe.load(BLUE) == Load(0, 7, True, 9)
+
+
+async def test_counters_are_what_the_worker_tells_or_nothing(blue: ScriptedWorker, probe: Probe) -> None:
+    """With the id of the worker they belong to; nonsense is not taken for zero."""
+    told = {"worker_id": "blue-1", "requests": {"total": 7, "failed": 1}}
+    blue.answers["/health/deep"] = [(200, told), (200, {"worker_id": "blue-1"}), (200, [1]), (200, b"<html>")]
+    assert await probe.counts(BLUE) == ("blue-1", 7, 1)
+    assert [await probe.counts(BLUE) for _ in range(3)] == [None] * 3
+    assert await probe.counts(GREEN) is None
 
 
 async def test_a_bad_look_at_the_end_of_a_bake_is_followed_up(blue: ScriptedWorker, probe: Probe) -> None:

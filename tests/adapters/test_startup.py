@@ -17,6 +17,7 @@ from tests.support.scripted_worker import scripted_worker
 from modelsvc.models import demo_model_path
 from supervisor import processes
 from supervisor.admission import Admission
+from supervisor.appraisal import Appraiser
 from supervisor.baseline import Baseline
 from supervisor.config import Config, ModelSection
 from supervisor.core import effects as fx
@@ -25,6 +26,7 @@ from supervisor.core.reconcile import Unfinished
 from supervisor.core.state import Boot, Change, Color, DeploymentKind, Outcome, Policy, State
 from supervisor.core.steps import Step, StepState
 from supervisor.errors import AlreadyRunning, ConfigError, Refused
+from supervisor.holdings import Holdings
 from supervisor.journal import Journal
 from supervisor.paths import StatePaths
 from supervisor.probe import Probe
@@ -112,9 +114,11 @@ class Past:
         config = Config(model=self.configured)
         processes = WorkerProcesses(self.paths.logs, self.paths.notify_socket, lambda worker_id, code: None)
         releases = ReleaseStore(self.paths.releases)
-        workforce = Workforce(config, self.paths, releases, processes)
+        holdings = Holdings(Workforce(config, self.paths, releases, processes), lambda: None)
         baseline = Baseline(self.journal, releases, lambda: self.configured)
-        admission = Admission(config, self.paths, releases, workforce, baseline, lambda: State())
+        admission = Admission(
+            config, self.paths, releases, baseline, Appraiser(config, self.journal, holdings, lambda: State())
+        )
         return Discovery(self.journal, admission, probe or Probe({BLUE: 1, GREEN: 1}, "http://127.0.0.1:1"))
 
     async def served(self, number: int, change: Change | None = None, color: Color = BLUE) -> None:

@@ -82,7 +82,8 @@ async def test_a_process_that_is_gone_has_no_memory(asked: Desk) -> None:
     found = await asked.status.report()
 
     assert found.workers[BLUE].rss_bytes is None
-    assert (found.memory.used_bytes, found.memory.shared_bytes) == (0, 0)
+    assert found.memory.shared_bytes == 0
+    assert found.memory.used_bytes > 10**6, "this process, the supervisor, is counted"
     assert found.memory.budget_bytes == 8_000_000_000
 
 

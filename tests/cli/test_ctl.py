@@ -114,9 +114,9 @@ def test_history_lists_the_latest(daemon: Script, run: Run) -> None:
     daemon.reply("GET /v1/history?limit=2", History(deployments=[samples.CURRENT, samples.PAST]))
     lines = run("ctl", "history", "--limit", "2").stdout.splitlines()
     assert [line.split() for line in lines] == [
-        ["id", "kind", "colours", "release", "outcome", "took", "started"],
-        ["4", "deploy", "blue", "->", "green", "7", "running", "-", "2031-05-04T11:00:00Z"],
-        ["3", "rollback", "green", "->", "blue", "5", "succeeded", "4.0", "s", "2031-05-04T10:00:00Z"],
+        ["id", "kind", "colours", "release", "outcome", "failed", "took", "started"],
+        ["4", "deploy", "blue", "->", "green", "7", "running", "-", "-", "2031-05-04T11:00:00Z"],
+        ["3", "rollback", "green", "->", "blue", "5", "succeeded", "-", "4.0", "s", "2031-05-04T10:00:00Z"],
     ]
 
 

@@ -131,6 +131,27 @@ def test_what_a_step_says_is_recorded_with_it() -> None:
     assert told[0] == StepChanged(2, Step.CHECK_ACTIVE, DONE, "blue is ready")
 
 
+@pytest.mark.parametrize("step", [step for step in Step if step not in (Step.START_STANDBY, Step.AWAIT_READY)])
+def test_what_a_step_found_is_kept_with_it(step: Step) -> None:
+    """As it came, of every step that has an effect of its own to answer."""
+    world = first()
+    world.deploy()
+    world.play(to=step)
+    told = records(world.tell(ev.StepSucceeded(world.current.token, "so", 2, {"seen": 1})))
+
+    assert next(record for record in told if isinstance(record, StepChanged)).evidence == {"seen": 1}
+
+
+def test_what_a_failing_step_found_is_kept_with_it() -> None:
+    """The figures of a refusal, say."""
+    world = first()
+    world.deploy()
+    world.play(to=Step.ADMIT)
+    told = records(world.tell(ev.StepFailed(world.current.token, "too big", {"short_bytes": 9})))
+
+    assert told[0] == StepChanged(2, Step.ADMIT, StepState.FAILED, "too big", evidence={"short_bytes": 9})
+
+
 def test_progress_is_shown_while_a_step_runs() -> None:
     """What an adapter reports, and what the loading standby announces."""
     world = first()

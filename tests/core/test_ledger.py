@@ -1,8 +1,19 @@
-"""The memory account, against figures worked out by hand."""
+"""The forecast of a worker's memory, against figures worked out by hand."""
+
+from dataclasses import replace
 
 import pytest
 
-from supervisor.core.ledger import BASE_BYTES, Forecast, ModelShape, Usage, forecast, mb, refusal, total
+from supervisor.core.ledger import (
+    BASE_BYTES,
+    Forecast,
+    ModelShape,
+    Observation,
+    Subject,
+    corrected,
+    forecast,
+    mb,
+)
 
 SMOL = ModelShape(
     architecture="llama",
@@ -16,8 +27,6 @@ SMOL = ModelShape(
     vocabulary=49152,
     context_tokens=8192,
 )
-NEEDS = Forecast(kv_bytes=400_000_000, compute_bytes=100_000_000, base_bytes=100_000_000, weights_bytes=1_000_000_000)
-GB = 1_000_000_000
 
 
 @pytest.mark.parametrize(
@@ -49,51 +58,75 @@ def test_compute_and_base() -> None:
     assert needed.private_bytes == 402_653_184 + 34_603_008 + BASE_BYTES
 
 
-def test_two_workers_on_one_file_count_its_weights_once() -> None:
-    """Private bytes are summed, shared files are not."""
-    one, other = Usage(500, ("/m.gguf", 1000)), Usage(600, ("/m.gguf", 1000))
+# --- corrected by what was measured -----------------------------------------------------------------------------------
 
-    assert total([one, other]) == (2100, 1000)
-    assert total([one, Usage(600, ("/n.gguf", 3000))]) == (5100, 4000)
-    assert total([Usage(5)]) == (5, 0)
-    assert total([]) == (0, 0)
-    assert total(iter([one, other])) == (2100, 1000)
+FORMULA = Forecast(kv_bytes=400, compute_bytes=40, base_bytes=60, weights_bytes=1000)
+SETTINGS = {"context_tokens": 2048, "slots": 4, "kv_cache": "f16", "gpu_layers": "auto"}
+SUBJECT = Subject("aa", "llama", "1.0", SETTINGS)
 
 
-def test_what_fits_is_not_refused() -> None:
-    """To the last byte, beside what runs, weights counted once."""
-    beside = [Usage(500_000_000, ("/m.gguf", GB))]
-
-    assert refusal(NEEDS, "/m.gguf", beside, 2_100_000_000, 600_000_000) == ""
-    assert refusal(NEEDS, "/other.gguf", beside, 3_100_000_000, 600_000_000) == ""
-    assert refusal(NEEDS, "/m.gguf", [], 1_600_000_000, 600_000_000) == ""
+def seen(residual: int, **changes: object) -> Observation:
+    """A worker that held `residual` more than the formula said; `changes` tell it from SUBJECT."""
+    return Observation(replace(SUBJECT, **changes), 500, 500 + residual)  # type: ignore[arg-type]
 
 
-def test_a_worker_over_its_limit_is_refused_with_the_numbers() -> None:
-    """What it would need, of what, and what is allowed."""
-    why = refusal(NEEDS, "/m.gguf", [], 100 * GB, 599_999_999)
-
-    for figure in ("600 MB of its own", "KV cache 400 MB", "compute 100 MB", "base 100 MB", "memory.worker_limit_gb"):
-        assert figure in why
-    assert "model.context_tokens" in why
+def test_without_measurements_the_formula_stands() -> None:
+    """And says so."""
+    assert corrected(FORMULA, SUBJECT, []) == FORMULA
+    assert (FORMULA.basis, FORMULA.private_bytes) == ("formula", 500)
 
 
-def test_a_standby_over_the_budget_is_refused_with_the_numbers() -> None:
-    """What it adds, what runs, what is allowed and how much is missing."""
-    beside = [Usage(500_000_000, ("/old.gguf", 2 * GB))]
-    why = refusal(NEEDS, "/new.gguf", beside, 4 * GB, GB)
+def test_the_same_model_and_settings_are_believed_first() -> None:
+    """Whatever others measured later."""
+    larger = {**SETTINGS, "context_tokens": 8192}
+    found = corrected(FORMULA, SUBJECT, [seen(-25), seen(90, settings=larger), seen(70, model_sha256="bb")])
 
-    for figure in ("1,600 MB", "own 600 MB", "weights 1,000 MB", "2,500 MB in use", "4,000 MB", "short of 100 MB"):
-        assert figure in why
-    assert "memory.budget_gb" in why
+    assert (found.correction_bytes, found.private_bytes, found.formula_bytes) == (-25, 475, 500)
+    assert found.basis == "same model and settings, measured 1 time(s)"
 
 
-def test_mapped_weights_are_said_to_be() -> None:
-    """So that nobody looks for a gigabyte that costs nothing."""
-    why = refusal(NEEDS, "/m.gguf", [Usage(500_000_000, ("/m.gguf", GB))], 2 * GB, GB)
+def test_then_the_same_model_then_its_architecture() -> None:
+    """With the residual, for another context or model has another formula."""
+    other = {**SETTINGS, "context_tokens": 8192}
+    kin = [seen(30, settings=other), seen(-10, model_sha256="bb")]
 
-    assert "weights mapped already" in why
-    assert "short of 100 MB" in why
+    assert corrected(FORMULA, SUBJECT, kin).private_bytes == 530
+    assert corrected(FORMULA, SUBJECT, kin).basis.startswith("same model, ")
+    assert corrected(FORMULA, SUBJECT, kin[1:]).private_bytes == 490
+    assert corrected(FORMULA, SUBJECT, kin[1:]).basis.startswith("same architecture (llama)")
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        seen(99, package_version="0.9"),
+        seen(99, model_sha256="bb", architecture="gemma"),
+        seen(99, settings={**SETTINGS, "gpu_layers": 0}),
+        seen(99, model_sha256="bb", settings={**SETTINGS, "gpu_layers": 0}),
+    ],
+    ids=["version", "architecture", "layers", "both"],
+)
+def test_strangers_are_not_believed(stranger: Observation) -> None:
+    """Another version's libraries, another kind of model, or weights on another device."""
+    assert corrected(FORMULA, SUBJECT, [stranger]) == FORMULA
+
+
+def test_the_median_of_the_last_few() -> None:
+    """One odd measurement is outvoted, and old ones are forgotten."""
+    assert corrected(FORMULA, SUBJECT, [seen(10), seen(900), seen(20)]).correction_bytes == 20
+    assert corrected(FORMULA, SUBJECT, [*[seen(900)] * 9, *[seen(5)] * 5]).correction_bytes == 5
+
+
+def test_another_context_takes_off_a_share_of_the_base_at_most() -> None:
+    """What a huge context left untouched says nothing about a small one."""
+    huge = {**SETTINGS, "context_tokens": 1_000_000}
+    assert corrected(FORMULA, SUBJECT, [seen(-80, settings=huge)]).correction_bytes == -30
+    assert corrected(FORMULA, SUBJECT, [seen(-80)]).correction_bytes == -80
+
+
+def test_a_correction_never_eats_the_cache() -> None:
+    """A nonsense measurement takes compute and base at most."""
+    assert corrected(FORMULA, SUBJECT, [seen(-490)]).private_bytes == 400
 
 
 def test_a_header_as_the_inspector_reports_it() -> None:

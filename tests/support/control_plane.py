@@ -9,13 +9,18 @@ from pathlib import Path
 import httpx
 from tests.core.world import World, first
 
-from supervisor.config import Config
+from supervisor.admission import Admission
+from supervisor.appraisal import Appraiser
+from supervisor.baseline import Baseline
+from supervisor.config import Config, ModelSection
 from supervisor.control import ControlPlane, build_app
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.state import Color
 from supervisor.edge import Edge, EdgeOptions
+from supervisor.holdings import Holdings
 from supervisor.journal import Journal
+from supervisor.memory_report import MemoryReporter
 from supervisor.nginx.config import NginxBuild
 from supervisor.paths import StatePaths
 from supervisor.probe import Probe
@@ -35,6 +40,7 @@ class Desk:
     config: Config
     journal: Journal
     status: StatusReporter
+    memory: MemoryReporter
     world: World
     hub: Hub = field(default_factory=Hub)
     asked: list[ev.Event] = field(default_factory=list)
@@ -51,7 +57,7 @@ class Desk:
 
     def plane(self) -> ControlPlane:
         logs = {"supervisor": self.paths.logs / "supervisor.log", "blue": self.paths.logs / "worker-blue.log"}
-        return ControlPlane(self.post, self.hub, self.status, self.journal, logs)
+        return ControlPlane(self.post, self.hub, self.status, self.journal, logs, self.memory)
 
 
 @asynccontextmanager
@@ -64,12 +70,16 @@ async def desk(folder: Path, ports: dict[Color, int], nginx: str = "127.0.0.1:1"
     processes = WorkerProcesses(paths.logs, paths.notify_socket, lambda worker_id, code: None)
     releases = ReleaseStore(paths.releases)
     workforce = Workforce(config, paths, releases, processes)
+    holdings = Holdings(workforce, lambda: None)
     edge = Edge(EdgeOptions(paths.edge, ports), NginxBuild((1, 27, 4)))
     status = StatusReporter(
-        config, None, paths, lambda: world.state, journal, releases, workforce, probe, edge, time.monotonic()
+        config, None, paths, lambda: world.state, journal, releases, probe, edge, holdings, time.monotonic()
     )
+    appraiser = Appraiser(config, journal, holdings, lambda: world.state)
+    admission = Admission(config, paths, releases, Baseline(journal, releases, ModelSection), appraiser)
+    memory = MemoryReporter(admission, lambda: world.state)
     try:
-        yield Desk(paths, config, journal, status, world)
+        yield Desk(paths, config, journal, status, memory, world)
     finally:
         await probe.close()
         journal.close()

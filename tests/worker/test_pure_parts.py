@@ -76,6 +76,20 @@ def test_the_load_log_tells_mapped_from_copied() -> None:
     assert weight_buffers(lines[:1]) == weight_buffers([*lines[:1], "noise"])
     found = weight_buffers(lines)
     assert (found.mapped_bytes, found.copied_bytes, found.repacked) == (1000 * 2**20, 2621440, True)
+    assert found.device_bytes == 0
+
+
+def test_weights_on_a_device_are_no_copies() -> None:
+    """CUDA holds layers in its own memory; Metal maps the file for the GPU; a pinned host buffer is a copy."""
+    found = weight_buffers(
+        [
+            "load_tensors:        CUDA0 model buffer size =   900.00 MiB",
+            "load_tensors:    CUDA_Host model buffer size =    50.00 MiB",
+            "load_tensors:  MTL0_Mapped model buffer size =   100.00 MiB",
+        ]
+    )
+    assert (found.mapped_bytes, found.copied_bytes, found.device_bytes) == (100 * 2**20, 50 * 2**20, 900 * 2**20)
+    assert not found.repacked
 
 
 def test_the_reason_of_a_failed_load_is_llama_cpps_own() -> None:

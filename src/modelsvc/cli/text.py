@@ -10,6 +10,11 @@ def mb(size: int) -> str:
     return f"{size / MB:,.0f} MB"
 
 
+def headline(text: str) -> str:
+    """The first line of a text that may have a table under it."""
+    return text.partition("\n")[0]
+
+
 def duration(seconds: float) -> str:
     """Such as 3.2 s, 4 min 05 s, 2 h 13 min, 3 d 4 h."""
     whole = int(seconds)

@@ -78,5 +78,6 @@ def describe(model: Model, context: Context) -> ModelInfo:
         mapped_bytes=model.buffers.mapped_bytes,
         copied_bytes=model.buffers.copied_bytes,
         repacked=model.buffers.repacked,
+        device_bytes=model.buffers.device_bytes,
         load_seconds=round(model.load_seconds, 3),
     )

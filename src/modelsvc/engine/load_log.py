@@ -11,18 +11,27 @@ _ERROR = 4
 
 @dataclass(frozen=True, slots=True)
 class WeightBuffers:
+    """Where the weights are: in the mapped file, in copies on the host, or in a device's own memory (CUDA, say)."""
+
     mapped_bytes: int
     copied_bytes: int
     repacked: bool
+    device_bytes: int = 0
 
 
 def weight_buffers(lines: Iterable[str]) -> WeightBuffers:
     sizes = [(match["name"], round(float(match["mib"]) * 2**20)) for line in lines if (match := _BUFFER.search(line))]
     return WeightBuffers(
         mapped_bytes=sum(size for name, size in sizes if name.endswith("_Mapped")),
-        copied_bytes=sum(size for name, size in sizes if not name.endswith("_Mapped")),
+        copied_bytes=sum(size for name, size in sizes if not name.endswith("_Mapped") and _on_host(name)),
         repacked=any("REPACK" in name for name, _ in sizes),
+        device_bytes=sum(size for name, size in sizes if not name.endswith("_Mapped") and not _on_host(name)),
     )
+
+
+def _on_host(buffer: str) -> bool:
+    """`CPU`, `CPU_REPACK`, `AMX`, `CUDA_Host`; not `CUDA0`, `Vulkan1` or `MTL0`."""
+    return buffer.startswith(("CPU", "AMX", "BLAS")) or buffer.endswith("_Host")
 
 
 def failure_reason(log: Iterable[tuple[int, str]], default: str) -> str:

@@ -78,6 +78,7 @@ class ModelInfo:
     copied_bytes: int
     repacked: bool
     load_seconds: float
+    device_bytes: int = 0  # in a GPU's own memory
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ class Life:
             raise
         self._service.engine = engine
         self._service.metrics.loaded(engine.model.load_seconds)
-        if engine.model.repacked or not engine.model.mapped_bytes:
+        if engine.model.repacked or not (engine.model.mapped_bytes or engine.model.device_bytes):
             log.warning("weights_not_shared", copied_bytes=engine.model.copied_bytes)
         if not self._stop.is_set():
             self._service.phase = Phase.READY

@@ -67,14 +67,14 @@ def step_done(state: State, event: ev.StepSucceeded) -> Decision:
             return stages.over(state, event.detail, event.evidence)
 
 
-def failed(state: State, reason: str) -> Decision:
+def failed(state: State, reason: str, evidence: fx.Evidence | None = None) -> Decision:
     """The current step cannot be done: write it down and take back what was begun."""
     deployment = state.current
     if deployment.step is Step.RECORD:
         return stages.over(state, reason)  # what could not be counted takes nothing back
     if deployment.step is Step.CHECK_ACTIVE:
         reason = f"{reason}; {_way_out(deployment)}"
-    record = StepChanged(deployment.id, deployment.step, StepState.FAILED, reason)
+    record = StepChanged(deployment.id, deployment.step, StepState.FAILED, reason, evidence=evidence or {})
     undoing = replace(
         deployment,
         undo=ending.to_undo(state, deployment),

@@ -110,6 +110,7 @@ class StepFailed:
 
     token: int
     reason: str
+    evidence: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

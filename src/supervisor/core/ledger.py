@@ -9,17 +9,22 @@ A worker's private bytes are forecast from the model's header and the settings:
 The compute term is what llama.cpp reserves for a llama (33.0 MiB for SmolLM2-1.7B's shape, micro-batch 256, context
 2048); it touches less of it until a prompt fills a micro-batch.
 
-The weights are mapped from the file and shared, so they count once for all processes that map the same file.
+What earlier workers measured corrects it (`corrected`): the formula knows the model, the measurements the machine. The
+weights are mapped from the file and shared, so they count once for all processes that map the same file: see `account`.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import median_low
 
 KV_BYTES_PER_ELEMENT = {"f16": 2.0, "q8_0": 34 / 32}  # q8_0: 32 elements and a 2-byte scale in 34 bytes
 BASE_BYTES = 60_000_000
 MICRO_BATCH_TOKENS = 256  # the engine's
 ACTIVATION_BYTES = 4
 MASK_BYTES = 2
+MATTERING = ("context_tokens", "slots", "kv_cache", "gpu_layers")  # settings by which memory differs
+OBSERVATIONS_USED = 5
+INHERITED_SHARE = 0.5  # of the base: what another context or model may take off a forecast
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,28 +66,49 @@ class ModelShape:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a worker will need, in bytes."""
+    """What a worker will need, in bytes. `basis` says what the correction rests on."""
 
     kv_bytes: int
     compute_bytes: int
     base_bytes: int
     weights_bytes: int
+    correction_bytes: int = 0
+    basis: str = "formula"
+
+    @property
+    def formula_bytes(self) -> int:
+        return self.kv_bytes + self.compute_bytes + self.base_bytes
 
     @property
     def private_bytes(self) -> int:
-        return self.kv_bytes + self.compute_bytes + self.base_bytes
+        return self.formula_bytes + self.correction_bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """What one process holds: private bytes, and the model file it maps as (identity, bytes)."""
+class Subject:
+    """Whose memory is forecast: the model, and the settings that matter for it."""
 
-    private_bytes: int
-    model: tuple[str, int] | None = None
+    model_sha256: str
+    architecture: str
+    package_version: str
+    settings: Mapping[str, object] = field(default_factory=dict)  # those of MATTERING
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a worker held of its own after its warm-up, and what the formula had said."""
+
+    subject: Subject
+    formula_bytes: int
+    measured_bytes: int
+
+    @property
+    def residual_bytes(self) -> int:
+        return self.measured_bytes - self.formula_bytes
 
 
 def forecast(shape: ModelShape, context_tokens: int, kv_cache: str) -> Forecast:
-    """The memory of a worker that serves `shape` with a KV cache for `context_tokens`."""
+    """The memory of a worker that serves `shape` with a KV cache for `context_tokens`, by the formula alone."""
     width = shape.heads_kv * (shape.key_length + shape.value_length)
     kv = shape.blocks * context_tokens * width * KV_BYTES_PER_ELEMENT[kv_cache]
     feed_forward = shape.feed_forward or 4 * shape.embedding
@@ -90,33 +116,47 @@ def forecast(shape: ModelShape, context_tokens: int, kv_cache: str) -> Forecast:
     return Forecast(round(kv), round(compute), BASE_BYTES, shape.size_bytes)
 
 
-def total(usages: Iterable[Usage]) -> tuple[int, int]:
-    """(all bytes used, those of them that are shared model files)."""
-    usages = tuple(usages)
-    shared = sum(dict(usage.model for usage in usages if usage.model).values())
-    return sum(usage.private_bytes for usage in usages) + shared, shared
+def corrected(formula: Forecast, subject: Subject, observations: Sequence[Observation]) -> Forecast:
+    """`formula`, moved by the median of the last few residuals (measured - formula) of the nearest kin.
+
+    The nearest are workers with the same model and settings; else with the same model; else with the same architecture
+    and the same layers on the GPU. Residuals and not measured bytes carry over, since the formula knows what another
+    context or another model changes; and from such others no more than a share of the base, for the rest of a residual
+    is due to their context. Another version of the package is no kin: its libraries, and maybe its formula, differ.
+    `observations` are in the order of time. A correction never takes more than the formula's compute and base.
+    """
+    ours = [seen for seen in observations if seen.subject.package_version == subject.package_version]
+    inheritable = round(INHERITED_SHARE * formula.base_bytes)
+    for name, is_kin, limit in _kinships(subject, formula.compute_bytes + formula.base_bytes, inheritable):
+        kin = [seen.residual_bytes for seen in ours if is_kin(seen.subject)][-OBSERVATIONS_USED:]
+        if kin:
+            correction = max(-limit, median_low(kin))
+            return replace(formula, correction_bytes=correction, basis=f"{name}, measured {len(kin)} time(s)")
+    return formula
 
 
-def refusal(needed: Forecast, model: str, usages: Iterable[Usage], budget_bytes: int, worker_limit_bytes: int) -> str:
-    """Why a worker with this forecast cannot be admitted beside `usages`, with the numbers; empty when it can."""
-    usages = tuple(usages)
-    used, _ = total(usages)
-    mapped = any(usage.model and usage.model[0] == model for usage in usages)
-    added = needed.private_bytes + (0 if mapped else needed.weights_bytes)
-    if needed.private_bytes > worker_limit_bytes:
-        return (
-            f"the worker would need {mb(needed.private_bytes)} of its own (KV cache {mb(needed.kv_bytes)}, compute"
-            f" {mb(needed.compute_bytes)}, base {mb(needed.base_bytes)}), but memory.worker_limit_gb allows"
-            f" {mb(worker_limit_bytes)}: lower model.context_tokens, or raise the limit"
-        )
-    if used + added > budget_bytes:
-        weights = "mapped already" if mapped else mb(needed.weights_bytes)
-        return (
-            f"the standby would need {mb(added)} (own {mb(needed.private_bytes)}, weights {weights}) beside"
-            f" {mb(used)} in use, but memory.budget_gb allows {mb(budget_bytes)}: it is short of"
-            f" {mb(used + added - budget_bytes)}; lower model.context_tokens, or raise the budget"
-        )
-    return ""
+def _kinships(
+    subject: Subject, own_limit: int, inheritable: int
+) -> tuple[tuple[str, Callable[[Subject], bool], int], ...]:
+    """From the nearest to the farthest: what it is called, who belongs to it, and how much it may take off."""
+    layers = subject.settings.get("gpu_layers")
+    return (
+        (
+            "same model and settings",
+            lambda seen: seen.model_sha256 == subject.model_sha256 and seen.settings == subject.settings,
+            own_limit,
+        ),
+        (
+            "same model",
+            lambda seen: seen.model_sha256 == subject.model_sha256 and seen.settings.get("gpu_layers") == layers,
+            inheritable,
+        ),
+        (
+            f"same architecture ({subject.architecture})",
+            lambda seen: seen.architecture == subject.architecture and seen.settings.get("gpu_layers") == layers,
+            inheritable,
+        ),
+    )
 
 
 def mb(number: int) -> str:

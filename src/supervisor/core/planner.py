@@ -72,8 +72,9 @@ def _step(state: State, event: ev.StepSucceeded | ev.StepFailed | ev.StepProgres
         case ev.StepSucceeded():
             return ending.undone(state) if current.undoing else deployment.step_done(state, event)
         case ev.StepFailed():
-            fail = ending.undone if current.undoing else deployment.failed
-            return fail(state, event.reason)
+            if current.undoing:
+                return ending.undone(state, event.reason)
+            return deployment.failed(state, event.reason, event.evidence)
 
 
 WorkerEvent = (

@@ -23,7 +23,7 @@ class DeploymentBegan:
 
 @dataclass(frozen=True, slots=True)
 class StepChanged:
-    """A step began, ended or was undone; `release` is set once it is known."""
+    """A step began, ended or was undone; `release` is set once it is known, `evidence` is what the step found."""
 
     deployment: int
     step: Step

@@ -38,6 +38,8 @@ _HERE = "modelsvc.cli.ctl"
         "pause": f"{_HERE}.operations:pause",
         "resume": f"{_HERE}.operations:resume",
         "history": f"{_HERE}.history:history",
+        "explain": f"{_HERE}.explain:explain",
+        "memory": f"{_HERE}.memory:memory",
         "logs": f"{_HERE}.logs:logs",
         "shutdown": f"{_HERE}.operations:shutdown",
     },

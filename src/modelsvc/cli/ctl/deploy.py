@@ -7,11 +7,26 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from modelsvc.cli import output
 from modelsvc.cli.base import Command
 from modelsvc.cli.ctl import Target
+from modelsvc.cli.ctl.ledger import plan_lines
 from modelsvc.cli.ctl.operate import operate, patience_option
 from modelsvc.cli.ctl.operations import in_place_option
 from modelsvc.cli.ctl.request import deploy_request
+from supervisor.protocol import ExitCode, Plan
+
+
+def tell(plan: Plan) -> int:
+    """Show the plan; a refusal is told as the deployment would tell it, with its exit code."""
+    if output.json_wanted():
+        output.emit(plan)
+    else:
+        click.echo("\n".join(plan_lines(plan)))
+    if not plan.admitted:
+        output.say(plan.reason)
+    return ExitCode.DONE if plan.admitted else ExitCode.REFUSED
+
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -28,6 +43,7 @@ def change_options(command: Function) -> Function:
 @click.command(cls=Command)
 @change_options
 @in_place_option
+@click.option("--plan", "only_plan", is_flag=True, help="Only tell what it would be, and whether it would be admitted.")
 @click.option("--fast", is_flag=True, help="Only go to what was prewarmed; refused when nothing was.")
 @patience_option
 @click.pass_obj
@@ -36,6 +52,7 @@ def deploy(
     model: Path | None,
     assignments: tuple[str, ...],
     in_place: bool,
+    only_plan: bool,
     fast: bool,
     patience_s: float | None,
 ) -> int:
@@ -48,9 +65,12 @@ def deploy(
     Example:
       modelsvc ctl deploy --model ~/models/b.gguf
       modelsvc ctl deploy --set model.context_tokens=8192 --set model.slots=2
+      modelsvc ctl deploy --model ~/models/b.gguf --plan
     """
-    if fast and (in_place or model or assignments):
-        raise click.UsageError("--fast goes to what was prewarmed, as it is: leave --in-place, --model and --set.")
-    request = msgspec.structs.replace(deploy_request(model, assignments), in_place=in_place, fast=fast)
+    if fast and (in_place or only_plan or model or assignments):
+        raise click.UsageError("--fast goes to what was prewarmed, as it is: give it no other option.")
+    request = msgspec.structs.replace(deploy_request(model, assignments, in_place), fast=fast)
     client = target.client(patience_s=patience_s)
+    if only_plan:
+        return tell(client.plan(request))
     return operate("deploy", lambda: client.deploy(request))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from modelsvc.cli.text import columns, duration, mb
+from modelsvc.cli.text import columns, duration, headline, mb
 from supervisor.protocol import (
     Color,
     DeploymentKind,
@@ -52,13 +52,15 @@ def route(source: Color | None, target: Color) -> str:
 
 def step_line(step: StepReport) -> str:
     took = "" if step.seconds is None else duration(step.seconds)
-    return f"{step.number:>2}/{STEPS}  {step.state:<7}  {step.title:<44}  {took:>8}  {step.detail}".rstrip()
+    return f"{step.number:>2}/{STEPS}  {step.state:<7}  {step.title:<44}  {took:>8}  {headline(step.detail)}".rstrip()
 
 
 def history_lines(deployments: Sequence[DeploymentStatus]) -> list[str]:
     if not deployments:
         return ["no deployment yet"]
-    return columns([["id", "kind", "colours", "release", "outcome", "took", "started"], *map(_past, deployments)])
+    return columns(
+        [["id", "kind", "colours", "release", "outcome", "failed", "took", "started"], *map(_past, deployments)]
+    )
 
 
 def deployment_lines(deployment: DeploymentStatus) -> list[str]:
@@ -76,6 +78,13 @@ def deployment_lines(deployment: DeploymentStatus) -> list[str]:
         ),
         *map(step_line, deployment.steps),
     ]
+
+
+def failed_requests(deployment: DeploymentStatus) -> int | None:
+    """Of clients, during the deployment: by the edge, which sees all of them, else by the workers; None if unknown."""
+    step = next((step for step in deployment.steps if step.name == "record"), None)
+    counts = [step.evidence.get(who) or {} for who in ("edge", "requests")] if step else []
+    return next((count["failed"] for count in counts if count.get("failed") is not None), None)
 
 
 def _active(status: Status) -> str:
@@ -161,8 +170,9 @@ def _past(deployment: DeploymentStatus) -> list[str]:
         route(deployment.from_color, deployment.to_color),
         _or_dash(deployment.release),
         deployment.outcome or "running",
+        _or_dash(failed_requests(deployment)),
         _took(deployment),
-        deployment.started_at + (f"  {deployment.reason}" if deployment.reason else ""),
+        deployment.started_at + (f"  {headline(deployment.reason)}" if deployment.reason else ""),
     ]
 
 

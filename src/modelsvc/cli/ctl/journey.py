@@ -76,9 +76,12 @@ def verdict(journey: Journey, finished: Finished) -> str:
         release = "" if finished.release is None else f", release {finished.release}"
         return f"{journey.headline}{done}{release}{took}"
     ending = str(finished.outcome).replace("_", " ")
-    reason = f": {finished.reason}" if finished.reason else ""
+    told, _, table = finished.reason.partition("\n")
+    reason = f": {told}" if told else ""
     serving = f"; {finished.active} is active" if finished.active else ""
-    return f"{journey.headline}: {ending}{_failed_step(journey)}{reason}{serving}{took}"
+    return f"{journey.headline}: {ending}{_failed_step(journey)}{reason}{serving}{took}" + (
+        f"\n{table}" if table else ""
+    )
 
 
 def _failed_step(journey: Journey) -> str:

@@ -10,7 +10,7 @@ MODEL_KEY = "model.path"
 GGUF_MAGIC = b"GGUF"
 
 
-def deploy_request(model: Path | None, assignments: Sequence[str]) -> DeployRequest:
+def deploy_request(model: Path | None, assignments: Sequence[str], in_place: bool = False) -> DeployRequest:
     """Raises InvalidRequest, with what to write instead, when it cannot be meant."""
     settings = _settings(assignments)
     named = settings.get(MODEL_KEY)
@@ -19,7 +19,7 @@ def deploy_request(model: Path | None, assignments: Sequence[str]) -> DeployRequ
     if model is None and isinstance(named, str) and named:
         model = Path(named)
         del settings[MODEL_KEY]
-    return DeployRequest(model=str(checked_model(model)) if model else None, settings=settings)
+    return DeployRequest(model=str(checked_model(model)) if model else None, settings=settings, in_place=in_place)
 
 
 def checked_model(path: Path) -> Path:

@@ -1,0 +1,69 @@
+"""What a release would need, and whether that fits beside what runs: for admissions, plans and reports."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelsvc import __version__
+from modelsvc.models import demo_model_path
+from supervisor import model_file
+from supervisor.config import Config, ModelSection
+from supervisor.core import account, ledger
+from supervisor.core.state import Color, State
+from supervisor.holdings import Holdings, mapped
+from supervisor.journal import Journal
+from supervisor.machine import available
+from supervisor.releases import ModelFile
+
+
+@dataclass(frozen=True, slots=True)
+class Appraisal:
+    """A section with its model file, what it will need, and the account of it."""
+
+    section: ModelSection
+    model: ModelFile
+    subject: ledger.Subject
+    forecast: ledger.Forecast
+    verdict: account.Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Appraiser:
+    """Asks the model file, earlier measurements and the processes; changes nothing."""
+
+    config: Config
+    journal: Journal
+    holdings: Holdings
+    state: Callable[[], State]
+
+    async def appraise(self, section: ModelSection, leaving: set[Color]) -> Appraisal:
+        """The worker of a colour in `leaving` is stopped before the new one starts. Raises Refused for a bad file."""
+        shape = await model_file.inspect(model_path(section))
+        model = await model_file.identify(model_path(section))
+        subject, needed = self.forecast(section, shape, model.sha256)
+        held = await self.holdings.now(self.state())
+        verdict = account.judge(
+            needed,
+            mapped(model),
+            [each.holding for each in held if each.color not in leaving],
+            [each.holding for each in held if each.color in leaving],
+            await asyncio.to_thread(available),
+            self.config.budget_bytes,
+            self.config.worker_limit_bytes,
+        )
+        return Appraisal(section, model, subject, needed, verdict)
+
+    def forecast(
+        self, section: ModelSection, shape: ledger.ModelShape, sha256: str
+    ) -> tuple[ledger.Subject, ledger.Forecast]:
+        """Whose memory, and how much of it: the formula, corrected by what earlier deployments measured."""
+        matters = section.model_dump(include=set(ledger.MATTERING))
+        subject = ledger.Subject(sha256, shape.architecture, __version__, matters)
+        formula = ledger.forecast(shape, section.context_tokens, section.kv_cache)
+        return subject, ledger.corrected(formula, subject, self.journal.observations())
+
+
+def model_path(section: ModelSection) -> Path:
+    """The model file; the built-in demo model when none is named."""
+    return Path(section.path).expanduser().absolute() if section.path else demo_model_path()

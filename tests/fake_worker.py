@@ -198,6 +198,7 @@ def main() -> None:
         parser.add_argument(name, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--background", action="store_true")
     options = parser.parse_args()
     worker = Worker(options.color, int(Path(options.release).stem), options.worker_id)
     sys.stderr.write(f"{time.strftime('%T')} fake {worker}\n")

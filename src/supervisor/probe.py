@@ -14,7 +14,9 @@ from supervisor.errors import WorkerError
 PROBE_TIMEOUT_S = 5.0
 STATUS_TIMEOUT_S = 0.2
 WARM_UP_TIMEOUT_S = 120.0
-WARM_UP_PROMPTS = ("Hello.", "What is a rollback?")
+WARM_UP_PROMPTS = ("Hello.",)
+WARM_UP_TOKENS = 2  # the first one brings all weights into memory
+WARM_UP_HEADERS = {"X-Modelsvc-Warm-Up": "1"}  # by which a worker in the background knows that no client waits
 BAKE_INTERVAL_S = 0.25
 BAKE_TIMEOUT_S = 2.0
 BAKE_FAILURES = 3  # in a row: one late answer is no breach
@@ -130,9 +132,11 @@ class Probe:
         return f"ready in {good} of {asked} looks"
 
     async def _infer(self, color: Color, prompt: str) -> int:
-        body = {"message": prompt, "max_tokens": 8, "temperature": 0.0}
+        body = {"message": prompt, "max_tokens": WARM_UP_TOKENS, "temperature": 0.0}
         try:
-            response = await self._client.post(f"{self._url(color)}/chat", json=body, timeout=WARM_UP_TIMEOUT_S)
+            response = await self._client.post(
+                f"{self._url(color)}/chat", json=body, headers=WARM_UP_HEADERS, timeout=WARM_UP_TIMEOUT_S
+            )
         except httpx.HTTPError as error:
             raise WorkerError(f"the {color} worker did not finish a warm-up prompt: {_said(error)}") from error
         if response.status_code != httpx.codes.OK:

@@ -40,6 +40,7 @@ class WorkerCommand:
     release: Path
     chat_history: Path
     program: tuple[str, ...] = WORKER_PROGRAM
+    background: bool = False  # leave the processors to the worker that serves
 
     def argv(self) -> list[str]:
         return [
@@ -49,6 +50,7 @@ class WorkerCommand:
             *("--port", str(self.port)),
             *("--chat-db", str(self.chat_history)),
             *("--worker-id", self.worker_id),
+            *(("--background",) if self.background else ()),
         ]
 
 

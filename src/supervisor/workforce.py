@@ -68,4 +68,5 @@ class Workforce:
             self.releases.path(order.release),
             self.paths.chat_history,
             self.program,
+            order.background,
         )

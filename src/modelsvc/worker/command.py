@@ -2,9 +2,12 @@
 
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import click
+
+from modelsvc.engine.priority import run_standing_back
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -16,9 +19,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--chat-db", type=_FILE, required=True, help="Conversations (SQLite, shared by both colours).")
 @click.option("--worker-id", default="manual", show_default=True, help="Echoed in notifications and health.")
-def worker(release_file: Path, color: str, port: int, host: str, chat_db: Path, worker_id: str) -> None:
+@click.option("--background", is_flag=True, help="Leave the processors to others until a client asks.")
+def worker(
+    release_file: Path, color: str, port: int, host: str, chat_db: Path, worker_id: str, background: bool
+) -> None:
     """Serve one release on one port until told to stop (internal: the supervisor starts it)."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the loop takes over there is nothing to finish
+    if background:
+        run_standing_back(lambda: import_module("modelsvc.worker.start"))
     from modelsvc.worker.start import start  # late: the command tree must stay quick to import
 
-    sys.exit(start(release_file, color, host, port, chat_db, worker_id))
+    sys.exit(start(release_file, color, host, port, chat_db, worker_id, background=background))

@@ -18,6 +18,9 @@ from modelsvc.worker.presence import unless_gone
 from modelsvc.worker.schema import parse_ask, parse_user_id
 from modelsvc.worker.service import Identity, Service
 
+# What the supervisor asks before there are clients. Whoever else sends it may be answered later than others.
+WARM_UP_HEADER = "x-modelsvc-warm-up"
+
 AnyRequest = Request[Any, Any, Any]
 
 
@@ -27,6 +30,8 @@ def chat_routes(service: Service) -> list[HTTPRouteHandler]:
 
     async def turn(request: AnyRequest, user_id: str | None) -> Response[Any]:
         ask = parse_ask(await request.body())
+        if WARM_UP_HEADER not in request.headers:
+            service.serve_clients()
         exchange: Exchange = request.scope["state"]["exchange"]
         events = await unless_gone(request.receive, chat.ask(ask, user_id, exchange.held))
         if ask.stream:

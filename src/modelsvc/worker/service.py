@@ -19,6 +19,7 @@ class Identity:
     worker_id: str
     release: Release
     package_version: str  # the running one; the release records the one that made it
+    background: bool = False  # started beside a worker that serves: leave it the processors
 
 
 @dataclass(slots=True)
@@ -63,6 +64,11 @@ class Service:
 
     def why_not_ready(self) -> NotReady | None:
         return why_not_ready(self.phase, self.snapshot())
+
+    def serve_clients(self) -> None:
+        """A request came that is not the supervisor's own."""
+        if self.engine:
+            self.engine.come_forward()
 
     def usable_engine(self) -> Engine:
         """The engine, also while stopping: a request that still got in is better answered than refused."""

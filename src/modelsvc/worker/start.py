@@ -17,11 +17,20 @@ from modelsvc.worker.server import listen
 from modelsvc.worker.service import Identity, Service
 
 
-def start(release_file: Path, color: str, host: str, port: int, chat_db: Path, worker_id: str) -> int:
+def start(
+    release_file: Path,
+    color: str,
+    host: str,
+    port: int,
+    chat_db: Path,
+    worker_id: str,
+    *,
+    background: bool = False,
+) -> int:
     logs.configure(color=color, worker_id=worker_id)
     notifier = Notifier(worker_id)
     try:
-        service, listener = _prepare(release_file, color, host, port, chat_db, worker_id)
+        service, listener = _prepare(release_file, color, host, port, chat_db, worker_id, background)
     except StartRefused as error:
         notifier.failed(str(error))
         log.error(error.code, reason=str(error))
@@ -30,13 +39,13 @@ def start(release_file: Path, color: str, host: str, port: int, chat_db: Path, w
 
 
 def _prepare(
-    release_file: Path, color: str, host: str, port: int, chat_db: Path, worker_id: str
+    release_file: Path, color: str, host: str, port: int, chat_db: Path, worker_id: str, background: bool
 ) -> tuple[Service, socket.socket]:
     release = read_release(release_file)
     check_unchanged(release.model)
     listener = listen(host, port)
     metrics = Metrics(color, release.number, __version__)
-    service = Service(Identity(color, worker_id, release, __version__), History(chat_db), metrics)
+    service = Service(Identity(color, worker_id, release, __version__, background), History(chat_db), metrics)
     metrics.watch(lambda: service.tally.in_flight, service.snapshot)
     return service, listener
 

@@ -192,7 +192,7 @@ def _perform(state: State) -> Decision:
         case Step.AWAIT_READY:
             return _confirm_ready(state) if slot.serves else (state, ())
         case Step.WARM_UP:
-            return state, (fx.WarmUp(token, color),)
+            return state, (fx.WarmUp(token, color, deployment.from_color),)
         case Step.WRITE_ROUTE:
             return state, (fx.WriteRoute(token, color),)
         case Step.TEST_CONFIG:

@@ -27,11 +27,15 @@ class After:
 
 @dataclass(frozen=True, slots=True)
 class StartWorker:
-    """Spawn the worker: answered by WorkerSpawned or WorkerSpawnFailed."""
+    """Spawn the worker: answered by WorkerSpawned or WorkerSpawnFailed.
+
+    In the `background` it leaves the processors to the other colour until it gets requests of clients itself.
+    """
 
     color: Color
     worker_id: str
     release: int
+    background: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +101,11 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """Real inference on the worker."""
+    """Real inference on the worker; its answers may be compared with those of `active`."""
 
     token: int
     color: Color
+    active: Color | None = None
 
 
 @dataclass(frozen=True, slots=True)

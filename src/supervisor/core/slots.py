@@ -29,7 +29,7 @@ def start(state: State, color: Color, release: int, request: str | None = None) 
         progress=None,
         request=request,
     )
-    return state, (StartWorker(color, worker_id, release),)
+    return state, (StartWorker(color, worker_id, release, background=state.slots[color.other].serves),)
 
 
 def stop(state: State, color: Color, request: str | None = None, timeout_s: float | None = None) -> Decision:

@@ -1,0 +1,57 @@
+"""The thread that runs the decode loop, and another one when a standby becomes what clients ask.
+
+In the background the loop has one thread of low priority. The first client's request gives it all its threads, still of
+low priority: they have whatever the other worker, which finishes what it has, leaves. `YIELD_S` later, or when it was
+never in the background, the loop is run at normal priority.
+"""
+
+import asyncio
+from threading import Thread
+
+from modelsvc.engine.loop import DecodeLoop, HandOver, Stop, UseThreads
+from modelsvc.engine.priority import stand_back
+
+YIELD_S = 15.0
+
+
+class Decoder:
+    def __init__(self, loop: DecodeLoop, threads: int, *, background: bool) -> None:
+        self._loop = loop
+        self._threads = threads
+        self._background = background
+        if background:
+            loop.inbox.put(UseThreads(1))
+        self._thread = Thread(target=self._stand_back if background else loop.run, name="decode", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def come_forward(self) -> None:
+        """Clients are to be served. On the asyncio loop; all but the first call do nothing."""
+        if self._background:
+            self._background = False
+            self._loop.inbox.put(UseThreads(self._threads))
+            asyncio.get_running_loop().call_later(YIELD_S, self._hand_over)
+
+    def stop(self) -> None:
+        """Returns when the loop has ended."""
+        self._loop.inbox.put(Stop())
+        self._thread.join()
+
+    def _stand_back(self) -> None:
+        stand_back()
+        self._loop.run()
+
+    def _hand_over(self) -> None:
+        """A thread that this one starts has its priority, which is normal."""
+        if self.alive:
+            before = self._thread
+            self._loop.inbox.put(HandOver())
+            self._thread = Thread(target=self._go_on_after, args=(before,), name="decode", daemon=True)
+            self._thread.start()
+
+    def _go_on_after(self, before: Thread) -> None:
+        before.join()
+        self._loop.run()

@@ -101,7 +101,8 @@ def deploy(service: Service) -> Deployed:
 
 def apart(samples: Iterable[Sample], deployed: Sequence[Deployed]) -> tuple[list[Sample], list[Sample]]:
     """Those that no deployment touches, and those that one does."""
-    quiet, during = [], []
+    quiet: list[Sample] = []
+    during: list[Sample] = []
     for sample in samples:
         touched = any(sample.began < one.ended and sample.ended > one.began for one in deployed)
         (during if touched else quiet).append(sample)

@@ -14,17 +14,20 @@ from prometheus_client import start_http_server
 
 from supervisor import config as configuration
 from supervisor.admission import Admission
+from supervisor.bake import Bake
 from supervisor.baseline import Baseline
 from supervisor.config import Config, ModelSection, split_listen
 from supervisor.console import Console, say
 from supervisor.control import ControlPlane, build_app
 from supervisor.control_server import ControlServer
 from supervisor.core import events as ev
+from supervisor.core.gate import Check
 from supervisor.core.reconcile import Resumption, reconcile
 from supervisor.core.records import EdgeChanged, RouteChanged
 from supervisor.core.state import Color, EdgePhase, State
 from supervisor.edge import Edge, EdgeOptions
 from supervisor.executor import Executor
+from supervisor.gate import Gate
 from supervisor.journal import Journal
 from supervisor.logs import rotate_in_place
 from supervisor.loop import Loop
@@ -59,6 +62,10 @@ class Settings:
         """`[model]` as the file says it now, since a deployment takes up what was edited."""
         return configuration.load(self.config_path).model
 
+    def gate(self) -> tuple[Check, ...]:
+        """`[[gate]]` as the file says it now, for the same reason."""
+        return configuration.load(self.config_path).gate_checks()
+
 
 class Service:
     """One supervisor's parts. `run` is its whole life."""
@@ -76,7 +83,8 @@ class Service:
         releases = self.workforce.releases
         baseline = Baseline(journal, releases, settings.model_section)
         self.admission = Admission(config, paths, releases, self.workforce, baseline, self._state)
-        steps = StepRunner(edge, self.probe, self.admission, self.loop.post)
+        gate, bake = Gate(self.probe, settings.gate), Bake(self.probe, config.bake_limits())
+        steps = StepRunner(edge, self.probe, self.admission, gate, bake, self.loop.post)
         sinks = (Journaling(journal), baseline, Log(), self.metrics, self.hub, Console())
         self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps)
 

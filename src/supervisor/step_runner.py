@@ -2,16 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from supervisor.admission import Admission
+from supervisor.bake import Bake
 from supervisor.core import effects as fx
 from supervisor.core.events import StepProgressed
 from supervisor.core.state import Color
 from supervisor.edge import Edge
 from supervisor.errors import EdgeError, WorkerError
+from supervisor.gate import Gate
 from supervisor.probe import Probe
 
 DRAIN_INTERVAL_S = 0.05
@@ -20,19 +22,30 @@ EDGE_ANSWER_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a step has to say when it is done; step 3 names its release."""
+    """What a step has to say when it is done; step 3 names its release. `evidence` has JSON values."""
 
     detail: str = ""
     release: int | None = None
+    evidence: Mapping[str, object] = field(default_factory=dict)
 
 
 class StepRunner:
     """One method a step. Each raises a SupervisorError when its step fails, and may be cancelled at any await."""
 
-    def __init__(self, edge: Edge, probe: Probe, admission: Admission, post: Callable[[StepProgressed], None]) -> None:
+    def __init__(
+        self,
+        edge: Edge,
+        probe: Probe,
+        admission: Admission,
+        gate: Gate,
+        bake: Bake,
+        post: Callable[[StepProgressed], None],
+    ) -> None:
         self._edge = edge
         self._probe = probe
         self._admission = admission
+        self._gate = gate
+        self._bake = bake
         self._post = post
 
     async def run(self, effect: fx.StepEffect) -> StepResult:
@@ -46,7 +59,7 @@ class StepRunner:
             case fx.CheckEdge():
                 return StepResult(await self._check_edge(effect.color))
             case fx.WarmUp():
-                return StepResult(await self._probe.warm_up(effect.color))
+                return await self._warm_up(effect)
             case fx.WriteRoute() | fx.RestoreRoute():
                 self._edge.write_route(effect.color)  # at once: a write that was cancelled must not come later
                 return StepResult(f"to {effect.color or 'nobody'}")
@@ -61,9 +74,17 @@ class StepRunner:
             case fx.Drain():
                 return StepResult(await self._drain(effect))
             case fx.Bake():
-                return StepResult(await self._probe.bake(effect.color, effect.seconds))
+                told, evidence = await self._bake.run(effect.color, effect.seconds)
+                return StepResult(told, evidence={"bake": evidence})
             case _:
                 assert_never(effect)
+
+    async def _warm_up(self, effect: fx.WarmUp) -> StepResult:
+        told = await self._probe.warm_up(effect.color)
+        passed = await self._gate.run(effect.color, effect.active)
+        if not passed:
+            return StepResult(told)
+        return StepResult(f"{told}; {len(passed)} gate prompt(s) passed", evidence={"gate": passed})
 
     async def _check_edge(self, color: Color | None) -> str:
         report = self._edge.report()
@@ -94,6 +115,7 @@ class StepRunner:
     async def _drain(self, effect: fx.Drain) -> str:
         """Old nginx workers first: as long as one lives it may still send the old colour a request."""
         started, said = time.monotonic(), ""
+        await self._bake.switched(effect.color)
         while left := await self._undrained(effect.color):
             waited_s = time.monotonic() - started
             if waited_s > effect.timeout_s:

@@ -11,7 +11,7 @@ from threading import Thread
 from modelsvc.engine.loop import DecodeLoop, HandOver, Stop, UseThreads
 from modelsvc.engine.priority import stand_back
 
-YIELD_S = 15.0
+YIELD_S = 30.0
 
 
 class Decoder:

@@ -51,6 +51,7 @@ def report(service: Service) -> dict[str, Any]:
         "memory": asdict(own_memory()),
         "engine": asdict(snapshot) if snapshot else None,
         "requests": service.tally.counts(),
+        "latency": service.latency.report(),
     }
 
 

@@ -8,6 +8,7 @@ from modelsvc.engine.engine import Engine
 from modelsvc.engine.types import Snapshot
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.history import History
+from modelsvc.worker.latency import Latency
 from modelsvc.worker.metrics import Metrics
 from modelsvc.worker.release import Release
 from modelsvc.worker.state import NotReady, Phase, why_not_ready
@@ -57,6 +58,7 @@ class Service:
     phase: Phase = Phase.LOADING
     engine: Engine | None = None
     tally: Tally = field(default_factory=Tally)
+    latency: Latency = field(default_factory=Latency)
     started_at: float = field(default_factory=time.monotonic)
 
     def snapshot(self) -> Snapshot | None:

@@ -43,9 +43,9 @@ def test_the_thirteen_steps_in_order() -> None:
         fx.CheckWorker(t[0], BLUE),
         fx.CheckEdge(t[1], BLUE),
         fx.Admit(t[2], GREEN, change, base=1, number=2),
-        fx.StartWorker(GREEN, "green-2", 2),
+        fx.StartWorker(GREEN, "green-2", 2, background=True),
         fx.CheckWorker(t[3], GREEN),
-        fx.WarmUp(t[4], GREEN),
+        fx.WarmUp(t[4], GREEN, BLUE),
         fx.WriteRoute(t[5], GREEN),
         fx.TestConfig(t[6]),
         fx.ReloadEdge(t[7]),
@@ -235,7 +235,7 @@ def test_a_standby_with_an_older_release_makes_room_first() -> None:
     gone = world.answers.popleft()
     assert gone == ev.WorkerEnded(old or "", 0)
 
-    assert orders(world.tell(gone)) == [fx.StartWorker(BLUE, "blue-3", 3)]
+    assert orders(world.tell(gone)) == [fx.StartWorker(BLUE, "blue-3", 3, background=True)]
     world.play()
     assert world.ended("d").outcome is Outcome.SUCCEEDED
 

@@ -32,7 +32,7 @@ def test_a_colour_is_started_with_the_release_it_had() -> None:
     world = second()
     world.tell(ev.StopRequested("down", BLUE))
     world.play()
-    assert orders(world.tell(ev.StartRequested("up", BLUE))) == [fx.StartWorker(BLUE, "blue-3", 1)]
+    assert orders(world.tell(ev.StartRequested("up", BLUE))) == [fx.StartWorker(BLUE, "blue-3", 1, background=True)]
     assert not any(isinstance(r, RequestEnded) and r.request == "up" for r in world.records)
     world.play()
 
@@ -44,7 +44,7 @@ def test_a_colour_is_started_with_the_release_it_had() -> None:
 def test_a_colour_that_was_never_used_starts_with_the_active_release() -> None:
     """There is no other."""
     world = first()
-    assert orders(world.tell(START)) == [fx.StartWorker(GREEN, "green-2", 1)]
+    assert orders(world.tell(START)) == [fx.StartWorker(GREEN, "green-2", 1, background=True)]
 
 
 def test_starting_what_is_ready_changes_nothing() -> None:

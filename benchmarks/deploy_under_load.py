@@ -120,10 +120,16 @@ def phases(deployed: Sequence[Deployed], samples: Sequence[Sample]) -> dict[str,
     return {
         "before": latency([sample for sample in quiet if sample.ended < first]),
         "between": latency([sample for sample in quiet if first < sample.began and sample.ended < last]),
+        "until the switch": latency([sample for sample in during if any(_before_switch(sample, o) for o in deployed)]),
         "during": latency(during),
         "after": latency([sample for sample in quiet if sample.began > last]),
         "apart from deployments": latency(quiet),
     }
+
+
+def _before_switch(sample: Sample, one: Deployed) -> bool:
+    """The old colour answered it while the standby came up."""
+    return one.began < sample.ended <= one.began + to_switch(one)
 
 
 def show(options: argparse.Namespace, deployed: list[Deployed], samples: list[Sample], failed: str) -> None:

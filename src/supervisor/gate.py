@@ -40,7 +40,10 @@ class Gate:
         return comparable(await self._sha256(color), await self._sha256(active))
 
     async def _sha256(self, color: Color) -> object:
-        model = (await self.probe.report(color)).get("model")
+        try:
+            model = (await self.probe.report(color)).get("model")
+        except WorkerError:  # an active worker that does not serve is no reason to keep what is broken
+            return None
         return model.get("sha256") if isinstance(model, Mapping) else None
 
     async def _ask(self, check: Check, color: Color) -> Answer:

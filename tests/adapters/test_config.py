@@ -1,12 +1,14 @@
 """The configuration file: what may be in it, and everything that is wrong with it at once."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from supervisor.config import Config, ModelSection, load, parse, split_listen, with_settings
+from supervisor.core.gate import Check
 from supervisor.core.state import Color, Policy
 from supervisor.errors import ConfigError, InvalidRequest
 from supervisor.protocol import ExitCode
@@ -205,3 +207,25 @@ def test_values_are_never_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Config().model.slots = 1  # type: ignore[misc]
     assert json.loads(json.dumps(Config().model_dump()))["model"]["slots"] == 4
+
+
+def test_a_gate_is_a_table_each() -> None:
+    """What a check does not name, it does not ask for."""
+    config = parse({"gate": [{"prompt": "A?"}, {"prompt": "B?", "pattern": "^b", "max_tokens": 5}]}, "x.toml")
+    assert config.gate_checks() == (Check("A?"), Check("B?", pattern="^b", max_tokens=5))
+
+
+@pytest.mark.parametrize(
+    ("gate", "problem"),
+    [
+        ([{"prompt": "A?", "pattern": "("}], "gate.0.pattern: must be a regular expression, but '(' is none"),
+        ([{"prompt": "A?"}, {"expect": "x"}], "gate.1.prompt: Field required"),
+        ([{"prompt": ""}], "gate.0.prompt"),
+        ([{"prompt": "A?", "expects": "x"}], "gate.0.expects: there is no such key"),
+        ({"prompt": "A?"}, "gate: Input should be a valid list"),
+    ],
+)
+def test_a_wrong_gate_is_an_error_with_its_place(gate: Any, problem: str) -> None:
+    """Found when the configuration is read, not by a deployment."""
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        parse({"gate": gate}, "x.toml")

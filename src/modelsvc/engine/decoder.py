@@ -45,12 +45,14 @@ class Decoder:
         self._loop.run()
 
     def _hand_over(self) -> None:
-        """A thread that this one starts has its priority, which is normal."""
+        """A thread that this one starts has its priority, which is normal.
+
+        It is known before the old one is told, so that `stop` never waits for the wrong one.
+        """
         if self.alive:
-            before = self._thread
-            self._loop.inbox.put(HandOver())
-            self._thread = Thread(target=self._go_on_after, args=(before,), name="decode", daemon=True)
+            self._thread = Thread(target=self._go_on_after, args=(self._thread,), name="decode", daemon=True)
             self._thread.start()
+            self._loop.inbox.put(HandOver())
 
     def _go_on_after(self, before: Thread) -> None:
         before.join()

@@ -1,6 +1,7 @@
 """Asking workers, directly or through the edge."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -88,6 +89,11 @@ class Probe:
             return dict(response.json())
         except (httpx.HTTPError, *NONSENSE):
             return None
+
+    async def come_forward(self, color: Color) -> None:
+        """Tell a worker that it has the processors for itself. One that does not hear comes forward by and by."""
+        with contextlib.suppress(httpx.HTTPError):
+            await self._client.post(f"{self._url(color)}/foreground")
 
     async def in_flight(self, color: Color) -> int:
         """Chat requests the worker is busy with; none when it is gone. Raises WorkerError when it does not tell."""

@@ -72,7 +72,9 @@ class StepRunner:
             case fx.VerifyRoute():
                 return StepResult(await self._probe.verify_route(effect.color, effect.release))
             case fx.Drain():
-                return StepResult(await self._drain(effect))
+                told = await self._drain(effect)
+                await self._probe.come_forward(effect.color.other)
+                return StepResult(told)
             case fx.Bake():
                 told, evidence = await self._bake.run(effect.color, effect.seconds)
                 return StepResult(told, evidence={"bake": evidence})

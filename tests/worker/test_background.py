@@ -7,9 +7,10 @@ import sys
 import threading
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
-from tests.worker.harness import Worker, arguments, free_port, listening, release_record, write_release
+from tests.worker.harness import Worker, arguments, free_port, listening, release_record, until, write_release
 
 from modelsvc.engine import decoder
 from modelsvc.engine.engine import Engine
@@ -46,6 +47,25 @@ def test_what_is_raised_standing_back_is_raised() -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoder, "YIELD_S", 0.05)
+
+
+async def test_told_that_it_has_the_processors_it_hands_over_now(model: Path) -> None:
+    """Whether or not a client came before, and only once."""
+    options = EngineOptions(1024, 2, 2, 0, "f16", 8, background=True)
+    engine = await asyncio.to_thread(Engine.load, str(model), options, lambda _: True)
+    try:
+        stood_back = engine._decoder._thread
+        engine.come_forward()
+        assert engine._decoder._thread is stood_back
+        engine.come_forward(now=True)
+        normal = engine._decoder._thread
+        assert normal is not stood_back
+        engine.come_forward(now=True)
+        assert engine._decoder._thread is normal
+        assert await answer(engine)
+        assert not stood_back.is_alive()
+    finally:
+        await engine.close()
 
 
 async def test_an_answer_that_runs_survives_the_hand_over(model: Path, quick: None) -> None:
@@ -89,12 +109,18 @@ def test_a_worker_in_the_background_answers_and_its_own_threads_are_nice(folder:
         try:
             worker.wait_ready()
             assert worker.chat("Hello!", max_tokens=2).status_code == 200
-            found = {nice_of(process.pid, thread.id) for thread in psutil.Process(process.pid).threads()}
-            assert found == {niceness(), max(niceness(), NICENESS)}
+            assert nices(process.pid) == {niceness(), max(niceness(), NICENESS)}
             assert nice_of(process.pid, process.pid) == niceness()
+            assert httpx.post(f"{worker.url}/foreground").status_code == 204
+            assert worker.chat("Hello!", max_tokens=2).status_code == 200
+            until(lambda: nices(process.pid) == {niceness()}, "no thread stands back any more")
         finally:
             process.terminate()
             assert process.wait(20) == 0
+
+
+def nices(pid: int) -> set[int]:
+    return {nice_of(pid, thread.id) for thread in psutil.Process(pid).threads()}
 
 
 def nice_of(pid: int, thread: int) -> int:

@@ -1,8 +1,8 @@
 """The thread that runs the decode loop, and another one when a standby becomes what clients ask.
 
 In the background the loop has one thread of low priority. The first client's request gives it all its threads, still of
-low priority: they have whatever the other worker, which finishes what it has, leaves. `YIELD_S` later, or when it was
-never in the background, the loop is run at normal priority.
+low priority: they have whatever the other worker, which finishes what it has, leaves. When that has finished, as the
+supervisor tells, or after `YIELD_S`, the loop is run at normal priority; it always is when it began so.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ class Decoder:
         self._loop = loop
         self._threads = threads
         self._background = background
+        self._due: asyncio.TimerHandle | None = None
         if background:
             loop.inbox.put(UseThreads(1))
         self._thread = Thread(target=self._stand_back if background else loop.run, name="decode", daemon=True)
@@ -28,12 +29,15 @@ class Decoder:
     def alive(self) -> bool:
         return self._thread.is_alive()
 
-    def come_forward(self) -> None:
-        """Clients are to be served. On the asyncio loop; all but the first call do nothing."""
+    def come_forward(self, *, now: bool = False) -> None:
+        """Clients are to be served; `now`: nobody else has to finish anything. On the asyncio loop, once or often."""
         if self._background:
             self._background = False
             self._loop.inbox.put(UseThreads(self._threads))
-            asyncio.get_running_loop().call_later(YIELD_S, self._hand_over)
+            self._due = asyncio.get_running_loop().call_later(YIELD_S, self._hand_over)
+        if now and self._due is not None:
+            self._due.cancel()
+            self._hand_over()
 
     def stop(self) -> None:
         """Returns when the loop has ended."""
@@ -49,6 +53,7 @@ class Decoder:
 
         It is known before the old one is told, so that `stop` never waits for the wrong one.
         """
+        self._due = None
         if self.alive:
             self._thread = Thread(target=self._go_on_after, args=(self._thread,), name="decode", daemon=True)
             self._thread.start()

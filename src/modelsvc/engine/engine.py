@@ -143,9 +143,9 @@ class Engine:
     def send(self, command: Submit | Cancel) -> None:
         self._decoding.inbox.put(command)
 
-    def come_forward(self) -> None:
-        """Clients are to be served: an engine in the background becomes one like any other."""
-        self._decoder.come_forward()
+    def come_forward(self, *, now: bool = False) -> None:
+        """Clients are to be served: an engine in the background becomes one like any other, soon or `now`."""
+        self._decoder.come_forward(now=now)
 
     def forget(self, request_id: int) -> None:
         self._live.pop(request_id, None)

@@ -31,7 +31,7 @@ def chat_routes(service: Service) -> list[HTTPRouteHandler]:
     async def turn(request: AnyRequest, user_id: str | None) -> Response[Any]:
         ask = parse_ask(await request.body())
         if WARM_UP_HEADER not in request.headers:
-            service.serve_clients()
+            service.come_forward()
         exchange: Exchange = request.scope["state"]["exchange"]
         events = await unless_gone(request.receive, chat.ask(ask, user_id, exchange.held))
         if ask.stream:

@@ -67,10 +67,10 @@ class Service:
     def why_not_ready(self) -> NotReady | None:
         return why_not_ready(self.phase, self.snapshot())
 
-    def serve_clients(self) -> None:
-        """A request came that is not the supervisor's own."""
+    def come_forward(self, *, now: bool = False) -> None:
+        """A client's request came; or, `now`, the other worker has finished what it had."""
         if self.engine:
-            self.engine.come_forward()
+            self.engine.come_forward(now=now)
 
     def usable_engine(self) -> Engine:
         """The engine, also while stopping: a request that still got in is better answered than refused."""

@@ -43,6 +43,18 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """When one request was sent and when its answer, or its failure, was complete: monotonic seconds."""
+
+    began: float
+    ended: float
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.began
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What the clients saw so far.
 
@@ -142,7 +154,7 @@ class _Tally:
     streams: int = 0
     cut: int = 0
     failed: int = 0
-    seconds: list[float] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
     by_color: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
 
@@ -154,7 +166,7 @@ class _Tally:
             self.failures.append(Failure(round(time.monotonic() - self.began, 3), prompt, stream, reason))
 
     def report(self) -> Report:
-        ordered = sorted(self.seconds) or [0.0]
+        ordered = sorted(sample.seconds for sample in self.samples) or [0.0]
         return Report(
             sent=self.sent,
             failed=self.failed,
@@ -210,6 +222,10 @@ class Traffic:
         """The report so far."""
         return self._tally.report()
 
+    def samples(self) -> tuple[Sample, ...]:
+        """Every request so far that is over, in the order of their ends."""
+        return tuple(self._tally.samples)
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -243,7 +259,7 @@ class Traffic:
             tally.failure(prompt, stream, connection.answering, error)
         else:
             tally.by_color[answer.color] += 1
-        tally.seconds.append(time.monotonic() - began)
+        tally.samples.append(Sample(began, time.monotonic()))
 
     async def _ask(self, connection: Connection, prompt: str, stream: bool) -> Answer:
         asked = {"message": prompt, "temperature": 0, "max_tokens": self._max_tokens, "stream": stream}

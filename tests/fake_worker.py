@@ -16,7 +16,7 @@ import time
 import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ BEHAVIOUR_ENV = "FAKE_WORKER_BEHAVIOUR"
 TOKEN_S = 0.05
 FOREVER_S = 3600.0
 WORDS = ("I ", "am ", "no ", "model.")
+TIMINGS = {"first_token_seconds": 0.01, "tokens_per_second": 20.0}
 NO_SUCH = 404, {"error": {"type": "not_found", "message": "no such path", "code": "no_such_route"}}
 
 
@@ -39,6 +40,8 @@ class Behaviour:
     hangs: bool = False  # accepts, and never answers
     refuses_chat: bool = False
     chat_s: float = 0.0  # how long an answer takes
+    stops_decoding: bool = False  # takes requests, and does not get on with them
+    says: str = ""  # instead of its usual words
     talks_on: bool = False  # streams do not come to an end
     claims_release: int = 0  # in the headers, instead of its own
     not_ready_any_more: bool = False
@@ -53,10 +56,12 @@ class Worker:
     worker_id: str
     weights: mmap.mmap
     in_flight: int = 0
-    ready: bool = False
-    grown: bytes = b""
     total: int = 0
     failed: int = 0
+    stuck_since: float = 0.0
+    recent: list[tuple[float, float]] = field(default_factory=list)  # when they came, and how long they took
+    ready: bool = False
+    grown: bytes = b""
 
     @property
     def behaviour(self) -> Behaviour:
@@ -104,13 +109,23 @@ class Worker:
         if method == "post" and path.startswith("/chat"):
             self.in_flight += 1
             self.total += 1
+            came_at = time.monotonic()
             try:
+                await self._get_on()
                 await self._chat(json.loads(body), writer)
             finally:
                 self.in_flight -= 1
+                self.recent.append((came_at, time.monotonic() - came_at))
         else:
             self._send(writer, *self._told(path))
             await writer.drain()
+
+    async def _get_on(self) -> None:
+        """As soon as it decodes."""
+        while self.behaviour.stops_decoding:
+            self.stuck_since = self.stuck_since or time.monotonic()
+            await asyncio.sleep(TOKEN_S)
+        self.stuck_since = 0.0
 
     def _told(self, path: str) -> tuple[int, dict[str, Any]]:
         match path:
@@ -132,12 +147,15 @@ class Worker:
     def _health(self) -> dict[str, Any]:
         if len(self.grown) != self.behaviour.grows_mb * 2**20:
             self.grown = os.urandom(2**20) * self.behaviour.grows_mb
+        now = time.monotonic()
         requests = {"in_flight": self.in_flight, "total": self.total, "failed": self.failed}
+        engine = {"last_decode_age_s": now - self.stuck_since if self.stuck_since else None, "prefilling": False}
+        latency = {"recent": [[now - came_at, took_s, None] for came_at, took_s in self.recent[-50:]]}
         identity = {"color": self.color, "worker_id": self.worker_id, "release": self.release}
         repacks = self.behaviour.repacks
         copied = len(self.weights) if repacks else 0
-        model = {"mapped_bytes": len(self.weights), "copied_bytes": copied, "repacked": repacks}
-        return {**identity, "requests": requests, "model": model}
+        model = {"sha256": "straw", "mapped_bytes": len(self.weights), "copied_bytes": copied, "repacked": repacks}
+        return {**identity, "requests": requests, "engine": engine, "latency": latency, "model": model}
 
     async def _chat(self, asked: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         behaviour = self.behaviour
@@ -149,24 +167,29 @@ class Worker:
             await self._stream(writer)
         else:
             await asyncio.sleep(behaviour.chat_s)
-            self._send(writer, 200, self._done(WORDS))
+            self._send(writer, 200, self._done(self._words))
         await writer.drain()
 
     async def _stream(self, writer: asyncio.StreamWriter) -> None:
         writer.write(self._head(200, "text/event-stream", "Transfer-Encoding: chunked"))
         said: list[str] = []
-        while len(said) < len(WORDS) or self.behaviour.talks_on:
-            said.append(WORDS[len(said) % len(WORDS)])
+        words = self._words
+        while len(said) < len(words) or self.behaviour.talks_on:
+            said.append(words[len(said) % len(words)])
             self._event(writer, "token", {"text": said[-1]})
             await writer.drain()
-            await asyncio.sleep(max(self.behaviour.chat_s / len(WORDS), TOKEN_S * self.behaviour.talks_on))
+            await asyncio.sleep(max(self.behaviour.chat_s / len(words), TOKEN_S * self.behaviour.talks_on))
         self._event(writer, "done", self._done(said))
         writer.write(b"0\r\n\r\n")
+
+    @property
+    def _words(self) -> Sequence[str]:
+        return (self.behaviour.says,) if self.behaviour.says else WORDS
 
     def _done(self, said: Sequence[str]) -> dict[str, Any]:
         usage = {"prompt_tokens": 1, "completion_tokens": len(said), "total_tokens": len(said) + 1}
         done = {"response": "".join(said), "color": self.color, "release": self.release}
-        return done | {"usage": usage, "finish_reason": "stop", "timings": {}}
+        return done | {"usage": usage, "finish_reason": "stop", "timings": TIMINGS}
 
     def _event(self, writer: asyncio.StreamWriter, name: str, data: dict[str, Any]) -> None:
         event = f"event: {name}\r\ndata: {json.dumps(data)}\r\n\r\n".encode()
@@ -218,6 +241,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     for name in ("--api-keys", "--probe-key"):  # it lets everyone in
         parser.add_argument(name)
+    parser.add_argument("--background", action="store_true")
     options = parser.parse_args()
     release = Path(options.release)
     worker = Worker(options.color, int(release.stem), options.worker_id, mapped(release))

@@ -1,5 +1,6 @@
 """The configuration file as frozen values; every problem is reported at once, with its dotted path."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -19,6 +20,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from modelsvc import keyfile
+from supervisor.core.bake import Limits
+from supervisor.core.gate import Check
 from supervisor.core.state import Color, Policy, SettingValue
 from supervisor.errors import ConfigError, InvalidRequest
 
@@ -111,6 +114,8 @@ class DeploySection(Section):
     ready_timeout_s: Seconds = 180.0
     drain_timeout_s: Seconds = 300.0
     bake_s: float = Field(10.0, ge=0, le=86_400)
+    bake_max_error_rate: float = Field(0.05, ge=0, le=1)
+    bake_max_latency_ratio: float = Field(3.0, ge=0, le=1000)
     keep_previous: bool = True
 
 
@@ -137,6 +142,26 @@ class SecuritySection(Section):
     allowed_hosts: list[str] = Field(["localhost", "127.0.0.1"], min_length=1)
 
 
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"must be a regular expression, but {value!r} is none: {error}") from None
+    return value
+
+
+class GateSection(Section):
+    """One prompt that a new release must answer well before it may serve."""
+
+    prompt: str = Field(min_length=1, max_length=100_000)
+    expect: str = ""
+    pattern: Annotated[str, AfterValidator(_pattern)] = ""
+    same_as_active: bool = False
+    max_tokens: int = Field(32, ge=1, le=4096)
+    max_first_token_s: float = Field(0.0, ge=0, le=86_400)
+    min_tokens_per_second: float = Field(0.0, ge=0, le=1_000_000)
+
+
 class Config(Section):
     """The whole file; an absent key has its default."""
 
@@ -147,6 +172,7 @@ class Config(Section):
     deploy: DeploySection = DeploySection()
     control: ControlSection = ControlSection()
     security: SecuritySection = SecuritySection()
+    gate: list[GateSection] = Field([], max_length=100)
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
@@ -172,6 +198,12 @@ class Config(Section):
     @property
     def worker_limit_bytes(self) -> int:
         return round(self.memory.worker_limit_gb * BYTES_PER_GB)
+
+    def gate_checks(self) -> tuple[Check, ...]:
+        return tuple(Check(**section.model_dump()) for section in self.gate)
+
+    def bake_limits(self) -> Limits:
+        return Limits(self.deploy.bake_max_error_rate, self.deploy.bake_max_latency_ratio)
 
     def policy(self) -> Policy:
         """The limits the planner decides by."""

@@ -31,11 +31,11 @@ def ledger_routes(
         return await memory.report()
 
     @get("/deployments/{number:int}", sync_to_thread=False)
-    def deployment(number: Annotated[int, PathParameter(le=LAST_NUMBER)]) -> DeploymentStatus:
+    def deployment(number: Annotated[int, PathParameter(ge=1, le=LAST_NUMBER)]) -> DeploymentStatus:
         return _found(journal, number)
 
     @get("/deployments/{number:int}/explanation", sync_to_thread=False)
-    def explanation(number: Annotated[int, PathParameter(le=LAST_NUMBER)]) -> Explanation:
+    def explanation(number: Annotated[int, PathParameter(ge=1, le=LAST_NUMBER)]) -> Explanation:
         found = _found(journal, number)
         previous = journal.served_before(number)
         return Explanation(deployment=found, release=status.release(found.release), previous=status.release(previous))

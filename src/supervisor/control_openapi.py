@@ -37,8 +37,15 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
         path: {method: _operation(its, lines) for method, its in methods.items()}
         for path, methods in document["paths"].items()
     }
-    components = {**document["components"], "schemas": {**schemas, **document["components"]["schemas"]}}
+    components = {**document["components"], "schemas": {**schemas, **_inclusive(document["components"]["schemas"])}}
     return {**document, "paths": paths, "components": components}
+
+
+def _inclusive(node: Any) -> Any:
+    """Litestar says `oneOf` for every union, although a whole number is both an integer and a number."""
+    if isinstance(node, dict):
+        return {"anyOf" if key == "oneOf" else key: _inclusive(value) for key, value in node.items()}
+    return [_inclusive(each) for each in node] if isinstance(node, list) else node
 
 
 def _operation(operation: dict[str, Any], lines: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Asking workers, directly or through the edge."""
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +16,9 @@ from supervisor.errors import WorkerError
 PROBE_TIMEOUT_S = 5.0
 STATUS_TIMEOUT_S = 0.2
 WARM_UP_TIMEOUT_S = 120.0
-WARM_UP_PROMPTS = ("Hello.", "What is a rollback?")
+WARM_UP_PROMPTS = ("Hello.",)
+WARM_UP_TOKENS = 2  # the first one brings all weights into memory
+WARM_UP_HEADERS = {"X-Modelsvc-Warm-Up": "1"}  # by which a worker in the background knows that no client waits
 BAKE_INTERVAL_S = 0.25
 BAKE_TIMEOUT_S = 2.0
 BAKE_FAILURES = 3  # in a row: one late answer is no breach
@@ -55,7 +59,8 @@ class Probe:
         """Real inference, before any client's; says how quick it was."""
         started, tokens = time.monotonic(), 0
         for prompt in WARM_UP_PROMPTS:
-            tokens += await self._infer(color, prompt)
+            answer = await self.ask(color, prompt, WARM_UP_TOKENS, WARM_UP_HEADERS)
+            tokens += _completion_tokens(answer, color)
         seconds = time.monotonic() - started
         return f"{tokens} tokens in {seconds:.2f} s"
 
@@ -81,6 +86,14 @@ class Probe:
         except (httpx.HTTPError, *NONSENSE):
             return None
 
+    async def report(self, color: Color) -> dict[str, Any]:
+        """What the worker tells of itself; empty when it makes no sense. Raises WorkerError when it does not answer."""
+        health = await self._get(f"{self._url(color)}/health/deep", f"the {color} worker", PROBE_TIMEOUT_S)
+        try:
+            return dict(health.json())
+        except NONSENSE:
+            return {}
+
     async def health(self, color: Color) -> dict[str, Any] | None:
         """The worker's own report, or None when it does not answer at once."""
         try:
@@ -88,6 +101,11 @@ class Probe:
             return dict(response.json())
         except (httpx.HTTPError, *NONSENSE):
             return None
+
+    async def come_forward(self, color: Color) -> None:
+        """Tell a worker that it has the processors for itself. One that does not hear comes forward by and by."""
+        with contextlib.suppress(httpx.HTTPError):
+            await self._client.post(f"{self._url(color)}/foreground")
 
     async def in_flight(self, color: Color) -> int:
         """Chat requests the worker is busy with; none when it is gone. Raises WorkerError when it does not tell."""
@@ -122,8 +140,8 @@ class Probe:
             f" not from {color} (release {release})"
         )
 
-    async def bake(self, color: Color, seconds: float) -> str:
-        """Watch readiness for `seconds`. Raises WorkerError after BAKE_FAILURES bad answers in a row.
+    async def bake(self, color: Color, seconds: float, judge: Callable[[Color], Awaitable[None]] | None = None) -> str:
+        """Watch for `seconds`. Raises WorkerError after BAKE_FAILURES bad answers in a row, and what `judge` raises.
 
         A bad answer at the end is followed up until it is clear what it meant.
         """
@@ -137,21 +155,27 @@ class Probe:
                 bad += 1
                 if bad == BAKE_FAILURES:
                     raise
+            if judge is not None:
+                await judge(color)
             await asyncio.sleep(BAKE_INTERVAL_S if bad else min(BAKE_INTERVAL_S, max(0.0, deadline - time.monotonic())))
         return f"ready in {good} of {asked} looks"
 
-    async def _infer(self, color: Color, prompt: str) -> int:
-        body = {"message": prompt, "max_tokens": 8, "temperature": 0.0}
+    async def ask(
+        self, color: Color, prompt: str, max_tokens: int, headers: Mapping[str, str], what: str = "a warm-up prompt"
+    ) -> dict[str, Any]:
+        """The worker's answer at temperature 0. Raises WorkerError when there is none."""
+        body = {"message": prompt, "max_tokens": max_tokens, "temperature": 0.0}
+        url = f"{self._url(color)}/chat"
         try:
-            response = await self._client.post(f"{self._url(color)}/chat", json=body, timeout=WARM_UP_TIMEOUT_S)
+            response = await self._client.post(url, json=body, headers=headers, timeout=WARM_UP_TIMEOUT_S)
         except httpx.HTTPError as error:
-            raise WorkerError(f"the {color} worker did not finish a warm-up prompt: {_said(error)}") from error
+            raise WorkerError(f"the {color} worker did not finish {what}: {_said(error)}") from error
         if response.status_code != httpx.codes.OK:
-            raise WorkerError(f"the {color} worker refused a warm-up prompt: {_reason(response)}")
+            raise WorkerError(f"the {color} worker refused {what}: {_reason(response)}")
         try:
-            return int(response.json()["usage"]["completion_tokens"])
+            return dict(response.json())
         except NONSENSE as error:
-            raise WorkerError(f"the {color} worker answered a warm-up prompt with nonsense: {error!r}") from error
+            raise WorkerError(f"the {color} worker answered {what} with nonsense: {error!r}") from error
 
     async def _get(self, url: str, who: str, timeout_s: float) -> httpx.Response:
         try:
@@ -161,6 +185,13 @@ class Probe:
 
     def _url(self, color: Color) -> str:
         return f"http://127.0.0.1:{self._ports[color]}"
+
+
+def _completion_tokens(answer: Mapping[str, Any], color: Color) -> int:
+    try:
+        return int(answer["usage"]["completion_tokens"])
+    except NONSENSE as error:
+        raise WorkerError(f"the {color} worker answered a warm-up prompt with nonsense: {error!r}") from error
 
 
 def _said(error: Exception) -> str:

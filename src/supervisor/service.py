@@ -16,18 +16,21 @@ from prometheus_client import start_http_server
 from supervisor import config as configuration
 from supervisor.admission import Admission
 from supervisor.appraisal import Appraiser
+from supervisor.bake import Bake
 from supervisor.baseline import Baseline
 from supervisor.config import Config, ModelSection, split_listen
 from supervisor.console import Console, say
 from supervisor.control import ControlPlane, build_app
 from supervisor.control_server import ControlServer
 from supervisor.core import events as ev
+from supervisor.core.gate import Check
 from supervisor.core.outlook import outlook
 from supervisor.core.reconcile import Resumption, reconcile
 from supervisor.core.records import EdgeChanged, RouteChanged
 from supervisor.core.state import Color, EdgePhase, State
 from supervisor.edge import Edge, EdgeOptions
 from supervisor.executor import Executor
+from supervisor.gate import Gate
 from supervisor.holder import Holder
 from supervisor.holdings import Holdings
 from supervisor.journal import Journal
@@ -71,6 +74,10 @@ class Settings:
         """`[model]` as the file says it now, since a deployment takes up what was edited."""
         return configuration.load(self.config_path).model
 
+    def gate(self) -> tuple[Check, ...]:
+        """`[[gate]]` as the file says it now, for the same reason."""
+        return configuration.load(self.config_path).gate_checks()
+
 
 class Service:
     """One supervisor's parts. `run` is its whole life."""
@@ -93,7 +100,9 @@ class Service:
         appraiser = Appraiser(config, journal, self.holdings, self._state)
         self.admission = Admission(config, paths, releases, baseline, appraiser)
         prover = Prover(self.probe, self.workforce, appraiser, self._state)
-        steps = StepRunner(edge, self.probe, self.admission, prover, Tally(self.probe, AccessLog(edge)), self.loop.post)
+        gate, bake = Gate(self.probe, settings.gate), Bake(self.probe, config.bake_limits())
+        tally = Tally(self.probe, AccessLog(edge))
+        steps = StepRunner(edge, self.probe, self.admission, prover, tally, gate, bake, self.loop.post)
         sinks = (Journaling(journal), baseline, Log(), self.metrics, self.hub, Console())
         self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps)
         self.watch = Watch(self._state, self.loop.post, self.probe, self.holdings, edge)

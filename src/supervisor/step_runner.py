@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from supervisor.admission import Admission
+from supervisor.bake import Bake
 from supervisor.core import effects as fx
 from supervisor.core.events import StepProgressed
 from supervisor.core.state import Color
 from supervisor.edge import Edge
 from supervisor.errors import EdgeError, WorkerError
+from supervisor.gate import Gate
 from supervisor.probe import Probe
 from supervisor.prover import Prover
-from supervisor.tally import Tally, told
+from supervisor.tally import Tally
+from supervisor.tally import told as counted
 
 DRAIN_INTERVAL_S = 0.05
 EDGE_ANSWER_S = 1.0
@@ -22,7 +25,7 @@ EDGE_ANSWER_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a step has to say when it is done; step 3 names its release."""
+    """What a step has to say when it is done; step 3 names its release. `evidence` has JSON values."""
 
     detail: str = ""
     release: int | None = None
@@ -39,6 +42,8 @@ class StepRunner:
         admission: Admission,
         prover: Prover,
         tally: Tally,
+        gate: Gate,
+        bake: Bake,
         post: Callable[[StepProgressed], None],
     ) -> None:
         self._edge = edge
@@ -46,6 +51,8 @@ class StepRunner:
         self._admission = admission
         self._prover = prover
         self._tally = tally
+        self._gate = gate
+        self._bake = bake
         self._post = post
 
     async def run(self, effect: fx.StepEffect) -> StepResult:
@@ -73,25 +80,30 @@ class StepRunner:
             case fx.VerifyRoute():
                 return StepResult(await self._probe.verify_route(effect.color, effect.release))
             case fx.Drain():
-                return await self._drain(effect)
+                drained = await self._drain(effect)
+                await self._probe.come_forward(effect.color.other)
+                return drained
             case fx.Bake():
-                return StepResult(await self._probe.bake(effect.color, effect.seconds))
+                told, evidence = await self._bake.run(effect.color, effect.seconds)
+                return StepResult(told, evidence={"bake": evidence})
             case fx.Tally():
                 return await self._count()
             case _:
                 assert_never(effect)
 
     async def _warm_up(self, effect: fx.WarmUp) -> StepResult:
-        """Real inference, then the proof that the weights are shared."""
+        """Real inference, the proof that the weights are shared, and the gate."""
         warmed = await self._probe.warm_up(effect.color)
         proven = await self._prover.prove(effect.color)
+        passed = await self._gate.run(effect.color, effect.active)
         await self._tally.warmed_up(effect.color)
-        return StepResult(f"{warmed}; {proven.detail}", evidence=proven.evidence)
+        gate = f"; {len(passed)} gate prompt(s) passed" if passed else ""
+        return StepResult(f"{warmed}; {proven.detail}{gate}", evidence={**proven.evidence, "gate": passed})
 
     async def _count(self) -> StepResult:
         """What cannot be counted is told, and undoes nothing."""
         found = await self._tally.end()
-        return StepResult(told(found), evidence=found)
+        return StepResult(counted(found), evidence=found)
 
     async def _switch(self, color: Color | None) -> str:
         """The configuration first, if nginx runs with another one; the route is in force with the next request."""
@@ -129,6 +141,7 @@ class StepRunner:
     async def _drain(self, effect: fx.Drain) -> StepResult:
         """Old nginx workers first: as long as one lives it may still send the old colour a request."""
         started, said = time.monotonic(), ""
+        await self._bake.switched(effect.color)
         while left := await self._undrained(effect.color):
             waited_s = time.monotonic() - started
             if waited_s > effect.timeout_s:

@@ -42,6 +42,7 @@ class WorkerCommand:
     api_keys: Path | None = None  # None: everyone may ask
     probe_key: Path | None = None
     program: tuple[str, ...] = WORKER_PROGRAM
+    background: bool = False  # leave the processors to the worker that serves
 
     def argv(self) -> list[str]:
         return [
@@ -53,6 +54,7 @@ class WorkerCommand:
             *("--worker-id", self.worker_id),
             *(("--api-keys", str(self.api_keys)) if self.api_keys else ()),
             *(("--probe-key", str(self.probe_key)) if self.probe_key else ()),
+            *(("--background",) if self.background else ()),
         ]
 
 

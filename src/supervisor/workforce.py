@@ -52,4 +52,5 @@ class Workforce:
             Path(keys) if keys else None,
             self.paths.probe_key if keys else None,
             self.program,
+            order.background,
         )

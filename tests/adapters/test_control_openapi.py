@@ -60,18 +60,20 @@ def test_it_describes_every_operation(folder: Path) -> None:
     """With its errors; where an answer is a stream, with what a line may be."""
     with served(folder) as client:
         described = document(client)
-    schemas = described["components"]["schemas"]
+    schemas, streams = described["components"]["schemas"], 0
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
             answers = operation["responses"]
             assert {"200", "400", "404", "405", "413", "500"} <= set(answers), (path, method)
-            if method == "post":
+            if "application/x-ndjson" in answers["200"]["content"]:
                 lines = answers["200"]["content"]["application/x-ndjson"]["x-line-schema"]["oneOf"]
                 assert [ref["$ref"].rpartition("/")[2] for ref in lines] == [
                     kind.__name__
                     for kind in (protocol.Accepted, protocol.StepChanged, protocol.Progress, protocol.Finished)
                 ]
                 assert all(ref["$ref"].rpartition("/")[2] in schemas for ref in lines)
+                streams += 1
+    assert streams == sum(path not in ("/v1/plan",) and "post" in its for path, its in described["paths"].items())
 
 
 @pytest.mark.parametrize("path", ["/v1/schema", "/v1/schema/swagger", "/v1/schema/redoc", "/v1/schema/openapi.json"])

@@ -85,7 +85,7 @@ def test_a_plan_that_would_be_admitted(daemon: Script, run: Run) -> None:
 
     assert result.exit_code == ExitCode.DONE
     assert [asked.path for asked in daemon.asked] == ["/v1/plan"]
-    assert daemon.asked[0].body == {"model": None, "settings": {"model.slots": 2}, "in_place": True}
+    assert daemon.asked[0].body == {"model": None, "settings": {"model.slots": 2}, "in_place": True, "fast": False}
     lines = result.stdout.splitlines()
     assert lines[0] == "release 8 would be new.gguf (abababababab)"
     assert "  slots: 4 -> 2" in lines

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from supervisor import config as configuration
 from supervisor import logs, probe, startup
+from supervisor.core import bake
 from supervisor.paths import control_socket, state_paths
 from supervisor.service import Settings, serve
 
 PROBE_TIMEOUT_S = 2.0  # a fake is never busy
+STALL_S = 0.7
 FAKE_WORKER = Path(__file__).parent.parent / "fake_worker.py"
 
 
@@ -18,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", type=Path, required=True)
     config_path = parser.parse_args().config
-    probe.PROBE_TIMEOUT_S = PROBE_TIMEOUT_S
+    probe.PROBE_TIMEOUT_S, bake.STALL_S = PROBE_TIMEOUT_S, STALL_S
     paths = state_paths()
     startup.lay_out(paths)
     with startup.lock(paths.lock):

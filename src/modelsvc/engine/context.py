@@ -49,6 +49,9 @@ class Context:
         if code:
             raise DecodeFailed(f"llama.cpp could not decode {len(entries)} tokens (code {code})")
 
+    def use_threads(self, count: int) -> None:
+        lib.llama_set_n_threads(self.handle, count, count)
+
     def forget(self, sequence: int) -> None:
         lib.llama_memory_seq_rm(self._memory, sequence, -1, -1)
 

@@ -11,11 +11,11 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Thread
 
 from modelsvc.engine.context import STEP_TOKENS, Context, describe
+from modelsvc.engine.decoder import Decoder
 from modelsvc.engine.errors import EngineStopped, LoadFailed, PromptRefused, QueueFull
-from modelsvc.engine.loop import Cancel, DecodeLoop, Failed, Started, Stop, Submit
+from modelsvc.engine.loop import Cancel, DecodeLoop, Failed, Started, Submit
 from modelsvc.engine.model import Model, OnProgress
 from modelsvc.engine.prompt import fit
 from modelsvc.engine.scheduler import Crowd, Scheduler
@@ -92,8 +92,7 @@ class Engine:
         self._places: set[Place] = set()
         self._ids = itertools.count(1)
         self._decoding = DecodeLoop(model, context, Scheduler(options.slots, context.tokens, STEP_TOKENS))
-        self._thread = Thread(target=self._decoding.run, name="decode", daemon=True)
-        self._thread.start()
+        self._decoder = Decoder(self._decoding, options.threads, background=options.background)
 
     @classmethod
     def load(cls, path: str, options: EngineOptions, on_progress: OnProgress) -> "Engine":
@@ -144,6 +143,10 @@ class Engine:
     def send(self, command: Submit | Cancel) -> None:
         self._decoding.inbox.put(command)
 
+    def come_forward(self, *, now: bool = False) -> None:
+        """Clients are to be served: an engine in the background becomes one like any other, soon or `now`."""
+        self._decoder.come_forward(now=now)
+
     def forget(self, request_id: int) -> None:
         self._live.pop(request_id, None)
 
@@ -154,7 +157,7 @@ class Engine:
         queued = [generation.submitted_at for generation in self._live.values() if not generation.started]
         waiting = queued + [place.entered_at for place in self._places]
         return Snapshot(
-            alive=self._thread.is_alive(),
+            alive=self._decoder.alive,
             in_flight=len(submitted) - len(queued),
             waiting=len(waiting),
             prefilling=pulse.prefilling,
@@ -167,14 +170,13 @@ class Engine:
         if self._closed:
             return
         self._closed = True
-        self._decoding.inbox.put(Stop())
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._decoder.stop)
         await asyncio.to_thread(self._prompts.shutdown)  # a cancelled request may still be tokenizing
         self._context.close()
         self._model.close()
 
     def _check_running(self) -> None:
-        if self._closed or not self._thread.is_alive():
+        if self._closed or not self._decoder.alive:
             raise EngineStopped("the engine is stopped")
 
     def _crowd(self) -> Crowd:

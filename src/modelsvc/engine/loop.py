@@ -51,6 +51,19 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOver:
+    """`run` returns with everything as it is, to be called again by another thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class UseThreads:
+    count: int
+
+
+Command = Submit | Cancel | Stop | HandOver | UseThreads
+
+
+@dataclass(frozen=True, slots=True)
 class Pulse:
     """The loop's sign of life, replaced before and after each step."""
 
@@ -74,34 +87,45 @@ class _Sequence:
 
 class DecodeLoop:
     def __init__(self, model: Model, context: Context, scheduler: Scheduler) -> None:
-        self.inbox: SimpleQueue[Submit | Cancel | Stop] = SimpleQueue()
+        self.inbox: SimpleQueue[Command] = SimpleQueue()
         self.pulse = Pulse(0, False, time.monotonic())
         self._model = model
         self._context = context
         self._scheduler = scheduler
         self._sequences: dict[int, _Sequence] = {}
         self._stopping = False
+        self._handing_over = False
 
     def run(self) -> None:
-        """Until `Stop`, or a defect: then whoever still waits is told, and the dead thread makes the worker unready."""
+        """Until `HandOver`; or `Stop`, or a defect: then whoever still waits is told.
+
+        A thread that died makes the worker unready.
+        """
+        self._handing_over = False
         try:
             while not self._stopping:
                 self._obey_all()
+                if self._handing_over and not self._stopping:
+                    return
                 self._step()
         finally:
-            for request_id in list(self._sequences):
-                self._fail(request_id, EngineStopped("the engine was stopped"))
+            if not self._handing_over or self._stopping:
+                self._fail_all()
+
+    def _fail_all(self) -> None:
+        for request_id in list(self._sequences):
+            self._fail(request_id, EngineStopped("the engine was stopped"))
 
     def _obey_all(self) -> None:
         try:
             if self._scheduler.idle:
                 self._obey(self.inbox.get())
-            while True:
+            while not self._handing_over:
                 self._obey(self.inbox.get_nowait())
         except Empty:
             return
 
-    def _obey(self, command: Submit | Cancel | Stop) -> None:
+    def _obey(self, command: Command) -> None:
         match command:
             case Submit():
                 self._scheduler.enqueue(Work(command.id, len(command.tokens), command.max_tokens))
@@ -111,6 +135,10 @@ class DecodeLoop:
                     self._finish(self._sequences[command.id], "cancelled")
             case Stop():
                 self._stopping = True
+            case HandOver():
+                self._handing_over = True
+            case UseThreads():
+                self._context.use_threads(command.count)
 
     def _step(self) -> None:
         pieces = self._scheduler.next_step()

@@ -66,6 +66,7 @@ class EngineOptions:
     gpu_layers: int | None  # None: all where the build can offload, none elsewhere
     kv_cache: Literal["f16", "q8_0"]
     queue_limit: int
+    background: bool = False  # leave the processors to others until clients are to be served
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ class Chat:
                     parts.append(text)
                 case Finished():
                     self._service.metrics.generated(event)
+                    self._service.latency.took(event)
                     if user_id is not None:
                         await self._service.history.append_turn(user_id, message, "".join(parts), request_id)
             yield event

@@ -2,9 +2,12 @@
 
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import click
+
+from modelsvc.engine.priority import run_standing_back
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -18,6 +21,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--worker-id", default="manual", show_default=True, help="Echoed in notifications and health.")
 @click.option("--api-keys", type=_FILE, help="Keys that may ask; without it, everyone may.")
 @click.option("--probe-key", type=_FILE, help="The supervisor's own key.")
+@click.option("--background", is_flag=True, help="Leave the processors to others until a client asks.")
 def worker(
     release_file: Path,
     color: str,
@@ -27,10 +31,14 @@ def worker(
     worker_id: str,
     api_keys: Path | None,
     probe_key: Path | None,
+    background: bool,
 ) -> None:
     """Serve one release on one port until told to stop (internal: the supervisor starts it)."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the loop takes over there is nothing to finish
+    if background:
+        run_standing_back(lambda: import_module("modelsvc.worker.start"))
     from modelsvc.worker.keys import KeyFiles  # late: the command tree must stay quick to import
     from modelsvc.worker.start import start
 
-    sys.exit(start(release_file, color, host, port, chat_db, worker_id, KeyFiles(api_keys, probe_key)))
+    keys = KeyFiles(api_keys, probe_key)
+    sys.exit(start(release_file, color, host, port, chat_db, worker_id, keys, background=background))

@@ -9,7 +9,7 @@ from modelsvc.worker.release import Settings
 _BYTES_PER_THREAD = 32 * 2**20
 
 
-def engine_options(settings: Settings, model_bytes: int) -> EngineOptions:
+def engine_options(settings: Settings, model_bytes: int, *, background: bool = False) -> EngineOptions:
     return EngineOptions(
         context_tokens=settings.context_tokens,
         slots=settings.slots,
@@ -17,6 +17,7 @@ def engine_options(settings: Settings, model_bytes: int) -> EngineOptions:
         gpu_layers=None if settings.gpu_layers == "auto" else settings.gpu_layers,
         kv_cache=settings.kv_cache,
         queue_limit=settings.queue_limit,
+        background=background,
     )
 
 

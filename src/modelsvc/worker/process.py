@@ -8,9 +8,11 @@ with 0. Who wants it faster sends SIGKILL.
 import asyncio
 import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 from modelsvc.engine.engine import Engine
 from modelsvc.engine.errors import LoadFailed
+from modelsvc.engine.priority import stand_back
 from modelsvc.worker.app import build_app
 from modelsvc.worker.logs import log
 from modelsvc.worker.notify import Notifier
@@ -54,10 +56,8 @@ class Life:
 
     async def _load(self) -> None:
         """Raises LoadFailed, unless that is only because we were told to stop."""
-        release = self._service.identity.release
-        options = engine_options(release.settings, release.model.size_bytes)
         try:
-            engine = await asyncio.to_thread(Engine.load, release.model.path, options, self._progress)
+            engine = await asyncio.get_running_loop().run_in_executor(self._loader(), self._load_engine)
         except LoadFailed:
             if self._stop.is_set():
                 return
@@ -70,6 +70,17 @@ class Life:
             self._service.phase = Phase.READY
             await asyncio.to_thread(self._notifier.ready)
             log.info("ready", load_seconds=engine.model.load_seconds, mapped_bytes=engine.model.mapped_bytes)
+
+    def _loader(self) -> ThreadPoolExecutor:
+        """A thread for this alone: one that stood back is of no use to others."""
+        initializer = stand_back if self._service.identity.background else None
+        return ThreadPoolExecutor(1, thread_name_prefix="load", initializer=initializer)
+
+    def _load_engine(self) -> Engine:
+        identity = self._service.identity
+        model, settings = identity.release.model, identity.release.settings
+        options = engine_options(settings, model.size_bytes, background=identity.background)
+        return Engine.load(model.path, options, self._progress)
 
     def _progress(self, fraction: float) -> bool:
         """In the loading thread. False gives up."""

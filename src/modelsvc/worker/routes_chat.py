@@ -20,6 +20,9 @@ from modelsvc.worker.presence import unless_gone
 from modelsvc.worker.schema import parse_ask, parse_request_id, parse_user_id, scoped
 from modelsvc.worker.service import Identity, Service
 
+# What the supervisor asks before there are clients. Whoever else sends it may be answered later than others.
+WARM_UP_HEADER = "x-modelsvc-warm-up"
+
 AnyRequest = Request[Any, Any, Any]
 REQUEST_HEADER = "X-Modelsvc-Request"
 _NOT_ERASED = (
@@ -34,6 +37,8 @@ def chat_routes(service: Service) -> list[HTTPRouteHandler]:
 
     async def turn(request: AnyRequest, user_id: str | None) -> Response[Any]:
         ask = parse_ask(await request.body())
+        if WARM_UP_HEADER not in request.headers:
+            service.come_forward()
         exchange = exchange_of(request)
         asked = chat.ask(ask, user_id, exchange.held, parse_request_id(request.headers.get(REQUEST_HEADER)))
         events = await unless_gone(request.receive, asked)

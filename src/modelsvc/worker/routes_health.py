@@ -5,7 +5,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from litestar import Response, get
+from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
 from modelsvc.worker import metrics
@@ -33,7 +33,11 @@ def health_routes(service: Service) -> list[HTTPRouteHandler]:
     async def scrape() -> Response[bytes]:
         return Response(service.metrics.render(), media_type=metrics.CONTENT_TYPE)
 
-    return [healthz, ready, deep, scrape]
+    @post("/foreground", status_code=204)
+    async def foreground() -> None:
+        service.come_forward(now=True)
+
+    return [healthz, ready, deep, scrape, foreground]
 
 
 def report(service: Service) -> dict[str, Any]:
@@ -51,6 +55,7 @@ def report(service: Service) -> dict[str, Any]:
         "memory": asdict(own_memory()),
         "engine": asdict(snapshot) if snapshot else None,
         "requests": service.tally.counts(),
+        "latency": service.latency.report(),
     }
 
 

@@ -9,6 +9,7 @@ from modelsvc.engine.types import Snapshot
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.history import History
 from modelsvc.worker.keys import Keys
+from modelsvc.worker.latency import Latency
 from modelsvc.worker.metrics import Metrics
 from modelsvc.worker.release import Release
 from modelsvc.worker.state import NotReady, Phase, why_not_ready
@@ -20,6 +21,7 @@ class Identity:
     worker_id: str
     release: Release
     package_version: str  # the running one; the release records the one that made it
+    background: bool = False  # started beside a worker that serves: leave it the processors
 
 
 @dataclass(slots=True)
@@ -58,6 +60,7 @@ class Service:
     phase: Phase = Phase.LOADING
     engine: Engine | None = None
     tally: Tally = field(default_factory=Tally)
+    latency: Latency = field(default_factory=Latency)
     started_at: float = field(default_factory=time.monotonic)
 
     def snapshot(self) -> Snapshot | None:
@@ -65,6 +68,11 @@ class Service:
 
     def why_not_ready(self) -> NotReady | None:
         return why_not_ready(self.phase, self.snapshot())
+
+    def come_forward(self, *, now: bool = False) -> None:
+        """A client's request came; or, `now`, the other worker has finished what it had."""
+        if self.engine:
+            self.engine.come_forward(now=now)
 
     def usable_engine(self) -> Engine:
         """The engine, also while stopping: a request that still got in is better answered than refused."""

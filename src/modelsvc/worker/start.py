@@ -19,12 +19,20 @@ from modelsvc.worker.service import Identity, Service
 
 
 def start(
-    release_file: Path, color: str, host: str, port: int, chat_db: Path, worker_id: str, key_files: KeyFiles
+    release_file: Path,
+    color: str,
+    host: str,
+    port: int,
+    chat_db: Path,
+    worker_id: str,
+    key_files: KeyFiles,
+    *,
+    background: bool = False,
 ) -> int:
     logs.configure(color=color, worker_id=worker_id)
     notifier = Notifier(worker_id)
     try:
-        service, listener = _prepare(release_file, color, host, port, chat_db, worker_id, Keys(key_files))
+        service, listener = _prepare(release_file, color, host, port, chat_db, worker_id, Keys(key_files), background)
     except StartRefused as error:
         notifier.failed(str(error))
         log.error(error.code, reason=str(error))
@@ -33,13 +41,21 @@ def start(
 
 
 def _prepare(
-    release_file: Path, color: str, host: str, port: int, chat_db: Path, worker_id: str, keys: Keys
+    release_file: Path,
+    color: str,
+    host: str,
+    port: int,
+    chat_db: Path,
+    worker_id: str,
+    keys: Keys,
+    background: bool,
 ) -> tuple[Service, socket.socket]:
     release = read_release(release_file)
     check_unchanged(release.model)
     listener = listen(host, port)
     metrics = Metrics(color, release.number, __version__)
-    service = Service(Identity(color, worker_id, release, __version__), History(chat_db), metrics, keys)
+    identity = Identity(color, worker_id, release, __version__, background)
+    service = Service(identity, History(chat_db), metrics, keys)
     metrics.watch(lambda: service.tally.in_flight, service.snapshot)
     return service, listener
 

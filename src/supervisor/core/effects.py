@@ -30,7 +30,10 @@ class After:
 
 @dataclass(frozen=True, slots=True)
 class StartWorker:
-    """Spawn the worker: answered by WorkerSpawned or WorkerSpawnFailed."""
+    """Spawn the worker: answered by WorkerSpawned or WorkerSpawnFailed.
+
+    In the `background` it leaves the processors to the other colour until it gets requests of clients itself.
+    """
 
     color: Color
     worker_id: str

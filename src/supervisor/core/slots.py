@@ -32,7 +32,8 @@ def start(state: State, color: Color, release: int, request: str | None = None) 
         unwell=0,
         swollen=0,
     )
-    return state, (StartWorker(color, worker_id, release, background=state.slots[color.other].serves),)
+    background = state.active is color.other and state.slots[color.other].serves
+    return state, (StartWorker(color, worker_id, release, background),)
 
 
 def stop(state: State, color: Color, request: str | None = None, timeout_s: float | None = None) -> Decision:

@@ -1,0 +1,58 @@
+"""The watch after the switch, with the old colour still there to go back to."""
+
+import time
+from collections.abc import Mapping
+
+from supervisor.core.bake import Baseline, Limits, Look, breach, counts, medians, unjudged
+from supervisor.core.state import Color
+from supervisor.errors import WorkerError
+from supervisor.probe import Probe
+
+
+class Bake:
+    """`switched` is called when the edge was switched, `run` when the old colour has finished what it had."""
+
+    def __init__(self, probe: Probe, limits: Limits) -> None:
+        self._probe = probe
+        self._limits = limits
+        self._baseline = Baseline()
+        self._now: Look | None = None
+        self._began = 0.0
+
+    async def switched(self, old: Color) -> None:
+        """Remember how both colours do."""
+        self._baseline = Baseline(await self._look(old), await self._look(old.other))
+
+    async def run(self, color: Color, seconds: float) -> tuple[str, Mapping[str, object]]:
+        """Detail and evidence. Raises WorkerError at the first breach."""
+        self._began, self._now = time.monotonic(), None
+        told = await self._probe.bake(color, seconds, self._judge)
+        baseline, now, baked_s = self._baseline, self._now or Look(), self._baked_s()
+        answered, failed = counts(baseline, now) if self._now else (0, 0)
+        why_not = unjudged(baseline, now, baked_s, self._limits)
+        before = baseline.old.timings if baseline.old else ()
+        evidence = {
+            "looks": told,
+            "requests": answered,
+            "failed": failed,
+            "latency_before": medians(before),
+            "latency_after": medians(now.since(baked_s)),
+            "unjudged": why_not,
+        }
+        said = f"{told}; {failed} of {answered} requests failed; {why_not or 'latency as before'}"
+        self._baseline = Baseline()
+        return said, evidence
+
+    async def _judge(self, color: Color) -> None:
+        now = await self._look(color)
+        if now is None:
+            return
+        self._now = now
+        if why := breach(self._baseline, now, self._baked_s(), self._limits):
+            raise WorkerError(f"the {color} worker: {why}", code="bake_breach")
+
+    async def _look(self, color: Color) -> Look | None:
+        return Look.from_health(await self._probe.health(color))
+
+    def _baked_s(self) -> float:
+        return time.monotonic() - self._began

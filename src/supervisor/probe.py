@@ -34,6 +34,14 @@ class Answerer:
     release: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """Chat requests under way, and how many seconds they take at most, if that can be told."""
+
+    requests: int
+    left_s: float | None = None
+
+
 class Probe:
     """Plain HTTP to workers and edge; `ports` are the workers' own. `key` is for workers that demand one."""
 
@@ -107,13 +115,15 @@ class Probe:
         with contextlib.suppress(httpx.HTTPError):
             await self._client.post(f"{self._url(color)}/foreground")
 
-    async def in_flight(self, color: Color) -> int:
-        """Chat requests the worker is busy with; none when it is gone. Raises WorkerError when it does not tell."""
+    async def in_flight(self, color: Color) -> InFlight:
+        """What the worker is busy with; nothing when it is gone. Raises WorkerError when it does not tell."""
         try:
             response = await self._client.get(f"{self._url(color)}/health/deep")
-            return int(response.json()["requests"]["in_flight"])
+            told = response.json()
+            left_s = (told.get("engine") or {}).get("longest_left_s")
+            return InFlight(int(told["requests"]["in_flight"]), None if left_s is None else float(left_s))
         except httpx.ConnectError:
-            return 0
+            return InFlight(0)
         except (httpx.HTTPError, *NONSENSE) as error:
             raise WorkerError(f"the {color} worker does not tell its requests in flight: {_said(error)}") from error
 

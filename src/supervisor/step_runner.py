@@ -20,6 +20,7 @@ from supervisor.tally import Tally
 from supervisor.tally import told as counted
 
 DRAIN_INTERVAL_S = 0.05
+TOLD_INTERVAL_S = 0.5  # estimates change all the time
 EDGE_ANSWER_S = 1.0
 
 
@@ -140,16 +141,16 @@ class StepRunner:
 
     async def _drain(self, effect: fx.Drain) -> StepResult:
         """Old nginx workers first: as long as one lives it may still send the old colour a request."""
-        started, said = time.monotonic(), ""
+        started, said, told_s = time.monotonic(), "", -TOLD_INTERVAL_S
         await self._bake.switched(effect.color)
         while left := await self._undrained(effect.color):
             waited_s = time.monotonic() - started
             if waited_s > effect.timeout_s:
                 detail = f"after {waited_s:.0f} s still {left}: {effect.color} goes on serving them"
                 return await self._drained(detail, waited_s, left)
-            if left != said:
+            if left != said and waited_s >= told_s + TOLD_INTERVAL_S:
                 self._post(StepProgressed(effect.token, left))
-                said = left
+                said, told_s = left, waited_s
             await asyncio.sleep(DRAIN_INTERVAL_S)
         waited_s = time.monotonic() - started
         return await self._drained(f"nothing in flight on {effect.color} after {waited_s:.2f} s", waited_s, "")
@@ -170,4 +171,6 @@ class StepRunner:
             in_flight = await self._probe.in_flight(color)
         except WorkerError:
             return ", ".join([f"{color} does not answer", *left])
-        return ", ".join([*([f"{in_flight} request(s) in flight on {color}"] if in_flight else []), *left])
+        until = "" if in_flight.left_s is None else f", done in {in_flight.left_s:.0f} s at the latest"
+        running = [f"{in_flight.requests} request(s) in flight on {color}{until}"] if in_flight.requests else []
+        return ", ".join([*running, *left])

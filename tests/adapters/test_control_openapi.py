@@ -18,7 +18,11 @@ from supervisor.control import build_app
 from supervisor.control_server import ControlServer
 
 EXAMPLES = 12  # of each kind for each operation
-NAMED = {"/v1/deployments/{number}", "/v1/logs"}  # what is named at random is never there
+NAMED = {
+    "/v1/deployments/{number}",
+    "/v1/deployments/{number}/explanation",
+    "/v1/logs",
+}  # what is named at random is never there
 
 
 @contextmanager

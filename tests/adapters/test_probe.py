@@ -12,7 +12,7 @@ from supervisor import probe as module
 from supervisor.core.sharing import Load
 from supervisor.core.state import Color
 from supervisor.errors import WorkerError
-from supervisor.probe import Probe
+from supervisor.probe import InFlight, Probe
 
 BLUE, GREEN = Color.BLUE, Color.GREEN
 NOT_READY = (503, {"error": {"type": "unavailable", "message": "loading 42 %", "code": "not_ready"}})
@@ -87,7 +87,7 @@ async def test_warming_up_is_real_inference(blue: ScriptedWorker, probe: Probe) 
     blue.answers["/chat"] = CHAT
     told = await probe.warm_up(BLUE)
 
-    assert told.startswith("8 tokens in ")
+    assert told.startswith("4 tokens in ")
     chats = [body for path, body in blue.asked if path == "/chat"]
     assert [(body["max_tokens"], body["temperature"]) for body in chats] == [(2, 0.0)]
 
@@ -160,8 +160,8 @@ async def test_a_worker_that_cannot_infer_fails_the_warm_up(
 async def test_requests_in_flight(blue: ScriptedWorker, probe: Probe) -> None:
     """As the worker counts them; one that is gone has none."""
     blue.answers["/health/deep"] = (200, {"requests": {"in_flight": 3}})
-    assert await probe.in_flight(BLUE) == 3
-    assert await probe.in_flight(GREEN) == 0
+    assert await probe.in_flight(BLUE) == InFlight(3)
+    assert await probe.in_flight(GREEN) == InFlight(0)
 
 
 @pytest.mark.parametrize("answer", NONSENSE, ids=str)

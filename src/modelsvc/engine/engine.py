@@ -20,7 +20,7 @@ from modelsvc.engine.model import Model, OnProgress
 from modelsvc.engine.prompt import fit
 from modelsvc.engine.scheduler import Crowd, Scheduler
 from modelsvc.engine.template import ChatTemplate
-from modelsvc.engine.types import EngineOptions, Event, Finished, GenerationRequest, Message, Snapshot
+from modelsvc.engine.types import EngineOptions, Event, Finished, GenerationRequest, Message, Snapshot, Token
 
 _RETRY_AFTER_S = 2
 
@@ -28,9 +28,12 @@ _RETRY_AFTER_S = 2
 class Generation:
     """An async iterator of `Token`s that ends with one `Finished`; raises the EngineError that ended it otherwise."""
 
-    def __init__(self, engine: "Engine", request_id: int) -> None:
+    def __init__(self, engine: "Engine", request_id: int, max_tokens: int) -> None:
         self.submitted_at = time.monotonic()
         self.started = False
+        self._max_tokens = max_tokens
+        self._came_at: list[float] = []  # its first token and its last one
+        self._tokens = 0
         self._id = request_id
         self._engine = engine
         self._loop = asyncio.get_running_loop()
@@ -61,9 +64,20 @@ class Generation:
         if isinstance(event, Started):
             self.started = True
             return
+        if isinstance(event, Token):
+            self._tokens += 1
+            self._came_at = [*self._came_at[:1], time.monotonic()]
         if isinstance(event, Finished | Failed):
             self._engine.forget(self._id)
         self._events.put_nowait(event)
+
+    @property
+    def left_s(self) -> float | None:
+        """How long it takes at most, at its pace so far; None while that is not known."""
+        if len(self._came_at) < 2:
+            return None
+        first, last = self._came_at
+        return (last - first) / (self._tokens - 1) * (self._max_tokens - self._tokens)
 
 
 class Place:
@@ -125,14 +139,14 @@ class Engine:
     async def _submit(self, request: GenerationRequest) -> Generation:
         tokens = await asyncio.get_running_loop().run_in_executor(self._prompts, self._prompt, request)
         self._check_running()
-        generation = Generation(self, next(self._ids))
+        max_tokens = min(request.max_tokens, self._context.tokens - len(tokens))
+        generation = Generation(self, next(self._ids), max_tokens)
         self._live[generation._id] = generation
-        room = self._context.tokens - len(tokens)
         self.send(
             Submit(
                 generation._id,
                 tokens,
-                min(request.max_tokens, room),
+                max_tokens,
                 request.sampling,
                 generation.submitted_at,
                 generation.emit,
@@ -163,6 +177,7 @@ class Engine:
             prefilling=pulse.prefilling,
             last_decode_age_s=now - max(pulse.last_step_at, min(submitted)) if submitted else None,
             oldest_wait_s=now - min(waiting) if waiting else None,
+            longest_left_s=max(filter(None, (each.left_s for each in self._live.values())), default=None),
         )
 
     async def close(self) -> None:

@@ -95,3 +95,4 @@ class Snapshot:
     prefilling: bool
     last_decode_age_s: float | None
     oldest_wait_s: float | None
+    longest_left_s: float | None = None  # until all that decode are done, if they use all their tokens at their pace

@@ -12,11 +12,11 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from modelsvc import __version__
-from modelsvc.worker.replies import Alive, Answer, Conversation, Deleted, ErrorReply, Health, Ready
+from modelsvc.worker.replies import Alive, Answer, Conversation, Deleted, ErrorReply, Foreground, Health, Ready
 from modelsvc.worker.schema import REQUEST_ID, USER_ID, Ask
 
 DOCUMENT_PATH = "/openapi.json"
-_TYPES: tuple[type, ...] = (Alive, Answer, Ask, Conversation, Deleted, ErrorReply, Health, Ready)
+_TYPES: tuple[type, ...] = (*(Alive, Answer, Ask, Conversation, Deleted, ErrorReply, Foreground, Health, Ready),)
 _ERRORS = {
     400: "the message tells what to change",
     401: "a key is needed, and this is none; see `modelsvc keys`",
@@ -57,6 +57,7 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "/healthz": {"get": Operation("Does the process live?", Alive, open=True)},
     "/ready": {"get": Operation("Should it be given requests?", Ready, (503,), open=True)},
     "/health/deep": {"get": Operation("Everything about this worker", Health)},
+    "/foreground": {"post": Operation("Stop leaving the processors to another worker (the supervisor's)", Foreground)},
     "/metrics": {"get": Operation("Prometheus metrics", "text/plain")},
     DOCUMENT_PATH: {"get": Operation("This document", "application/json")},
 }

@@ -68,6 +68,7 @@ class ModelReport(Reply, frozen=True):
     n_ctx_train: int | msgspec.UnsetType = msgspec.UNSET
     mapped_bytes: int | msgspec.UnsetType = msgspec.UNSET
     copied_bytes: int | msgspec.UnsetType = msgspec.UNSET
+    device_bytes: int | msgspec.UnsetType = msgspec.UNSET
     repacked: bool | msgspec.UnsetType = msgspec.UNSET
     load_seconds: float | msgspec.UnsetType = msgspec.UNSET
 
@@ -76,6 +77,29 @@ class RequestCounts(Reply, frozen=True):
     in_flight: int
     total: int
     failed: int
+
+
+class Quantiles(Reply, frozen=True):
+    """Of recent answers, in seconds; null without any."""
+
+    p50: float | None
+    p95: float | None
+
+
+class LatencyReport(Reply, frozen=True):
+    """Answers of the last `window_s`. `recent`: age when the request came, first token, mean time between tokens."""
+
+    window_s: float
+    requests: int
+    first_token_seconds: Quantiles
+    inter_token_seconds: Quantiles
+    recent: list[tuple[float, float, float | None]]
+
+
+class Foreground(Reply, frozen=True):
+    """POST /foreground."""
+
+    status: Literal["foreground"]
 
 
 class Health(Reply, frozen=True):
@@ -92,6 +116,7 @@ class Health(Reply, frozen=True):
     memory: Memory
     engine: Snapshot | None
     requests: RequestCounts
+    latency: LatencyReport
 
 
 class ErrorDetail(Reply, frozen=True):

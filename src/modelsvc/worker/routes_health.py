@@ -33,9 +33,10 @@ def health_routes(service: Service) -> list[HTTPRouteHandler]:
     async def scrape() -> Response[bytes]:
         return Response(service.metrics.render(), media_type=metrics.CONTENT_TYPE)
 
-    @post("/foreground", status_code=204)
-    async def foreground() -> None:
+    @post("/foreground", status_code=200)
+    async def foreground() -> dict[str, str]:
         service.come_forward(now=True)
+        return {"status": "foreground"}
 
     return [healthz, ready, deep, scrape, foreground]
 

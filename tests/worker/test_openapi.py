@@ -41,7 +41,7 @@ def test_what_is_answered_is_what_it_says(shared: Worker, path: str, method: str
     with httpx.Client(base_url=shared.url, timeout=DEADLINE_S, trust_env=False) as client:
         seen = statuses(operation, client, EXAMPLES)
     assert seen[200] > 0, seen
-    assert method != "post" or seen[400] > 0, seen
+    assert method != "post" or path == "/foreground" or seen[400] > 0, seen  # which has no body to be wrong
 
 
 def test_every_answer_is_of_its_type(shared: Worker) -> None:

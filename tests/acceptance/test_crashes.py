@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from tests.support.service_fixture import Service, is_settled, running_service
 from tests.support.service_processes import is_alive, nginx_workers, until
-from tests.support.service_traffic import steady_traffic
+from tests.support.service_traffic import plain_traffic, steady_traffic
 
 from supervisor.protocol import Color, Status
 
@@ -22,14 +22,29 @@ def service() -> Iterator[Service]:
         yield service
 
 
-def test_a_killed_active_worker_is_restarted(service: Service) -> None:
-    """It comes back by itself on the same port and release, and status tells how its predecessor ended."""
+def test_the_warm_standby_takes_over_from_a_killed_active_worker(service: Service) -> None:
+    """At once, while the killed one comes back as its standby; nobody's plain request fails."""
     before = service.settled()
     active = serving(before)
-    kill(before.workers[active].pid)
+    with plain_traffic(service.url) as traffic:
+        kill(before.workers[active].pid)
+        after = service.sees(lambda s: s.active == active.other and is_settled(s), "the standby took over")
+        traffic.goes_on()
+    assert after.workers[active.other].pid == before.workers[active.other].pid
+    assert service.history()[0].kind == "failover"
+    service.sees(lambda s: s.workers[active].state == "ready", "the killed one is back")
 
-    gone = service.sees(lambda s: s.workers[active].pid != before.workers[active].pid, "the killed worker is not shown")
-    assert gone.workers[active].state in ("backoff", "starting", "ready")
+
+def test_a_killed_active_worker_is_restarted(service: Service) -> None:
+    """Without a standby it comes back on the same port and release, and status tells how its predecessor ended."""
+    service.does("stop", serving(service.settled()).other)
+    before = service.settled()
+    active = serving(before)
+    with plain_traffic(service.url) as traffic:
+        kill(before.workers[active].pid)
+        service.sees(lambda s: is_settled(s) and s.workers[active].pid != before.workers[active].pid, "it is back")
+        traffic.goes_on()
+
     after = service.settled()
     worker = after.workers[active]
     assert (after.active, worker.release) == (active, before.workers[active].release)
@@ -73,6 +88,7 @@ def test_each_crash_lengthens_the_pause(service: Service) -> None:
 
 def test_a_killed_standby_is_noted_and_nothing_else(service: Service) -> None:
     """No restart, no switch, no failed request: only the status says so."""
+    service.does("start", serving(service.settled()).other)
     before = service.settled()
     active = serving(before)
     with steady_traffic(service.url, clients=4) as traffic:

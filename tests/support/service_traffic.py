@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 from loadtest.traffic import Report, Traffic
@@ -53,13 +53,20 @@ class SteadyTraffic:
 
 
 @contextmanager
-def steady_traffic(url: str, clients: int = 8, think_s: float = 0.05) -> Iterator[SteadyTraffic]:
+def steady_traffic(
+    url: str, clients: int = 8, think_s: float = 0.05, stream_share: float = 0.5
+) -> Iterator[SteadyTraffic]:
     """8 clients with plain requests and streams. Fails at the end if a request failed or a stream was cut."""
-    steady = SteadyTraffic(Traffic(url, clients, think_s=think_s))
+    steady = SteadyTraffic(Traffic(url, clients, stream_share, think_s=think_s))
     steady.start()
     try:
         yield steady
     finally:
         report = steady.stop()
     assert (report.failed, report.cut) == (0, 0), report
-    assert report.streams
+    assert report.streams or not stream_share
+
+
+def plain_traffic(url: str, clients: int = 4) -> AbstractContextManager[SteadyTraffic]:
+    """Without streams: what a killed worker had not answered can be asked again of the next one."""
+    return steady_traffic(url, clients, stream_share=0.0)

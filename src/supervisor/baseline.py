@@ -13,12 +13,13 @@ from pydantic import ValidationError
 from modelsvc.models import demo_model_path
 from supervisor.config import ModelSection, describe
 from supervisor.core import records as rec
-from supervisor.core.state import Outcome
+from supervisor.core.state import DeploymentKind, Outcome
 from supervisor.errors import ConfigError, Refused
 from supervisor.journal import Journal
 from supervisor.releases import Release, ReleaseStore
 
 SEEN = "model_section_seen"
+BY_OPERATORS = (DeploymentKind.DEPLOY, DeploymentKind.ROLLBACK, DeploymentKind.SWAP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,17 @@ class Baseline:
         return recorded_section(self.releases.read(release))
 
     def publish(self, record: rec.Record) -> None:
-        """Remember the section whenever a deployment succeeds."""
-        if isinstance(record, rec.RequestEnded) and record.deployment and record.outcome is Outcome.SUCCEEDED:
+        """Remember the section whenever what an operator asked for succeeds."""
+        if isinstance(record, rec.RequestEnded) and record.outcome is Outcome.SUCCEEDED and self._was_asked_for(record):
             try:
                 self.journal.remember(SEEN, self.configured().model_dump())
             except ConfigError:  # being edited just now: what is written next counts as new
                 return
+
+    def _was_asked_for(self, record: rec.RequestEnded) -> bool:
+        """What the supervisor began by itself, or what only got ready, says nothing about what is wanted."""
+        deployment = self.journal.deployment(record.deployment) if record.deployment else None
+        return deployment is not None and deployment.kind in BY_OPERATORS
 
 
 def recorded_section(release: Release) -> ModelSection:

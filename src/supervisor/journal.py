@@ -217,8 +217,8 @@ class Journal:
     def served_before(self, number: int) -> int | None:
         """The release that served when deployment `number` began."""
         rows = self._rows(
-            "SELECT release FROM deployments WHERE id < ? AND outcome = ? ORDER BY id DESC LIMIT 1",
-            (number, Outcome.SUCCEEDED),
+            "SELECT release FROM deployments WHERE id < ? AND outcome = ? AND kind != ? ORDER BY id DESC LIMIT 1",
+            (number, Outcome.SUCCEEDED, DeploymentKind.PREWARM),
         )
         return rows[0]["release"] if rows else None
 

@@ -126,7 +126,15 @@ class Past:
         admission = self.discovery().admission
         await admission.admit(fx.Admit(1, color, change or Change(), None, number))
         self.journal.write(rec.RouteChanged(color, number, None))
-        admission.baseline.publish(rec.RequestEnded("r", Outcome.SUCCEEDED, "", 1, number, color))
+        self.ended(number)
+
+    def ended(
+        self, release: int, outcome: Outcome = Outcome.SUCCEEDED, kind: DeploymentKind = DeploymentKind.DEPLOY
+    ) -> None:
+        """The last deployment was of that kind, and ended so."""
+        number = self.journal.last_deployment() + 1
+        self.journal.write(rec.DeploymentBegan("r", number, kind, BLUE, BLUE))
+        self.discovery().admission.baseline.publish(rec.RequestEnded("r", outcome, "", number, release, BLUE))
 
     def configure(self, **changes: object) -> None:
         self.configured = ModelSection.model_validate({**self.configured.model_dump(), **changes})
@@ -168,7 +176,7 @@ async def test_a_rollback_outlives_a_restart(past: Past) -> None:
     past.configure(context_tokens=1024)
     await past.served(3)
     past.journal.write(rec.RouteChanged(BLUE, 2, 3))
-    past.discovery().admission.baseline.publish(rec.RequestEnded("r", Outcome.SUCCEEDED, "", 3, 2, BLUE))
+    past.ended(2, kind=DeploymentKind.ROLLBACK)
     assert past.discovery().boot() == Boot(BLUE, release=2)
 
     past.configure(slots=1)
@@ -179,7 +187,16 @@ async def test_an_edit_that_failed_to_deploy_is_still_to_come(past: Past) -> Non
     """Only what succeeded is settled."""
     await past.served(2)
     past.configure(context_tokens=1024)
-    past.discovery().admission.baseline.publish(rec.RequestEnded("r", Outcome.ROLLED_BACK, "", 3, 2, BLUE))
+    past.ended(2, Outcome.ROLLED_BACK)
+    assert past.discovery().boot().change.settings["model.context_tokens"] == 1024
+
+
+@pytest.mark.parametrize("kind", [DeploymentKind.PREWARM, DeploymentKind.FAILOVER, DeploymentKind.REPLACE])
+async def test_what_nobody_asked_to_serve_settles_nothing(past: Past, kind: DeploymentKind) -> None:
+    """A standby that got ready or took over is no word of the operator's, whose edit is still to come."""
+    await past.served(2)
+    past.configure(context_tokens=1024)
+    past.ended(2, kind=kind)
     assert past.discovery().boot().change.settings["model.context_tokens"] == 1024
 
 

@@ -48,7 +48,12 @@ class Latency:
 def main() -> int:
     options = parse()
     tables = {
-        "model": {"path": str(Path(options.model).absolute()), "threads": 0, "context_tokens": options.context_tokens},
+        "model": {
+            "path": str(Path(options.model).absolute()),
+            "threads": 0,
+            "context_tokens": options.context_tokens,
+            "slots": options.clients,
+        },
         "deploy": {"bake_s": options.bake_s, "ready_timeout_s": 180.0},
     }
     with service_folder(tables=tables) as service:
@@ -60,7 +65,7 @@ def main() -> int:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="what clients notice of deployments")
-    parser.add_argument("model", help="GGUF file")
+    parser.add_argument("model", help="GGUF file; it gets as many slots as there are clients")
     parser.add_argument("--deployments", type=int, default=3)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--prompt-words", type=int, default=48)

@@ -4,6 +4,7 @@ Twelve of the 52 cases run with `make test`, all of them with `make test-faults`
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from tests.acceptance.conftest import TABLES, Table
@@ -23,12 +24,38 @@ SHORT = {
 }
 
 
+class OneAtATime:
+    """The service of the victim that is due; cases come sorted by victim. Each must be able to deploy at its end."""
+
+    def __init__(self) -> None:
+        self._victim: Victim | None = None
+        self._open = ExitStack()
+        self._service: Service | None = None
+
+    def of(self, victim: Victim) -> Service:
+        if self._service is None or self._victim is not victim:
+            self.close()
+            self._victim, self._service = victim, self._open.enter_context(faulty_service())
+        return self._service
+
+    def close(self) -> None:
+        """After everything it went through, a deployment works."""
+        service, self._service = self._service, None
+        with self._open:
+            if service is not None:
+                service.does("deploy", DeployRequest())
+
+
 @pytest.fixture(scope="module")
-def service(request: pytest.FixtureRequest) -> Iterator[Service]:
-    """One for each victim. After everything it went through, a deployment works."""
-    with faulty_service() as service:
-        yield service
-        service.does("deploy", DeployRequest())
+def services() -> Iterator[OneAtATime]:
+    services = OneAtATime()
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def service(services: OneAtATime, case: Case) -> Service:
+    return services.of(case.victim)
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +67,11 @@ def table(request: pytest.FixtureRequest) -> Table:
 
 
 @pytest.mark.parametrize(
-    ("service", "case"),
+    "case",
     [
-        pytest.param(
-            case.victim, case, marks=() if case.step in SHORT[case.victim] else pytest.mark.long, id=str(case)
-        )
+        pytest.param(case, marks=() if case.step in SHORT[case.victim] else pytest.mark.long, id=str(case))
         for case in CASES
     ],
-    indirect=["service"],
 )
 def test_killed_at_a_step(service: Service, case: Case, table: Table) -> None:
     """It settles within 10 s as the design says, and only streams of a killed worker are cut."""

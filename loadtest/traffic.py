@@ -59,8 +59,8 @@ class Sample:
 class Report:
     """What the clients saw so far.
 
-    `failed` of `sent` failed, `streams` of `sent` were streams. Of the failed ones, `plain_failed` were no streams, `cut`
-    are streams that had begun, and `refused` did not even get a connection.
+    `failed` of `sent` failed, `streams` of `sent` were streams. Of the failed ones, `plain_failed` were no streams,
+    `cut` are streams that had begun, and `refused` did not even get a connection.
     """
 
     sent: int

@@ -141,9 +141,7 @@ def run(service: Service, case: Case) -> Result:
         _arm(service, case)
         with _deploying(service):
             struck = _strike(service, case)
-            after = service.sees(
-                lambda status: _has_settled(status, struck, number), f"all has settled after {struck}"
-            )
+            after = service.sees(lambda status: _has_settled(status, struck, number), f"all has settled after {struck}")
             seconds = time.monotonic() - struck.at
         traffic.goes_on(ANSWERS_AROUND)
     finally:

@@ -44,9 +44,7 @@ def service() -> Iterator[Service]:
 @pytest.mark.parametrize(
     ("deployments", "window"), [(6, 2), pytest.param(100, 10, marks=[pytest.mark.long, pytest.mark.timeout(900)])]
 )
-def test_deployments_in_a_row(
-    service: Service, deployments: int, window: int, request: pytest.FixtureRequest
-) -> None:
+def test_deployments_in_a_row(service: Service, deployments: int, window: int, request: pytest.FixtureRequest) -> None:
     """No request fails; memory, open files and the time of a status are at the end what they were at first."""
     before = len(service.history())
     with steady_traffic(service.url, CLIENTS, THINK_S) as traffic:

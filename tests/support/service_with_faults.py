@@ -16,6 +16,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from tests.support.service_processes import is_alive, until
+
 from supervisor import config as configuration
 from supervisor import logs, service, startup
 from supervisor.config import Config
@@ -23,6 +25,7 @@ from supervisor.core.records import Record, StepChanged
 from supervisor.core.state import Color, Policy, State
 from supervisor.core.steps import Step, StepState
 from supervisor.edge import Edge
+from supervisor.journal import Journal
 from supervisor.paths import control_socket, state_paths
 
 ARMED, STRUCK = "fault.json", "struck.json"
@@ -54,9 +57,7 @@ class Struck:
     def read(cls, path: Path) -> "Struck":
         told: dict[str, Any] = json.loads(path.read_text())
         color = Color(told["color"]) if told["color"] else None
-        return cls(
-            Victim(told["victim"]), Step(told["step"]), color, told["pid"], told["release"], float(told["at"])
-        )
+        return cls(Victim(told["victim"]), Step(told["step"]), color, told["pid"], told["release"], float(told["at"]))
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,9 @@ class Fault:
         beside = self.folder / f"{STRUCK}.new"
         beside.write_text(json.dumps(asdict(struck)))
         beside.replace(self.folder / STRUCK)
-        if struck.pid is not None:
-            os.kill(struck.pid, signal.SIGKILL)
+        if (pid := struck.pid) is not None:
+            os.kill(pid, signal.SIGKILL)
+            until(lambda: not is_alive(pid), f"process {pid} is dead")  # else the step might still find it
 
     def _aim(self, victim: Victim, step: Step) -> Struck:
         state, now = self.state(), time.monotonic()
@@ -99,7 +101,7 @@ class Fault:
 class FaultyService(service.Service):
     """The fault comes right after the journal."""
 
-    def __init__(self, settings: service.Settings, edge: Edge, journal: service.Journal) -> None:
+    def __init__(self, settings: service.Settings, edge: Edge, journal: Journal) -> None:
         super().__init__(settings, edge, journal)
         assert settings.config_path is not None
         journaling, *rest = self.executor._sinks

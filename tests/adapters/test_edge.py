@@ -251,7 +251,8 @@ async def test_an_nginx_that_is_down_needs_no_reload() -> None:
     async with running_edge() as edge:
         edge.options = replace(edge.options, limits=EdgeLimits(body_bytes=9))
         assert edge.write_config()
-        os.kill(edge.identity().pid, signal.SIGKILL)
+        for member in group_members(edge.identity().pid):
+            os.kill(member, signal.SIGKILL)
         await edge.wait()
         assert not await edge.apply_config()
         await edge.start()

@@ -1,7 +1,7 @@
 # One command per chore. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types format shape lock clean
+.PHONY: help setup demo test test-faults lint types format shape lock clean
 
 # nginx is in sbin on Debian, where an ordinary user's PATH does not reach.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -9,7 +9,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 PYTHON_ENV := .venv/bin/python
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install all that is needed; fast when it is there already (PYTHON=... chooses the interpreter)
 	@PYTHON='$(PYTHON)' scripts/setup.sh
@@ -19,6 +19,9 @@ demo: setup ## serve the built-in model, deploy over it under traffic, roll back
 
 test: lint types ## lint, types and all tests
 	$(PYTHON_ENV) -m pytest
+
+test-faults: setup ## kill each process at each step of a deployment, and deploy 100 times in a row; takes about 10 minutes
+	$(PYTHON_ENV) -m pytest -m '' tests/acceptance/test_fault_matrix.py tests/acceptance/test_endurance.py
 
 lint: setup ## ruff: lint and formatting
 	$(PYTHON_ENV) -m ruff check

@@ -40,6 +40,7 @@ class Failure:
     prompt: str
     stream: bool
     reason: str
+    color: str = ""  # whose answer had begun; empty when none had
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +59,22 @@ class Sample:
 class Report:
     """What the clients saw so far.
 
-    `failed` of `sent` failed, `streams` of `sent` were streams; `cut` are those failed streams that had begun.
+    `failed` of `sent` failed, `streams` of `sent` were streams. Of the failed ones, `plain_failed` were no streams,
+    `cut` are streams that had begun, and `refused` did not even get a connection.
     """
 
     sent: int
     failed: int
     streams: int
     cut: int
+    plain_failed: int
+    refused: int
     slowest_s: float
     p50_s: float
     p95_s: float
     seconds: float
     by_color: Mapping[str, int]
+    cut_by_color: Mapping[str, int]  # whose streams they were
     failures: tuple[Failure, ...]  # the first FAILURES_KEPT
 
 
@@ -88,18 +93,18 @@ class Connection:
         self._host, self._port = host, port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._http = h11.Connection(h11.CLIENT)
-        self.answering = False  # the head of a good answer came
+        self.answering: str | None = None  # by which colour, once the head of a good answer came
 
     async def post(self, path: str, body: bytes) -> tuple[h11.Response, bytes]:
         """Send a request and read its answer. Raises OSError or h11.RemoteProtocolError when there is no whole one."""
-        self.answering = False
+        self.answering = None
         await self._send(path, body)
         response, parts = None, []
         while not isinstance(event := await self._event(), h11.EndOfMessage):
             match event:
                 case h11.Response():
                     response = event
-                    self.answering = event.status_code == 200
+                    self.answering = _headers(event).get("x-modelsvc-color", "") if event.status_code == 200 else None
                 case h11.Data():
                     parts.append(bytes(event.data))
                 case h11.ConnectionClosed():
@@ -152,18 +157,24 @@ class _Tally:
     began: float = 0.0
     sent: int = 0
     streams: int = 0
-    cut: int = 0
     failed: int = 0
+    plain_failed: int = 0
+    refused: int = 0
     samples: list[Sample] = field(default_factory=list)
     by_color: Counter[str] = field(default_factory=Counter)
+    cut_by_color: Counter[str] = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
 
-    def failure(self, prompt: str, stream: bool, begun: bool, error: Exception) -> None:
+    def failure(self, prompt: str, stream: bool, answering: str | None, error: Exception) -> None:
         self.failed += 1
-        self.cut += stream and begun
+        self.plain_failed += not stream
+        self.refused += isinstance(error, ConnectionRefusedError)
+        if stream and answering is not None:
+            self.cut_by_color[answering] += 1
         if len(self.failures) < FAILURES_KEPT:
             reason = str(error) if isinstance(error, Failed) else repr(error)
-            self.failures.append(Failure(round(time.monotonic() - self.began, 3), prompt, stream, reason))
+            at_s = round(time.monotonic() - self.began, 3)
+            self.failures.append(Failure(at_s, prompt, stream, reason, answering or ""))
 
     def report(self) -> Report:
         ordered = sorted(sample.seconds for sample in self.samples) or [0.0]
@@ -171,12 +182,15 @@ class _Tally:
             sent=self.sent,
             failed=self.failed,
             streams=self.streams,
-            cut=self.cut,
+            cut=self.cut_by_color.total(),
+            plain_failed=self.plain_failed,
+            refused=self.refused,
             slowest_s=ordered[-1],
             p50_s=ordered[len(ordered) // 2],
             p95_s=ordered[int(PERCENTILE * (len(ordered) - 1))],
             seconds=time.monotonic() - self.began,
             by_color=dict(self.by_color),
+            cut_by_color=dict(self.cut_by_color),
             failures=tuple(self.failures),
         )
 

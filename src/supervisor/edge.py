@@ -171,7 +171,12 @@ class Edge:
         await command.check_config(self.options.nginx, self.build, self.options.folder, self._listener)
 
     async def apply_config(self) -> frozenset[int]:
-        """Reload if nginx runs with another configuration than the one on disk; what `reload` says."""
+        """Reload if nginx runs with another configuration than the one on disk; what `reload` says.
+
+        An nginx that is yet to be started, after a crash say, will read it then.
+        """
+        if self._running() is None:
+            return frozenset()
         in_force = await running_fingerprint(self._path(STATUS_SOCKET))
         if in_force and in_force == fingerprint(read_text(self._path(CONFIG))):
             return frozenset()

@@ -25,7 +25,7 @@ from supervisor.control_server import ControlServer
 from supervisor.core import events as ev
 from supervisor.core.gate import Check
 from supervisor.core.outlook import outlook
-from supervisor.core.reconcile import Resumption, reconcile
+from supervisor.core.reconcile import INTERRUPTED, Resumption, reconcile
 from supervisor.core.records import EdgeChanged, RouteChanged
 from supervisor.core.state import Color, EdgePhase, State
 from supervisor.edge import Edge, EdgeOptions
@@ -148,9 +148,10 @@ class Service:
         for survivor in found.survivors:
             self.workforce.processes.adopt(survivor.worker_id, survivor.pid, survivor.created_at)
         await self._resume(resumption)
+        for step in resumption.steps:
+            self.journal.write(step)
         if found.unfinished and resumption.outcome:
-            reason = "the supervisor ended during the deployment"
-            self.journal.end_unfinished(found.unfinished.deployment, resumption.outcome, reason)
+            self.journal.end_unfinished(found.unfinished.deployment, resumption.outcome, INTERRUPTED)
 
     async def _resume(self, resumption: Resumption) -> None:
         """Bring route and processes to what was decided."""

@@ -15,7 +15,7 @@ from supervisor.baseline import recorded_section
 from supervisor.config import ModelSection
 from supervisor.core.reconcile import Found, Survivor, Unfinished
 from supervisor.core.state import Boot, Change, Color, Policy
-from supervisor.core.steps import Step, StepState
+from supervisor.core.steps import Step
 from supervisor.errors import AlreadyRunning, ConfigError, NotFound, Refused, WorkerError
 from supervisor.journal import Journal, WorkerRow
 from supervisor.paths import StatePaths, check_socket_path
@@ -138,8 +138,8 @@ class Discovery:
         left = self.journal.unfinished()
         if left is None:
             return None
-        verified = any(step.number == Step.VERIFY_ROUTE and step.state is StepState.DONE for step in left.steps)
-        return Unfinished(left.deployment, left.from_color, left.to_color, verified, left.kind, left.release)
+        steps = {Step(step.number): step.state for step in left.steps}
+        return Unfinished(left.deployment, left.from_color, left.to_color, steps, left.kind, left.release)
 
     async def survivors(self) -> tuple[Survivor, ...]:
         """Workers of an earlier supervisor that live; those that do not are written down as gone."""

@@ -246,6 +246,20 @@ async def test_nginx_is_reloaded_only_when_it_runs_with_something_else(as_versio
         changed.close()
 
 
+async def test_an_nginx_that_is_down_needs_no_reload() -> None:
+    """A deployment that meets it between a crash and its restart goes on: the next one reads what is on disk."""
+    async with running_edge() as edge:
+        edge.options = replace(edge.options, limits=EdgeLimits(body_bytes=9))
+        assert edge.write_config()
+        for member in group_members(edge.identity().pid):
+            os.kill(member, signal.SIGKILL)
+        await edge.wait()
+        assert not await edge.apply_config()
+        await edge.start()
+        workers = edge.workers()
+        assert not await edge.apply_config() and edge.workers() == workers
+
+
 async def test_a_damaged_configuration_is_mended_before_the_next_start() -> None:
     """Nobody is asked to."""
     async with running_edge() as edge:

@@ -276,7 +276,7 @@ async def test_numbers_and_route_go_on(past: Past) -> None:
 
     assert (found.last_release, found.last_deployment, found.last_worker, found.active) == (4, 9, 12, BLUE)
     assert found.edge_lives
-    assert found.unfinished == Unfinished(9, BLUE, GREEN, verified=False)
+    assert found.unfinished == Unfinished(9, BLUE, GREEN)
 
 
 def test_whether_an_unfinished_deployment_was_verified(past: Past) -> None:
@@ -290,7 +290,8 @@ def test_whether_an_unfinished_deployment_was_verified(past: Past) -> None:
     ):
         past.journal.write(rec.StepChanged(1, step, state))
         left = past.discovery().found(Boot(BLUE), Policy(), False, ()).unfinished
-        assert left == Unfinished(1, None, BLUE, verified)
+        assert left and (left.deployment, left.from_color, left.to_color, left.verified) == (1, None, BLUE, verified)
+        assert left.steps[step] is state
 
 
 async def test_workers_that_live_are_found_and_the_others_written_off(past: Past) -> None:

@@ -6,6 +6,7 @@ from tests.core.world import BLUE, GREEN
 from supervisor.core.lifecycle import Phase
 from supervisor.core.reconcile import Found, Resumption, Survivor, Unfinished, reconcile
 from supervisor.core.state import Boot, Color, DeploymentKind, EdgePhase, Outcome, Policy
+from supervisor.core.steps import Step, StepState
 
 BOOT = Boot(BLUE)
 SUCCEEDED, ROLLED_BACK, FAILED = Outcome.SUCCEEDED, Outcome.ROLLED_BACK, Outcome.FAILED
@@ -15,13 +16,25 @@ def lives(color: Color, ready: bool = True) -> Survivor:
     return Survivor(color, f"{color}-1", 10, 1.5, 3 if color is BLUE else 4, ready)
 
 
+def unfinished_at(
+    from_color: Color | None, to_color: Color, verified: bool, kind: DeploymentKind = DeploymentKind.DEPLOY
+) -> Unfinished:
+    """In the bake, or in step 10."""
+    done = Step.DRAIN if verified else Step.SWITCH_ROUTE
+    return Unfinished(9, from_color, to_color, steps_until(Step(done + 1)), kind)
+
+
+def steps_until(running: Step) -> dict[Step, StepState]:
+    return {step: StepState.DONE if step < running else StepState.RUNNING for step in Step if step <= running}
+
+
 def found(
     survivors: tuple[Survivor, ...],
     active: Color | None,
     unfinished: tuple[Color | None, Color, bool] | None = None,
     edge_lives: bool = True,
 ) -> Resumption:
-    left = Unfinished(9, *unfinished) if unfinished else None
+    left = unfinished_at(*unfinished) if unfinished else None
     return reconcile(
         Found(BOOT, active=active, previous_release=2, edge_lives=edge_lives, survivors=survivors, unfinished=left)
     )
@@ -58,12 +71,58 @@ CASES = {
 @pytest.mark.parametrize("kind", [DeploymentKind.ROLLBACK, DeploymentKind.SWAP])
 def test_the_standby_of_an_interrupted_switch_stays(kind: DeploymentKind) -> None:
     """It was warm before the switch began: a failure changes nothing."""
-    left = Unfinished(9, BLUE, GREEN, verified=False, kind=kind)
+    left = unfinished_at(BLUE, GREEN, False, kind)
     resumption = reconcile(Found(BOOT, active=BLUE, edge_lives=True, survivors=(B, G), unfinished=left))
 
     assert resumption.outcome is ROLLED_BACK
     assert resumption.state.active is BLUE
     assert resumption.state.slots[GREEN].serves and resumption.stop == ()
+
+
+@pytest.mark.parametrize("step", Step)
+def test_a_warm_standby_that_was_not_touched_yet_stays(step: Step) -> None:
+    """The standby is replaced from step 4 on; until then it is what it was, whenever the supervisor dies."""
+    left = Unfinished(9, BLUE, GREEN, steps_until(step))
+    resumption = reconcile(Found(BOOT, active=BLUE, edge_lives=True, survivors=(B, G), unfinished=left))
+
+    assert (resumption.stop == ()) == (step < Step.START_STANDBY)
+    assert resumption.outcome is ROLLED_BACK
+
+
+@pytest.mark.parametrize("step", Step)
+def test_no_step_of_a_rolled_back_deployment_stays_under_way(step: Step) -> None:
+    """The one that was interrupted has failed; standby and route are taken back."""
+    left = Unfinished(9, BLUE, GREEN, steps_until(step))
+    resumption = reconcile(Found(BOOT, active=BLUE, edge_lives=True, survivors=(B, G), unfinished=left))
+    after = {**left.steps, **{end.step: end.state for end in resumption.steps}}
+
+    assert {end.deployment for end in resumption.steps} == {9}
+    assert after[step] is StepState.FAILED
+    assert StepState.RUNNING not in after.values()
+    taken_back = {Step.START_STANDBY, Step.SWITCH_ROUTE, Step.VERIFY_ROUTE}
+    assert {name for name, state in after.items() if state is StepState.UNDONE} == {n for n in taken_back if n < step}
+
+
+def test_the_steps_of_a_resumed_deployment_go_on_from_the_verified_route() -> None:
+    """Step 10 is done when the route is on record; the steps after it are entered again."""
+    left = Unfinished(9, BLUE, GREEN, steps_until(Step.VERIFY_ROUTE))
+    resumption = reconcile(Found(BOOT, active=GREEN, edge_lives=True, survivors=(B, G), unfinished=left))
+    assert resumption.state.resumed
+    assert [(end.step, end.state) for end in resumption.steps] == [(Step.VERIFY_ROUTE, StepState.DONE)]
+
+    left = Unfinished(9, BLUE, GREEN, steps_until(Step.BAKE))
+    resumption = reconcile(Found(BOOT, active=GREEN, edge_lives=True, survivors=(B, G), unfinished=left))
+    assert resumption.state.resumed and resumption.steps == ()
+
+
+def test_what_was_left_of_a_deployment_taken_as_done_is_skipped() -> None:
+    """Its new colour was verified and nobody goes on with it: history tells which steps were never finished."""
+    left = Unfinished(9, None, BLUE, steps_until(Step.DRAIN))
+    resumption = reconcile(Found(BOOT, active=BLUE, edge_lives=True, survivors=(B,), unfinished=left))
+
+    assert resumption.outcome is SUCCEEDED
+    ends = [(end.step, end.state) for end in resumption.steps]
+    assert ends == [(step, StepState.SKIPPED) for step in (Step.DRAIN, Step.BAKE, Step.RECORD)]
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

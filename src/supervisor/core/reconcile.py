@@ -1,13 +1,15 @@
 """What an earlier supervisor left: from the journal and the live processes to a state to go on from.
 
 A deployment that had not been verified at the edge (step 10) is rolled back, one that had goes on with step 11. Workers
-that live and are ready are adopted; those of a rolled back deployment, and those that are not ready, are ended.
+that live and are ready are adopted; those of a rolled back deployment, and those that are not ready, are ended. The
+steps on record are brought to rest as well, so that none of them is under way for ever.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from supervisor.core.lifecycle import Phase
+from supervisor.core.records import StepChanged
 from supervisor.core.state import (
     RESUMED_REQUEST,
     Boot,
@@ -20,7 +22,10 @@ from supervisor.core.state import (
     Slot,
     State,
 )
-from supervisor.core.steps import Step
+from supervisor.core.steps import Step, StepState
+
+INTERRUPTED = "the supervisor ended during the deployment"
+TAKEN_BACK = frozenset({Step.START_STANDBY, Step.SWITCH_ROUTE, Step.VERIFY_ROUTE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +42,19 @@ class Survivor:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A deployment the journal shows as under way; `verified` when it has step 10 as done."""
+    """A deployment the journal shows as under way; `steps` are those that had begun."""
 
     deployment: int
     from_color: Color | None
     to_color: Color
-    verified: bool = False
+    steps: Mapping[Step, StepState] = field(default_factory=dict)
     kind: DeploymentKind = DeploymentKind.DEPLOY
     release: int | None = None
+
+    @property
+    def verified(self) -> bool:
+        """Whether the new colour was seen at the edge."""
+        return self.steps.get(Step.VERIFY_ROUTE) is StepState.DONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +78,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """How to go on: the state, the workers to end, and how an unfinished deployment that is over is to be recorded."""
+    """How to go on: the state, the workers to end, and how an unfinished deployment that is over is to be recorded.
+
+    `steps` is what its steps came to.
+    """
 
     state: State
     stop: tuple[str, ...]
     outcome: Outcome | None
+    steps: tuple[StepChanged, ...] = ()
 
 
 def reconcile(found: Found) -> Resumption:
@@ -101,7 +115,7 @@ def reconcile(found: Found) -> Resumption:
         last_worker=found.last_worker,
     )
     stop = tuple(survivor.worker_id for survivor in found.survivors if survivor not in kept.values())
-    return Resumption(state, stop, None if resumed else outcome)
+    return Resumption(state, stop, None if resumed else outcome, _at_rest(found.unfinished, outcome, resumed))
 
 
 def _resumed(found: Found, outcome: Outcome | None, active: Color | None) -> Deployment | None:
@@ -128,11 +142,12 @@ def _active(found: Found, kept: Mapping[Color, Survivor]) -> Color | None:
 
 
 def _rejected(left: Unfinished | None, outcome: Outcome | None) -> Color | None:
-    """The standby of a deployment that is rolled back; that of a rollback or swap was there before it."""
+    """The standby of a deployment that is rolled back; that of a rollback or swap was there before it, and so was any
+    that the deployment had not touched yet."""
     standby_of_before = (DeploymentKind.ROLLBACK, DeploymentKind.SWAP, DeploymentKind.FAILOVER)
     if left is None or outcome is Outcome.SUCCEEDED or left.kind in standby_of_before:
         return None
-    return left.to_color
+    return left.to_color if Step.START_STANDBY in left.steps else None
 
 
 def _outcome(found: Found) -> Outcome | None:
@@ -142,6 +157,35 @@ def _outcome(found: Found) -> Outcome | None:
     if left.from_color is None:  # a boot goes to the colour that was active before it, so the route does not tell
         return Outcome.SUCCEEDED if left.verified else Outcome.FAILED
     return Outcome.SUCCEEDED if found.active is left.to_color else Outcome.ROLLED_BACK
+
+
+def _at_rest(left: Unfinished | None, outcome: Outcome | None, resumed: Deployment | None) -> tuple[StepChanged, ...]:
+    """What becomes of steps that were under way, and of those that are taken back. A resumed one enters its own."""
+    if left is None or outcome is None:
+        return ()
+    ends = _gone_forward(left, bool(resumed)) if outcome is Outcome.SUCCEEDED else _gone_back(left)
+    return tuple(StepChanged(left.deployment, step, state, reason) for step, (state, reason) in ends.items())
+
+
+def _gone_forward(left: Unfinished, resumed: bool) -> dict[Step, tuple[StepState, str]]:
+    """The route is on record, so step 10 was done even where that was not written down any more."""
+    begun = {step: (StepState.DONE, "") for step, state in left.steps.items() if state is StepState.RUNNING}
+    verified = {step: end for step, end in begun.items() if step <= Step.VERIFY_ROUTE}
+    if resumed:
+        return verified
+    over = {step for step, state in left.steps.items() if state is not StepState.RUNNING}
+    skipped = {step: (StepState.SKIPPED, INTERRUPTED) for step in Step if step > Step.VERIFY_ROUTE and step not in over}
+    return {**verified, **skipped}
+
+
+def _gone_back(left: Unfinished) -> dict[Step, tuple[StepState, str]]:
+    ends: dict[Step, tuple[StepState, str]] = {}
+    for step, state in left.steps.items():
+        if state is StepState.RUNNING:
+            ends[step] = (StepState.FAILED, INTERRUPTED)
+        elif state is StepState.DONE and step in TAKEN_BACK:
+            ends[step] = (StepState.UNDONE, "")
+    return ends
 
 
 def _slots(kept: Mapping[Color, Survivor]) -> dict[Color, Slot]:

@@ -8,6 +8,7 @@ import json
 import signal
 import sqlite3
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,9 +17,10 @@ from typing import Any, assert_never
 
 from supervisor.core import records as rec
 from supervisor.core.ledger import Observation, Subject
+from supervisor.core.salvage import worker_number
 from supervisor.core.state import Color, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
-from supervisor.errors import JournalError
+from supervisor.errors import JournalCorrupt, JournalError
 from supervisor.protocol import DeploymentStatus, LastExit, StepReport
 
 SCHEMA_VERSION = 2
@@ -44,6 +46,7 @@ CREATE TABLE IF NOT EXISTS observations (
     measured_bytes INTEGER NOT NULL
 );
 """
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 OBSERVATIONS_KEPT = 200  # that a forecast looks back on
 # What an older journal lacks besides tables, which SCHEMA makes by itself; by the version that came with it.
 MIGRATIONS = {2: "ALTER TABLE steps ADD COLUMN evidence TEXT NOT NULL DEFAULT '{}'"}
@@ -76,12 +79,22 @@ class Journal:
         self._path = path
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._migrate(self._check_version())
         except sqlite3.Error as error:
             raise self._broken("opened", error) from error
+        try:
+            self._db.row_factory = sqlite3.Row
+            version = self._check_version()
+            self._check_pages()
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._migrate(version)
+            self.fresh = not version  # there was none, or an empty file
+        except sqlite3.Error as error:
+            self._db.close()
+            raise self._broken("opened", error) from error
+        except JournalError:
+            self._db.close()  # else its end would remove the side files of the next one by their names
+            raise
 
     def _migrate(self, version: int) -> None:
         """All or nothing, so that a crash in between leaves the older journal. A new file has version 0."""
@@ -99,8 +112,19 @@ class Journal:
             )
         return version
 
+    def _check_pages(self) -> None:
+        """Damage that would only be met later, at a write that must not fail."""
+        said = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if said != "ok":
+            raise self._corrupt(said)
+
     def close(self) -> None:
         self._db.close()
+
+    def begin_after(self, numbers: Mapping[str, int]) -> None:
+        """Give out no `deployment` or `worker` number up to these again, although no row has them."""
+        if numbers:
+            self.remember("numbers", dict(numbers))
 
     def write(self, record: rec.Record) -> None:
         """Keep the record, stamped with the time of day."""
@@ -124,7 +148,7 @@ class Journal:
                 self.remember("route", route)
             case rec.WorkerBegan():
                 self._run(
-                    "INSERT INTO workers (worker_id, color, pid, created_at, release, started_at)"
+                    "INSERT OR REPLACE INTO workers (worker_id, color, pid, created_at, release, started_at)"
                     " VALUES (?, ?, ?, ?, ?, ?)",
                     (record.worker_id, record.color, record.pid, record.created_at, record.release, now),
                 )
@@ -159,12 +183,18 @@ class Journal:
         return Route(Color(active) if active else None, fact.get("release"), fact.get("previous_release"))
 
     def last_deployment(self) -> int:
-        return int(self._rows("SELECT coalesce(max(id), 0) AS n FROM deployments")[0]["n"])
+        """The highest number given out so far; numbers are never used twice."""
+        highest = int(self._rows("SELECT coalesce(max(id), 0) AS n FROM deployments")[0]["n"])
+        return highest or self._before("deployment")
 
     def last_worker(self) -> int:
         """The highest number in a worker id; ids are never used twice."""
-        rows = self._rows("SELECT worker_id FROM workers ORDER BY rowid DESC LIMIT 1")
-        return int(rows[0]["worker_id"].rpartition("-")[2]) if rows else 0
+        ids = self._rows("SELECT worker_id FROM workers")
+        return max([self._before("worker"), *(worker_number(row["worker_id"]) for row in ids)])
+
+    def _before(self, name: str) -> int:
+        numbers: dict[str, int] = self.fact("numbers") or {}
+        return numbers.get(name, 0)
 
     def living_workers(self) -> list[WorkerRow]:
         rows = self._rows("SELECT worker_id, color, pid, created_at, release FROM workers WHERE ended_at IS NULL")
@@ -297,9 +327,17 @@ class Journal:
             raise self._broken("read", error) from error
 
     def _broken(self, done: str, error: sqlite3.Error) -> JournalError:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:  # the module's own errors have none
+            return self._corrupt(str(error))
         return JournalError(
             f"the journal {self._path} cannot be {done}: {error};"
             " free the disk, or move the file away to begin a new one"
+        )
+
+    def _corrupt(self, why: str) -> JournalCorrupt:
+        return JournalCorrupt(
+            f"the journal {self._path} is damaged: {why}; workers and nginx go on as they are, and the next"
+            " `modelsvc up` sets the file aside and takes them up"
         )
 
 

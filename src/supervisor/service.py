@@ -45,6 +45,7 @@ from supervisor.probe import Probe
 from supervisor.probe_key import own_key
 from supervisor.prover import Prover
 from supervisor.releases import ReleaseStore
+from supervisor.salvage import open_journal
 from supervisor.startup import Discovery
 from supervisor.status import StatusReporter
 from supervisor.step_runner import StepRunner
@@ -264,7 +265,7 @@ async def serve(settings: Settings) -> None:
         paths.hold_socket,
     )
     edge = await Edge.open(options)
-    journal = Journal(paths.journal)
+    journal = open_journal(paths)
     try:
         await Service(settings, edge, journal).run()
     finally:

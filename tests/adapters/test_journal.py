@@ -12,7 +12,7 @@ from supervisor.core import records as rec
 from supervisor.core.ledger import Observation, Subject
 from supervisor.core.state import Color, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
-from supervisor.errors import JournalError
+from supervisor.errors import JournalCorrupt, JournalError
 from supervisor.journal import Journal, Route, WorkerRow, rfc3339
 
 BLUE, GREEN = Color.BLUE, Color.GREEN
@@ -209,10 +209,10 @@ def test_facts_are_kept_by_name(journal: Journal) -> None:
 @pytest.mark.parametrize(
     "content", [b"this is no database at all, but long enough to be asked", b"SQLite format 3\0junk"]
 )
-def test_a_broken_file_is_an_error_that_says_what_to_do(path: Path, content: bytes) -> None:
+def test_a_broken_file_is_an_error_of_its_own(path: Path, content: bytes) -> None:
     """Named, and left as it is for whoever wants to look."""
     path.write_bytes(content * 40)
-    with pytest.raises(JournalError, match=r"supervisor\.db cannot be opened.*move the file away to begin a new one"):
+    with pytest.raises(JournalCorrupt, match=r"supervisor\.db is damaged.*sets the file aside"):
         Journal(path)
     assert path.read_bytes() == content * 40
 

@@ -77,6 +77,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._begun: dict[tuple[int, int], float] = {}  # (deployment, step or 0), by the monotonic clock
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
         except sqlite3.Error as error:
@@ -135,6 +136,7 @@ class Journal:
                     "INSERT INTO deployments (id, kind, from_color, to_color, started_at) VALUES (?, ?, ?, ?, ?)",
                     (record.deployment, record.kind, record.from_color, record.to_color, now),
                 )
+                self._begun[record.deployment, 0] = time.monotonic()
             case rec.StepChanged():
                 self._write_step(record, now)
             case rec.RequestEnded():
@@ -210,16 +212,15 @@ class Journal:
     def last_exits(self) -> dict[Color, LastExit]:
         """How the last worker of each colour ended."""
         rows = self._rows(
-            "SELECT color, ended_at, code, reason FROM workers w WHERE ended_at ="
-            " (SELECT max(ended_at) FROM workers WHERE color = w.color)"
+            "SELECT color, ended_at, code, reason FROM workers w WHERE rowid ="
+            " (SELECT max(rowid) FROM workers WHERE color = w.color AND ended_at IS NOT NULL)"
         )
         return {Color(row["color"]): _last_exit(row) for row in rows}
 
     def deaths(self, limit: int = 5) -> dict[Color, list[LastExit]]:
         """The last ends of each colour that nobody asked for, newest first."""
         sql = (
-            "SELECT color, ended_at, code, reason FROM workers WHERE color=? AND expected=0"
-            " ORDER BY ended_at DESC LIMIT ?"
+            "SELECT color, ended_at, code, reason FROM workers WHERE color=? AND expected=0 ORDER BY rowid DESC LIMIT ?"
         )
         return {color: [_last_exit(row) for row in self._rows(sql, (color, limit))] for color in Color}
 
@@ -240,7 +241,7 @@ class Journal:
     def end_unfinished(self, number: int, outcome: Outcome, reason: str) -> None:
         """Close a deployment that an earlier supervisor left open."""
         self._run(
-            "UPDATE deployments SET finished_at=?, outcome=?, reason=? WHERE id=?",
+            "UPDATE deployments SET finished_at=max(started_at, ?), outcome=?, reason=? WHERE id=?",
             (time.time(), outcome, reason, number),
         )
 
@@ -258,13 +259,17 @@ class Journal:
         return [_observation(row) for row in reversed(rows)]
 
     def _write_step(self, record: rec.StepChanged, now: float) -> None:
+        key = record.deployment, int(record.step)
+        seconds = self._seconds(key)
+        if record.state is StepState.RUNNING:
+            self._begun.setdefault(key, time.monotonic())
         self._run(
             "INSERT INTO steps (deployment, number, state, started_at, detail, evidence) VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (deployment, number) DO UPDATE SET state=excluded.state,"
-            " seconds=coalesce(seconds, ?-started_at),"
+            " seconds=coalesce(seconds, ?, max(0, ?-started_at)),"
             " detail=CASE WHEN excluded.detail='' THEN detail ELSE excluded.detail END,"
             " evidence=CASE WHEN excluded.evidence='{}' THEN evidence ELSE excluded.evidence END",
-            (record.deployment, record.step, record.state, now, record.detail, json.dumps(dict(record.evidence)), now),
+            (*key, record.state, now, record.detail, json.dumps(dict(record.evidence)), seconds, now),
         )
         if record.state is StepState.DONE and "observation" in record.evidence:
             self._observe(record, now)
@@ -289,12 +294,27 @@ class Journal:
         )
 
     def _end_deployment(self, record: rec.RequestEnded, now: float) -> None:
+        """It ended as long after its start as it took, whatever was done to the time of day meanwhile."""
         if record.deployment is None:
             return
+        seconds = self._seconds((record.deployment, 0))
         self._run(
-            "UPDATE deployments SET finished_at=?, outcome=?, reason=?, release=coalesce(?, release) WHERE id=?",
-            (now, record.outcome, record.reason, record.release, record.deployment),
+            "UPDATE deployments SET finished_at=coalesce(started_at+?, max(started_at, ?)), outcome=?, reason=?,"
+            " release=coalesce(?, release) WHERE id=?",
+            (seconds, now, record.outcome, record.reason, record.release, record.deployment),
         )
+        self._begun.clear()
+
+    def _seconds(self, key: tuple[int, int]) -> float | None:
+        """Since that began under this supervisor; None: it did not."""
+        begun = self._begun.get(key)
+        return None if begun is None else time.monotonic() - begun
+
+    def _took(self, row: sqlite3.Row) -> float:
+        if row["finished_at"]:
+            return float(row["finished_at"] - row["started_at"])
+        seconds = self._seconds((row["id"], 0))
+        return max(0.0, time.time() - row["started_at"]) if seconds is None else seconds
 
     def _deployment(self, row: sqlite3.Row) -> DeploymentStatus:
         steps = self._rows("SELECT * FROM steps WHERE deployment=? ORDER BY number", (row["id"],))
@@ -309,7 +329,7 @@ class Journal:
             finished_at=rfc3339(finished) if finished else None,
             outcome=Outcome(row["outcome"]) if row["outcome"] else None,
             reason=row["reason"],
-            seconds=round((finished or time.time()) - row["started_at"], 3),
+            seconds=round(self._took(row), 3),
             steps=[_step(step) for step in steps],
         )
 

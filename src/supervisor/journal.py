@@ -22,6 +22,7 @@ from supervisor.core.state import Color, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
 from supervisor.errors import JournalCorrupt, JournalError
 from supervisor.protocol import DeploymentStatus, LastExit, StepReport
+from supervisor.reserve import Reserve, is_full
 
 SCHEMA_VERSION = 2
 SCHEMA = """
@@ -75,8 +76,9 @@ class Route:
 class Journal:
     """One SQLite file. Every method raises JournalError when the file cannot be read or written."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, reserve: Reserve | None = None) -> None:
+        """`reserve` is given up when the disk is full."""
+        self._path, self._reserve = path, reserve
         self._begun: dict[tuple[int, int], float] = {}  # (deployment, step or 0), by the monotonic clock
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
@@ -337,7 +339,10 @@ class Journal:
         try:
             self._db.execute(sql, values)
         except sqlite3.Error as error:
-            raise self._broken("written", error) from error
+            if self._reserve and is_full(error) and self._reserve.give_up():
+                self._run(sql, values)
+            else:
+                raise self._broken("written", error) from error
 
     def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
         try:

@@ -22,14 +22,15 @@ from supervisor.journal import Journal
 from supervisor.nginx.master import Master
 from supervisor.nginx.route import ROUTE, read_route
 from supervisor.paths import StatePaths
+from supervisor.reserve import Reserve
 
 log = structlog.get_logger()
 
 
-def open_journal(paths: StatePaths) -> Journal:
+def open_journal(paths: StatePaths, reserve: Reserve | None = None) -> Journal:
     """The journal, complete as far as can be known. Raises JournalError when it cannot be read for another reason."""
     try:
-        journal = Journal(paths.journal)
+        journal = Journal(paths.journal, reserve)
     except JournalCorrupt as error:
         aside = set_aside(paths.journal)
         say(f"WARNING: {error.message}")
@@ -38,7 +39,7 @@ def open_journal(paths: StatePaths) -> Journal:
             " what was measured are lost; what lives, and what the log remembers, is taken up"
         )
         log.error("journal_set_aside", path=str(aside), reason=error.message)
-        journal = Journal(paths.journal)
+        journal = Journal(paths.journal, reserve)
     try:
         mend(journal, paths)
     except BaseException:

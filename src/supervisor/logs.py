@@ -4,8 +4,8 @@ import os
 import shutil
 from collections import deque
 from contextlib import suppress
-from pathlib import Path
 from io import FileIO
+from pathlib import Path
 
 import structlog
 

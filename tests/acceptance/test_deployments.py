@@ -1,6 +1,7 @@
 """Deployments on the demo model, under traffic: nothing fails, nothing is cut, nothing is forgotten."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

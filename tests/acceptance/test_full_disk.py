@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -110,7 +111,7 @@ def ask_until_refused(service: Service) -> httpx.Response:
     raise AssertionError("every conversation was written down")
 
 
-def stream(service: Service, user: str) -> list[dict[str, object]]:
+def stream(service: Service, user: str) -> list[dict[str, Any]]:
     body = {"message": "Hello!", "temperature": 0, "stream": True}
     with httpx.stream("POST", f"{service.url}/chat/{user}", json=body, timeout=30, trust_env=False) as answer:
         return [json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: ")]

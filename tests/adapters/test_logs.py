@@ -144,4 +144,6 @@ def test_a_full_disk_costs_lines_and_nothing_else(folder: Path) -> None:
     log.symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"), log.open("wb", buffering=0) as file:
         file.write(b"refused")
-    logs.RotatingFile(log).write("lost\n")
+    ours = logs.RotatingFile(log)
+    ours.write("lost\n")
+    ours._file.close()

@@ -1,15 +1,17 @@
 """What a person who runs `modelsvc up` in a terminal gets to see: the few lines that matter."""
 
 import sys
+from contextlib import suppress
 
 from supervisor.core import records as rec
 from supervisor.core.state import Outcome
 
 
 def say(text: str) -> None:
-    """One line on stderr."""
-    sys.stderr.write(f"modelsvc: {text}\n")
-    sys.stderr.flush()
+    """One line on stderr; lost where that goes to a full disk, or to a terminal that was closed."""
+    with suppress(OSError):
+        sys.stderr.write(f"modelsvc: {text}\n")
+        sys.stderr.flush()
 
 
 class Console:

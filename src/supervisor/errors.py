@@ -11,6 +11,7 @@
     ├── WorkerError            failed           1
     ├── StorageError           failed           1
     │   └── JournalError
+    │       └── JournalCorrupt
     └── DeadlineExceeded       timed_out        5
 
 A foreign exception is translated once, in the adapter that met it. Every message says what happened, with the value,
@@ -105,6 +106,12 @@ class JournalError(StorageError):
     """The journal cannot be read or written."""
 
     code = "journal_failed"
+
+
+class JournalCorrupt(JournalError):
+    """The journal's file is damaged, or is none; the next start sets it aside and begins a new one."""
+
+    code = "journal_corrupt"
 
 
 class DeadlineExceeded(SupervisorError):

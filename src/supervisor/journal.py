@@ -8,6 +8,7 @@ import json
 import signal
 import sqlite3
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,10 +17,12 @@ from typing import Any, assert_never
 
 from supervisor.core import records as rec
 from supervisor.core.ledger import Observation, Subject
+from supervisor.core.salvage import worker_number
 from supervisor.core.state import Color, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
-from supervisor.errors import JournalError
+from supervisor.errors import JournalCorrupt, JournalError
 from supervisor.protocol import DeploymentStatus, LastExit, StepReport
+from supervisor.reserve import Reserve, is_full
 
 SCHEMA_VERSION = 2
 SCHEMA = """
@@ -44,6 +47,7 @@ CREATE TABLE IF NOT EXISTS observations (
     measured_bytes INTEGER NOT NULL
 );
 """
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 OBSERVATIONS_KEPT = 200  # that a forecast looks back on
 # What an older journal lacks besides tables, which SCHEMA makes by itself; by the version that came with it.
 MIGRATIONS = {2: "ALTER TABLE steps ADD COLUMN evidence TEXT NOT NULL DEFAULT '{}'"}
@@ -72,16 +76,28 @@ class Route:
 class Journal:
     """One SQLite file. Every method raises JournalError when the file cannot be read or written."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, reserve: Reserve | None = None) -> None:
+        """`reserve` is given up when the disk is full."""
+        self._path, self._reserve = path, reserve
+        self._begun: dict[tuple[int, int], float] = {}  # (deployment, step or 0), by the monotonic clock
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._migrate(self._check_version())
         except sqlite3.Error as error:
             raise self._broken("opened", error) from error
+        try:
+            self._db.row_factory = sqlite3.Row
+            version = self._check_version()
+            self._check_pages()
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._migrate(version)
+            self.fresh = not version  # there was none, or an empty file
+        except sqlite3.Error as error:
+            self._db.close()
+            raise self._broken("opened", error) from error
+        except JournalError:
+            self._db.close()  # else its end would remove the side files of the next one by their names
+            raise
 
     def _migrate(self, version: int) -> None:
         """All or nothing, so that a crash in between leaves the older journal. A new file has version 0."""
@@ -99,8 +115,19 @@ class Journal:
             )
         return version
 
+    def _check_pages(self) -> None:
+        """Damage that would only be met later, at a write that must not fail."""
+        said = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if said != "ok":
+            raise self._corrupt(said)
+
     def close(self) -> None:
         self._db.close()
+
+    def begin_after(self, numbers: Mapping[str, int]) -> None:
+        """Give out no `deployment` or `worker` number up to these again, although no row has them."""
+        if numbers:
+            self.remember("numbers", dict(numbers))
 
     def write(self, record: rec.Record) -> None:
         """Keep the record, stamped with the time of day."""
@@ -111,6 +138,7 @@ class Journal:
                     "INSERT INTO deployments (id, kind, from_color, to_color, started_at) VALUES (?, ?, ?, ?, ?)",
                     (record.deployment, record.kind, record.from_color, record.to_color, now),
                 )
+                self._begun[record.deployment, 0] = time.monotonic()
             case rec.StepChanged():
                 self._write_step(record, now)
             case rec.RequestEnded():
@@ -124,7 +152,7 @@ class Journal:
                 self.remember("route", route)
             case rec.WorkerBegan():
                 self._run(
-                    "INSERT INTO workers (worker_id, color, pid, created_at, release, started_at)"
+                    "INSERT OR REPLACE INTO workers (worker_id, color, pid, created_at, release, started_at)"
                     " VALUES (?, ?, ?, ?, ?, ?)",
                     (record.worker_id, record.color, record.pid, record.created_at, record.release, now),
                 )
@@ -159,12 +187,18 @@ class Journal:
         return Route(Color(active) if active else None, fact.get("release"), fact.get("previous_release"))
 
     def last_deployment(self) -> int:
-        return int(self._rows("SELECT coalesce(max(id), 0) AS n FROM deployments")[0]["n"])
+        """The highest number given out so far; numbers are never used twice."""
+        highest = int(self._rows("SELECT coalesce(max(id), 0) AS n FROM deployments")[0]["n"])
+        return highest or self._before("deployment")
 
     def last_worker(self) -> int:
         """The highest number in a worker id; ids are never used twice."""
-        rows = self._rows("SELECT worker_id FROM workers ORDER BY rowid DESC LIMIT 1")
-        return int(rows[0]["worker_id"].rpartition("-")[2]) if rows else 0
+        ids = self._rows("SELECT worker_id FROM workers")
+        return max([self._before("worker"), *(worker_number(row["worker_id"]) for row in ids)])
+
+    def _before(self, name: str) -> int:
+        numbers: dict[str, int] = self.fact("numbers") or {}
+        return numbers.get(name, 0)
 
     def living_workers(self) -> list[WorkerRow]:
         rows = self._rows("SELECT worker_id, color, pid, created_at, release FROM workers WHERE ended_at IS NULL")
@@ -180,16 +214,15 @@ class Journal:
     def last_exits(self) -> dict[Color, LastExit]:
         """How the last worker of each colour ended."""
         rows = self._rows(
-            "SELECT color, ended_at, code, reason FROM workers w WHERE ended_at ="
-            " (SELECT max(ended_at) FROM workers WHERE color = w.color)"
+            "SELECT color, ended_at, code, reason FROM workers w WHERE rowid ="
+            " (SELECT max(rowid) FROM workers WHERE color = w.color AND ended_at IS NOT NULL)"
         )
         return {Color(row["color"]): _last_exit(row) for row in rows}
 
     def deaths(self, limit: int = 5) -> dict[Color, list[LastExit]]:
         """The last ends of each colour that nobody asked for, newest first."""
         sql = (
-            "SELECT color, ended_at, code, reason FROM workers WHERE color=? AND expected=0"
-            " ORDER BY ended_at DESC LIMIT ?"
+            "SELECT color, ended_at, code, reason FROM workers WHERE color=? AND expected=0 ORDER BY rowid DESC LIMIT ?"
         )
         return {color: [_last_exit(row) for row in self._rows(sql, (color, limit))] for color in Color}
 
@@ -210,7 +243,7 @@ class Journal:
     def end_unfinished(self, number: int, outcome: Outcome, reason: str) -> None:
         """Close a deployment that an earlier supervisor left open."""
         self._run(
-            "UPDATE deployments SET finished_at=?, outcome=?, reason=? WHERE id=?",
+            "UPDATE deployments SET finished_at=max(started_at, ?), outcome=?, reason=? WHERE id=?",
             (time.time(), outcome, reason, number),
         )
 
@@ -228,13 +261,17 @@ class Journal:
         return [_observation(row) for row in reversed(rows)]
 
     def _write_step(self, record: rec.StepChanged, now: float) -> None:
+        key = record.deployment, int(record.step)
+        seconds = self._seconds(key)
+        if record.state is StepState.RUNNING:
+            self._begun.setdefault(key, time.monotonic())
         self._run(
             "INSERT INTO steps (deployment, number, state, started_at, detail, evidence) VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (deployment, number) DO UPDATE SET state=excluded.state,"
-            " seconds=coalesce(seconds, ?-started_at),"
+            " seconds=coalesce(seconds, ?, max(0, ?-started_at)),"
             " detail=CASE WHEN excluded.detail='' THEN detail ELSE excluded.detail END,"
             " evidence=CASE WHEN excluded.evidence='{}' THEN evidence ELSE excluded.evidence END",
-            (record.deployment, record.step, record.state, now, record.detail, json.dumps(dict(record.evidence)), now),
+            (*key, record.state, now, record.detail, json.dumps(dict(record.evidence)), seconds, now),
         )
         if record.state is StepState.DONE and "observation" in record.evidence:
             self._observe(record, now)
@@ -259,12 +296,27 @@ class Journal:
         )
 
     def _end_deployment(self, record: rec.RequestEnded, now: float) -> None:
+        """It ended as long after its start as it took, whatever was done to the time of day meanwhile."""
         if record.deployment is None:
             return
+        seconds = self._seconds((record.deployment, 0))
         self._run(
-            "UPDATE deployments SET finished_at=?, outcome=?, reason=?, release=coalesce(?, release) WHERE id=?",
-            (now, record.outcome, record.reason, record.release, record.deployment),
+            "UPDATE deployments SET finished_at=coalesce(started_at+?, max(started_at, ?)), outcome=?, reason=?,"
+            " release=coalesce(?, release) WHERE id=?",
+            (seconds, now, record.outcome, record.reason, record.release, record.deployment),
         )
+        self._begun.clear()
+
+    def _seconds(self, key: tuple[int, int]) -> float | None:
+        """Since that began under this supervisor; None: it did not."""
+        begun = self._begun.get(key)
+        return None if begun is None else time.monotonic() - begun
+
+    def _took(self, row: sqlite3.Row) -> float:
+        if row["finished_at"]:
+            return float(row["finished_at"] - row["started_at"])
+        seconds = self._seconds((row["id"], 0))
+        return max(0.0, time.time() - row["started_at"]) if seconds is None else seconds
 
     def _deployment(self, row: sqlite3.Row) -> DeploymentStatus:
         steps = self._rows("SELECT * FROM steps WHERE deployment=? ORDER BY number", (row["id"],))
@@ -279,7 +331,7 @@ class Journal:
             finished_at=rfc3339(finished) if finished else None,
             outcome=Outcome(row["outcome"]) if row["outcome"] else None,
             reason=row["reason"],
-            seconds=round((finished or time.time()) - row["started_at"], 3),
+            seconds=round(self._took(row), 3),
             steps=[_step(step) for step in steps],
         )
 
@@ -287,7 +339,10 @@ class Journal:
         try:
             self._db.execute(sql, values)
         except sqlite3.Error as error:
-            raise self._broken("written", error) from error
+            if self._reserve and is_full(error) and self._reserve.give_up():
+                self._run(sql, values)
+            else:
+                raise self._broken("written", error) from error
 
     def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
         try:
@@ -297,9 +352,17 @@ class Journal:
             raise self._broken("read", error) from error
 
     def _broken(self, done: str, error: sqlite3.Error) -> JournalError:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:  # the module's own errors have none
+            return self._corrupt(str(error))
         return JournalError(
             f"the journal {self._path} cannot be {done}: {error};"
             " free the disk, or move the file away to begin a new one"
+        )
+
+    def _corrupt(self, why: str) -> JournalCorrupt:
+        return JournalCorrupt(
+            f"the journal {self._path} is damaged: {why}; workers and nginx go on as they are, and the next"
+            " `modelsvc up` sets the file aside and takes them up"
         )
 
 

@@ -3,8 +3,9 @@
 import os
 import shutil
 from collections import deque
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import structlog
 
@@ -14,11 +15,11 @@ ROTATE_BYTES = 10_000_000
 KEPT = 3
 
 
-def open_log(path: Path) -> BinaryIO:
+def open_log(path: Path) -> FileIO:
     """Open `path` for appending, after moving it aside when it has grown past ROTATE_BYTES."""
     if path.exists() and path.stat().st_size > ROTATE_BYTES:
         rotate(path)
-    return path.open("ab")
+    return path.open("ab", buffering=0)
 
 
 def rotate(path: Path, newest: Path | None = None) -> None:
@@ -53,7 +54,7 @@ def last_lines(path: Path, count: int) -> list[str]:
 
 
 class RotatingFile:
-    """A text file for structlog that rotates itself."""
+    """A text file for structlog that rotates itself. What a full disk refuses is lost: nothing waits for a log."""
 
     def __init__(self, path: Path) -> None:
         """Raises ConfigError when the file cannot be opened."""
@@ -64,13 +65,15 @@ class RotatingFile:
             raise ConfigError(f"the log {path} cannot be written: {error.strerror}; mend its rights") from error
 
     def write(self, text: str) -> None:
-        self._file.write(text.encode())
+        with suppress(OSError):
+            self._file.write(text.encode())
 
     def flush(self) -> None:
-        self._file.flush()
         if self._file.tell() > ROTATE_BYTES:
-            self._file.close()
-            self._file = open_log(self._path)
+            with suppress(OSError):
+                fresh = open_log(self._path)
+                self._file.close()
+                self._file = fresh
 
 
 def configure(path: Path) -> None:

@@ -61,6 +61,10 @@ class StatePaths:
         return self.root / "supervisor.db"
 
     @property
+    def reserve(self) -> Path:
+        return self.root / "reserve"
+
+    @property
     def chat_history(self) -> Path:
         return self.root / "chat.db"
 

@@ -45,6 +45,8 @@ from supervisor.probe import Probe
 from supervisor.probe_key import own_key
 from supervisor.prover import Prover
 from supervisor.releases import ReleaseStore
+from supervisor.reserve import Reserve
+from supervisor.salvage import open_journal
 from supervisor.startup import Discovery
 from supervisor.status import StatusReporter
 from supervisor.step_runner import StepRunner
@@ -56,6 +58,7 @@ from supervisor.worker_process import WORKER_PROGRAM, WorkerProcesses
 from supervisor.workforce import Workforce
 
 ROTATE_INTERVAL_S = 60.0
+RESERVE_INTERVAL_S = 5.0
 
 log = structlog.get_logger()
 
@@ -82,9 +85,9 @@ class Settings:
 class Service:
     """One supervisor's parts. `run` is its whole life."""
 
-    def __init__(self, settings: Settings, edge: Edge, journal: Journal) -> None:
+    def __init__(self, settings: Settings, edge: Edge, journal: Journal, reserve: Reserve) -> None:
         config, paths = settings.config, settings.paths
-        self.settings, self.edge, self.journal = settings, edge, journal
+        self.settings, self.edge, self.journal, self.reserve = settings, edge, journal, reserve
         self.loop = Loop(State(policy=config.policy()))
         self.hub, self.metrics = Hub(), Metrics()
         self.holder = Holder(lambda: outlook(self.loop.state), config.edge.hold_timeout_s, config.edge.hold_limit)
@@ -122,7 +125,7 @@ class Service:
             stack.push_async_callback(self.executor.close)
             await control.start()
             self._announce()
-            for chore in (self._rotate_logs(), self.watch.run()):
+            for chore in (self._rotate_logs(), self._keep_reserve(), self.watch.run()):
                 stack.callback(asyncio.create_task(chore).cancel)
             await self._until_exit()
 
@@ -210,6 +213,12 @@ class Service:
                 except OSError as error:  # a full disk, say: the next round may find room
                     log.warning("log_not_rotated", path=str(path), reason=str(error))
 
+    async def _keep_reserve(self) -> None:
+        """Once there is room again."""
+        while True:
+            await asyncio.sleep(RESERVE_INTERVAL_S)
+            await asyncio.to_thread(self.reserve.keep)
+
     def _plane(self) -> ControlPlane:
         logs = self.settings.paths.logs
         status = StatusReporter(
@@ -265,8 +274,10 @@ async def serve(settings: Settings) -> None:
         paths.hold_socket,
     )
     edge = await Edge.open(options)
-    journal = Journal(paths.journal)
+    reserve = Reserve(paths.reserve)
+    reserve.keep()
+    journal = open_journal(paths, reserve)
     try:
-        await Service(settings, edge, journal).run()
+        await Service(settings, edge, journal, reserve).run()
     finally:
         journal.close()

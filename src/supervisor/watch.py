@@ -15,6 +15,7 @@ from supervisor.holdings import Holdings
 from supervisor.probe import Probe
 
 INTERVAL_S = 1.0
+LOOK_TIMEOUT_S = 2.0  # a few of these, one after the other, must pass before a hung worker is ended
 
 log = structlog.get_logger()
 
@@ -58,7 +59,7 @@ class Watch:
 
     async def _problem(self, slot: Slot) -> str:
         try:
-            await self.probe.ready(slot.color)
+            await self.probe.ready(slot.color, LOOK_TIMEOUT_S)
         except WorkerError as error:
             return error.message
         return ""

@@ -140,10 +140,9 @@ def test_a_state_folder_that_cannot_be_used(service: Service, where: str) -> Non
     assert f"the state folder {service.state.root} cannot be used" in said and "set MODELSVC_HOME" in said
 
 
-def test_a_journal_that_is_none(service: Service) -> None:
-    """The file, and what can be done with it."""
-    service.state.root.mkdir()
-    service.state.journal.write_text("This is a letter, and no database." * 100)
+def test_a_journal_that_cannot_be_opened(service: Service) -> None:
+    """The file, and what can be done with it; a damaged one is healed instead (test_lost_journal.py)."""
+    service.state.journal.mkdir(parents=True)
     said = refused(service, 1)
     assert str(service.state.journal) in said and "move the file away" in said
 

@@ -1,6 +1,7 @@
 """The journal: what is written is there for the next supervisor, and what cannot be written is an error."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
@@ -12,7 +13,7 @@ from supervisor.core import records as rec
 from supervisor.core.ledger import Observation, Subject
 from supervisor.core.state import Color, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
-from supervisor.errors import JournalError
+from supervisor.errors import JournalCorrupt, JournalError
 from supervisor.journal import Journal, Route, WorkerRow, rfc3339
 
 BLUE, GREEN = Color.BLUE, Color.GREEN
@@ -209,10 +210,10 @@ def test_facts_are_kept_by_name(journal: Journal) -> None:
 @pytest.mark.parametrize(
     "content", [b"this is no database at all, but long enough to be asked", b"SQLite format 3\0junk"]
 )
-def test_a_broken_file_is_an_error_that_says_what_to_do(path: Path, content: bytes) -> None:
+def test_a_broken_file_is_an_error_of_its_own(path: Path, content: bytes) -> None:
     """Named, and left as it is for whoever wants to look."""
     path.write_bytes(content * 40)
-    with pytest.raises(JournalError, match=r"supervisor\.db cannot be opened.*move the file away to begin a new one"):
+    with pytest.raises(JournalCorrupt, match=r"supervisor\.db is damaged.*sets the file aside"):
         Journal(path)
     assert path.read_bytes() == content * 40
 
@@ -356,6 +357,42 @@ def test_a_journal_of_a_newer_version_is_left_alone(path: Path) -> None:
         newer.execute("PRAGMA user_version=99")
     with pytest.raises(JournalError, match=r"has version 99.*install the newer modelsvc"):
         Journal(path)
+
+
+@pytest.mark.parametrize("jump_s", [-7200.0, 7200.0])
+def test_durations_do_not_follow_the_time_of_day(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, jump_s: float
+) -> None:
+    """The clock is set by hours in the middle of a deployment, and nothing took hours, or less than nothing."""
+    now = time.time()
+    write(journal, rec.WorkerBegan(BLUE, "blue-1", 1, 1.0, 1), rec.WorkerGone(BLUE, "blue-1", 1, False, "first"))
+    write(journal, began(1), rec.StepChanged(1, Step.CHECK_ACTIVE, RUNNING))
+    monkeypatch.setattr(time, "time", lambda: now + jump_s)
+    under_way = journal.deployment(1)
+    write(journal, rec.StepChanged(1, Step.CHECK_ACTIVE, DONE), rec.RequestEnded("r", Outcome.SUCCEEDED, "", 1, 3))
+    write(journal, rec.WorkerBegan(BLUE, "blue-2", 2, 2.0, 1), rec.WorkerGone(BLUE, "blue-2", 1, False, "second"))
+
+    over = journal.deployment(1)
+    assert under_way and over and over.steps[0].seconds is not None
+    assert all(0 <= (seconds or 0) < 5 for seconds in (under_way.seconds, over.seconds, over.steps[0].seconds))
+    assert journal.last_exits()[BLUE].reason == "second"
+    assert [death.reason for death in journal.deaths()[BLUE]] == ["second", "first"]
+
+
+def test_a_deployment_of_an_earlier_supervisor_never_took_less_than_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its beginning is known by the time of day only, which was set back since."""
+    with closing(Journal(path)) as before:
+        write(before, began(1), rec.StepChanged(1, Step.CHECK_ACTIVE, RUNNING))
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 7200.0)
+    with closing(Journal(path)) as journal:
+        left = journal.unfinished()
+        write(journal, rec.StepChanged(1, Step.CHECK_ACTIVE, DONE))
+        journal.end_unfinished(1, Outcome.FAILED, "ended")
+        over = journal.deployment(1)
+    assert left and over and (left.seconds, over.seconds, over.steps[0].seconds) == (0, 0, 0)
 
 
 def test_times_are_told_in_utc() -> None:

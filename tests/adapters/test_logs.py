@@ -135,3 +135,15 @@ def test_a_log_that_another_process_holds_open_is_emptied_in_place(
     assert (folder / "worker.log.1").read_text() == "the second lines\n"
     assert (folder / "worker.log.2").read_text() == "the first lines\n"
     logs.rotate_in_place(folder / "nobody's.log")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_costs_lines_and_nothing_else(folder: Path) -> None:
+    """Whoever logs goes on."""
+    log = folder / "x.log"
+    log.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"), log.open("wb", buffering=0) as file:
+        file.write(b"refused")
+    ours = logs.RotatingFile(log)
+    ours.write("lost\n")
+    ours._file.close()

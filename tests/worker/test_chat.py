@@ -197,7 +197,8 @@ def test_deep_health_tells_everything(shared: Worker) -> None:
     assert model["mapped_bytes"] > 10**6
     assert (model["copied_bytes"], model["repacked"]) == (0, False)
     assert 0 < found["memory"]["private_bytes"] <= found["memory"]["rss_bytes"]
-    assert {"alive", "in_flight", "waiting", "prefilling", "last_decode_age_s", "oldest_wait_s"} == set(found["engine"])
+    told = {"alive", "in_flight", "waiting", "prefilling", "last_decode_age_s", "oldest_wait_s", "longest_left_s"}
+    assert told == set(found["engine"])
 
 
 def test_metrics_count_what_happened(shared: Worker) -> None:

@@ -1,11 +1,13 @@
 """One chat turn: read the history, generate, and write the turn when it is complete."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 from modelsvc.engine.errors import EngineError, PromptRefused, PromptTooLong, QueueFull
 from modelsvc.engine.types import Event, Finished, GenerationRequest, Message, Sampling, Token
-from modelsvc.worker.errors import HttpError
+from modelsvc.worker.errors import HttpError, NotRecorded
+from modelsvc.worker.logs import log
 from modelsvc.worker.schema import Ask
 from modelsvc.worker.service import Service
 from modelsvc.worker.turns import Turn, Turns
@@ -61,8 +63,15 @@ class Chat:
                     self._service.metrics.generated(event)
                     self._service.latency.took(event)
                     if user_id is not None:
-                        await self._service.history.append_turn(user_id, message, "".join(parts), request_id)
+                        await self._record(user_id, message, "".join(parts), request_id)
             yield event
+
+    async def _record(self, user_id: str, message: str, answer: str, request_id: str | None) -> None:
+        try:
+            await self._service.history.append_turn(user_id, message, answer, request_id)
+        except sqlite3.OperationalError as error:
+            log.error("turn_not_recorded", reason=str(error))
+            raise NotRecorded(answer) from error
 
 
 def as_http(error: EngineError) -> HttpError:

@@ -47,6 +47,7 @@ _TYPES = {
     429: "overloaded",
     431: "invalid_request",
     503: "unavailable",
+    507: "failed",
 }
 
 
@@ -73,3 +74,18 @@ class HttpError(WorkerError):
     def headers(self) -> Mapping[str, str]:
         asking = {"WWW-Authenticate": 'Bearer realm="modelsvc"'} if self.status == 401 else {}
         return asking if self.retry_after_s is None else {**asking, "Retry-After": str(self.retry_after_s)}
+
+
+class NotRecorded(HttpError):
+    """The answer is there, and is told, but the conversation does not remember it."""
+
+    def __init__(self, answer: str) -> None:
+        message = (
+            "the answer is complete, but the conversation could not be written down: the disk is full or read-only;"
+            " ask again without a user, or when that is mended"
+        )
+        super().__init__(507, "not_recorded", message)
+        self.answer = answer
+
+    def body(self) -> dict[str, object]:
+        return {**super().body(), "response": self.answer}

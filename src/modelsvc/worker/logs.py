@@ -3,9 +3,25 @@
 import logging
 import sys
 import threading
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO
 
 import structlog
+
+
+class Patient:
+    """A file for logs: what a full disk refuses is lost, and no request fails for it."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._file.flush()
 
 
 def configure(**context: object) -> None:
@@ -17,7 +33,7 @@ def configure(**context: object) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(Patient(sys.stderr)),  # type: ignore[arg-type]  # file enough
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(**context)

@@ -29,6 +29,7 @@ _ERRORS = {
     431: "too many headers, or too long ones",
     500: "the worker failed: see its log",
     503: "not now: try again after `Retry-After` seconds",
+    507: "the answer, in `response`, could not be written down: the disk is full",
 }
 _ALWAYS = (400, 401, 403, 405, 431, 500)
 _OF_BODIES = (408, 413, 429, 503)
@@ -50,7 +51,7 @@ _CHAT = Operation("Ask", Answer, _OF_BODIES, Ask, streams=True)
 OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "/chat": {"post": _CHAT},
     "/chat/{user_id}": {
-        "post": Operation("Ask within a conversation", Answer, (404, *_OF_BODIES), Ask, streams=True),
+        "post": Operation("Ask within a conversation", Answer, (404, *_OF_BODIES, 507), Ask, streams=True),
         "get": Operation("Read a conversation", Conversation, (404,)),
         "delete": Operation("Forget a conversation", Deleted, (404, 503)),
     },

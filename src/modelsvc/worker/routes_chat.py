@@ -109,8 +109,13 @@ async def _stream(
     except Exception as error:  # the status line is out: an event is the only way left to tell
         exchange.broken = True
         log.error("stream_failed", exc_info=error)
-        told = as_http(error if isinstance(error, EngineError) else EngineError("the worker failed"))
-        yield _event("error", told.body())
+        yield _event("error", _as_told(error).body())
+
+
+def _as_told(error: Exception) -> HttpError:
+    if isinstance(error, HttpError):
+        return error
+    return as_http(error if isinstance(error, EngineError) else EngineError("the worker failed"))
 
 
 def _event(name: str, data: dict[str, Any]) -> ServerSentEventMessage:

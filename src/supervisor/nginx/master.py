@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import psutil
@@ -21,6 +22,7 @@ from supervisor import processes
 from supervisor.patience import eventually
 
 KILL_AFTER_S = 2.0
+PID_FILE = "nginx.pid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,16 @@ class Master:
         """The master an earlier supervisor started, or None when that process has ended."""
         process = processes.find(pid, started_at)
         return cls(process, started_at) if process else None
+
+    @classmethod
+    def of(cls, folder: Path) -> Self | None:
+        """The live master whose pid the file in `folder` names, if it works there and leads its group, as ours do."""
+        with suppress(OSError, ValueError, psutil.Error):
+            process = psutil.Process(int((folder / PID_FILE).read_text()))
+            ours = Path(process.cwd()) == folder.resolve() and process.uids().real == os.getuid()
+            if ours and _is_member(process, process.pid):
+                return cls(process, processes.started_at(process))
+        return None
 
     @property
     def pid(self) -> int:

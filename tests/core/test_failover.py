@@ -1,5 +1,6 @@
 """The active worker is down: a warm standby takes over; without one, it is restarted until it is given up."""
 
+import pytest
 from tests.core.world import BLUE, GREEN, World, first, names, second
 
 from supervisor.core import events as ev
@@ -104,6 +105,34 @@ def test_the_new_worker_that_crashes_at_the_last_step_is_an_active_one() -> None
     assert world.ended("failover").outcome is Outcome.SUCCEEDED
     assert world.state.active is BLUE
     assert "RestartDue" in {type(after.event).__name__ for after in world.timers(ev.RestartDue)}
+
+
+@pytest.mark.parametrize("step", [Step.CHECK_EDGE, Step.ADMIT], ids=lambda step: step.key)
+def test_a_deployment_that_changed_nothing_yet_gives_way(step: Step) -> None:
+    """Its fourth step would stop the standby, which can serve at once."""
+    world = second()
+    world.deploy()
+    world.play(to=step)
+    world.crash(GREEN)
+    world.play()
+
+    assert world.ended("d").outcome is Outcome.REFUSED
+    assert "takes over" in world.ended("d").reason
+    assert world.ended("failover").outcome is Outcome.SUCCEEDED
+    assert world.state.active is BLUE
+
+
+def test_one_that_is_being_restarted_is_down_as_well() -> None:
+    """The standby may only become free to take over when the successor is already loading."""
+    world = first()
+    world.deploy()
+    world.play(to=Step.RECORD)
+    world.crash(GREEN)
+    world.tell(world.timers(ev.RestartDue)[0].event)
+    assert world.slot(GREEN).phase is Phase.STARTING
+    world.tell(ev.StepSucceeded(world.current.token))
+
+    assert world.current.kind is DeploymentKind.FAILOVER
 
 
 def test_no_failover_in_a_deployment() -> None:

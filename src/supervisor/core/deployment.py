@@ -149,7 +149,10 @@ def standby_ended(state: State, color: Color, reason: str) -> Decision:
 
 
 def old_ended(state: State, color: Color, reason: str) -> Decision:
-    """The old colour's worker is gone: the end of step 12, or of making room in step 4, when it was to be stopped."""
+    """The old colour's worker is gone: the end of step 12, or of making room in step 4, when it was to be stopped.
+
+    A crash in the first steps ends the deployment where the standby is warm, for that can serve at once.
+    """
     deployment = state.deployment
     if deployment is None or color is deployment.to_color:
         return state, ()
@@ -157,6 +160,8 @@ def old_ended(state: State, color: Color, reason: str) -> Decision:
         return stages.over(state, f"{color} stopped")
     if ending.waits_for_old(state, color):
         return ending.old_ended(state, reason)
+    if deployment.step <= Step.ADMIT and state.slots[deployment.to_color].serves and not deployment.warm and reason:
+        return failed(state, f"{reason}, and the warm standby, which would have made room, takes over")
     if not deployment.undoing and deployment.step is Step.START_STANDBY and room.is_clearing(deployment, color):
         return then((state, (fx.CancelStep(),)), room.make)
     return state, ()

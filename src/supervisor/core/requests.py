@@ -87,7 +87,8 @@ def fail_over(state: State) -> Decision:
     active, standby = state.active_slot, state.standby
     if _busy(state) or _held(state) or state.edge is not EdgePhase.RUNNING or active is None or standby is None:
         return state, ()
-    down = active.wanted and active.phase in (Phase.BACKOFF, Phase.FAILED)
+    restarted = active.phase is Phase.STARTING and active.restarts > 0
+    down = active.wanted and (restarted or active.phase in (Phase.BACKOFF, Phase.FAILED))
     if not down or not standby.serves or standby.worker_id == state.shunned:
         return state, ()
     kind = DeploymentKind.FAILOVER

@@ -55,8 +55,8 @@ EXPECTED: dict[Victim, tuple[Expected, ...]] = {
         *([GOES_ON] * 3),  # and forward from then on
     ),
     Victim.ACTIVE: (
-        Expected(Outcome.REFUSED, "new", cuts=True),  # it does not answer; then the warm standby takes over
-        *([GOES_ON_CUT] * 9),  # it is restarted beside the deployment
+        *([Expected(Outcome.REFUSED, "new", cuts=True)] * 3),  # the warm standby takes over
+        *([GOES_ON_CUT] * 7),  # that made room already: it is restarted beside the deployment
         *([UNDONE_CUT] * 2),  # the new colour died on trial
         Expected(Outcome.SUCCEEDED, "old", cuts=True),  # it is baked; then the warm old worker takes over
     ),

@@ -27,6 +27,7 @@ from supervisor.core.steps import Step, StepState
 from supervisor.edge import Edge
 from supervisor.journal import Journal
 from supervisor.paths import control_socket, state_paths
+from supervisor.reserve import Reserve
 
 ARMED, STRUCK = "fault.json", "struck.json"
 STABLE_AFTER_S = 1.0  # so that one case does not lengthen the restart pauses of the next
@@ -101,8 +102,8 @@ class Fault:
 class FaultyService(service.Service):
     """The fault comes right after the journal."""
 
-    def __init__(self, settings: service.Settings, edge: Edge, journal: Journal) -> None:
-        super().__init__(settings, edge, journal)
+    def __init__(self, settings: service.Settings, edge: Edge, journal: Journal, reserve: Reserve) -> None:
+        super().__init__(settings, edge, journal, reserve)
         assert settings.config_path is not None
         journaling, *rest = self.executor._sinks
         fault = Fault(settings.config_path.parent, lambda: self.loop.state, edge)

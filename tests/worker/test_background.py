@@ -111,7 +111,7 @@ def test_a_worker_in_the_background_answers_and_its_own_threads_are_nice(folder:
             assert worker.chat("Hello!", max_tokens=2).status_code == 200
             assert nices(process.pid) == {niceness(), max(niceness(), NICENESS)}
             assert nice_of(process.pid, process.pid) == niceness()
-            assert httpx.post(f"{worker.url}/foreground").status_code == 204
+            assert httpx.post(f"{worker.url}/foreground").status_code == 200
             assert worker.chat("Hello!", max_tokens=2).status_code == 200
             until(lambda: nices(process.pid) == {niceness()}, "no thread stands back any more")
         finally:

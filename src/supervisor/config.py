@@ -89,7 +89,7 @@ class EdgeSection(Section):
     listen: Listen = "127.0.0.1:8080"
     nginx: str = "nginx"
     hold_timeout_s: Seconds = 30.0
-    hold_limit: int = Field(256, ge=1, le=1000)
+    hold_limit: int = Field(64, ge=1, le=1000)
 
 
 class WorkersSection(Section):

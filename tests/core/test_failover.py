@@ -6,16 +6,19 @@ from tests.core.world import BLUE, GREEN, World, first, names, second
 from supervisor.core import events as ev
 from supervisor.core.lifecycle import Phase
 from supervisor.core.records import Warned
-from supervisor.core.state import DeploymentKind, EdgePhase, Outcome, Policy
+from supervisor.core.state import Change, DeploymentKind, EdgePhase, Outcome, Policy
 from supervisor.core.steps import Step
 
 
 def given_up(world: World) -> World:
-    """Blue crashes as often as it may, and once more."""
-    world.crash(BLUE)
+    """The active worker crashes as often as it may, and once more."""
+    color = world.state.active or BLUE
+    world.crash(color)
     for _ in range(world.state.policy.crash_limit):
+        if world.slot(color).phase is Phase.FAILED:
+            break
         world.tell(world.timers(ev.RestartDue)[-1].event)
-        world.crash(BLUE)
+        world.crash(color)
     return world
 
 
@@ -46,6 +49,51 @@ def test_a_standby_that_cannot_take_over_is_not_asked_again() -> None:
     world.tell(world.timers(ev.RestartDue)[0].event)
     world.play()
     assert world.slot(GREEN).serves
+
+
+def test_a_standby_that_could_not_take_over_is_asked_again_later() -> None:
+    """The moment may have been bad: it must not be out for ever."""
+    world = given_up(second_without_luck())
+    assert (world.slot(GREEN).phase, world.state.deployment) == (Phase.FAILED, None)
+    world.tell(world.timers(ev.TakeoverRested)[-1].event)
+    world.play()
+
+    assert world.state.active is BLUE
+
+
+def second_without_luck() -> World:
+    """Green crashed, and blue could not take over just now."""
+    world = second(Policy(crash_limit=1))
+    world.crash(GREEN)
+    world.answers.clear()
+    world.fail("bad moment")
+    world.tell(world.timers(ev.RestartDue)[-1].event)
+    return world
+
+
+def test_what_was_never_deployed_takes_over_only_in_need() -> None:
+    """A restart holds requests as well, and answers with the release that was asked for."""
+    world = first(Policy(crash_limit=1))
+    world.tell(ev.PrewarmRequested("p", Change()))
+    world.play()
+    world.crash(BLUE)
+    assert world.state.deployment is None
+    world.tell(world.timers(ev.RestartDue)[-1].event)
+    world.crash(BLUE)
+    world.play()
+
+    assert world.slot(BLUE).phase is Phase.FAILED
+    assert world.state.active is GREEN
+
+
+def test_what_was_rolled_back_from_takes_over_only_in_need() -> None:
+    """It is warm, but was found wanting."""
+    world = second()
+    world.switch(DeploymentKind.ROLLBACK)
+    world.play()
+    world.crash(BLUE)
+
+    assert (world.state.active, world.state.deployment) == (BLUE, None)
 
 
 def test_a_switch_waits_for_the_edge() -> None:

@@ -188,3 +188,16 @@ def test_the_undo_is_on_record_under_the_steps_it_takes_back() -> None:
         (Step.WARM_UP, StepState.FAILED),
         *[(Step.START_STANDBY, StepState.UNDONE)] * 2,
     ]
+
+
+def test_a_hold_that_fails_on_the_way_back_leaves_the_new_worker_serving() -> None:
+    """The old one is gone and the edge cannot be told: who is routed to had better be the active one."""
+    world = begun(first(), Step.BAKE)
+    world.answers.clear()
+    world.fail("breach")
+    world.fail("disk full")
+    world.play()
+
+    assert world.ended("d").outcome is Outcome.FAILED
+    assert (world.state.active, world.state.routed) == (GREEN, GREEN)
+    assert outlook(world.state) is Outlook.SERVES

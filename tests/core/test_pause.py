@@ -1,5 +1,7 @@
 """Holding requests by an operator's word, and what a request may hope for."""
 
+from dataclasses import replace
+
 from tests.core.world import BLUE, GREEN, World, booting, first, names, second
 
 from supervisor.core import effects as fx
@@ -59,6 +61,17 @@ def test_a_worker_that_crashes_while_requests_are_held_is_restarted_only() -> No
 
     assert world.state.deployment is None
     assert world.timers(ev.RestartDue)
+
+
+def test_requests_pass_when_a_worker_is_booted() -> None:
+    """Whoever held them held them from a worker that is no more; status tells the truth."""
+    world = booting()
+    world.state = replace(world.state, paused=True)
+    world.tell(ev.Started())
+    world.play()
+
+    assert (world.state.paused, world.state.routed) == (False, BLUE)
+    assert Paused(False) in world.records
 
 
 def test_a_deployment_is_not_paused() -> None:

@@ -122,6 +122,18 @@ def test_prewarming_is_cancelled_under_way() -> None:
     assert (Step.AWAIT_READY, StepState.FAILED) in steps(world.effects)
 
 
+def test_prewarming_that_is_over_but_for_the_record_is_not_cancelled() -> None:
+    """It is told to wait; what is prewarmed then can be stopped."""
+    world = first()
+    world.tell(ev.PrewarmRequested("p", Change()))
+    world.play(to=Step.RECORD)
+    world.tell(ev.CancelRequested("c"))
+    world.play()
+
+    assert world.ended("c").outcome is Outcome.REFUSED
+    assert world.ended("p").outcome is Outcome.SUCCEEDED
+
+
 def test_what_is_prewarmed_is_cancelled_by_stopping_it() -> None:
     """Its memory is free when the request is answered."""
     world = prewarmed()

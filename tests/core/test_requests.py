@@ -383,3 +383,15 @@ def test_whoever_waits_is_answered_truthfully() -> None:
     assert starting.ended("r").outcome is Outcome.FAILED
     assert stopping.exited
     assert stopping.ended("r").outcome is Outcome.SUCCEEDED
+
+
+def test_the_other_colour_serves_when_it_is_started_in_place_of_a_stopped_one() -> None:
+    """Whoever starts a worker while the active one was stopped by force wants answers."""
+    world = first()
+    world.tell(ev.StopRequested("down", BLUE, force=True))
+    world.play()
+    world.tell(ev.StartRequested("up", GREEN))
+    world.play()
+
+    assert world.ended("up").outcome is Outcome.SUCCEEDED
+    assert world.state.active is GREEN

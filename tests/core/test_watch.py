@@ -63,13 +63,65 @@ def test_a_standby_that_hangs_is_ended() -> None:
     assert (world.state.active, world.slot(BLUE).phase) == (GREEN, Phase.ABSENT)
 
 
-def test_a_deployment_under_way_is_not_disturbed() -> None:
-    """It looks itself, and may be the way out."""
-    world = second()
+def test_the_worker_on_trial_is_left_to_its_deployment() -> None:
+    """That looks itself, and knows the way back."""
+    world = first()
     world.deploy()
+    world.play(to=Step.BAKE)
+    world.effects.clear()
     look(world, GREEN, 5, problem=HANGS)
 
-    assert "StopWorker" not in names(world.effects)
+    assert world.effects == []
+
+
+def test_the_old_worker_is_ended_in_a_deployment_too() -> None:
+    """Nobody would be answered while the new one loads; its successor asks again what it had."""
+    world = first()
+    world.deploy()
+    world.play(to=Step.AWAIT_READY)
+    look(world, BLUE, 3, problem=HANGS)
+    world.play()
+
+    assert world.timers(ev.RestartDue)
+    assert world.ended("d").outcome is Outcome.SUCCEEDED
+
+
+def test_a_new_worker_that_hangs_is_not_drained_for_long() -> None:
+    """Going back, it is ended, so that what it has is asked again of the old one."""
+    world = first()
+    world.deploy()
+    world.play(to=Step.BAKE)
+    world.answers.clear()
+    world.fail("it hangs")
+    while names(world.effects)[-1] != "Drain":
+        world.tell(world.answers.popleft())
+    world.answers.clear()
+    look(world, GREEN, 3, problem=HANGS)
+    world.play()
+
+    assert world.ended("d").outcome is Outcome.ROLLED_BACK
+    assert world.slot(GREEN).phase is Phase.ABSENT
+
+
+def test_a_standby_over_its_limit_may_finish_what_it_has() -> None:
+    """It may have streams from when it was active."""
+    world = second(LIMITS)
+    look(world, BLUE, 3, private_bytes=101)
+    (stop,) = [effect for effect in world.effects if isinstance(effect, fx.StopWorker)]
+
+    assert stop.timeout_s == LIMITS.drain_timeout_s
+
+
+def test_what_two_workers_hold_in_a_deployment_counts_for_nothing() -> None:
+    """It was admitted; the looks begin anew after it."""
+    world = first(LIMITS)
+    world.deploy()
+    for _ in range(5):
+        world.tell(ev.MemorySeen(1001))
+    world.play()
+    world.tell(ev.MemorySeen(1001))
+
+    assert (world.state.over_budget, world.state.deployment) == (1, None)
 
 
 def test_a_worker_over_its_limit_is_replaced_by_its_own_release() -> None:

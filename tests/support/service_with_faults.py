@@ -121,7 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", type=Path, required=True)
     config_path = parser.parse_args().config
-    service.Service = FaultyService  # type: ignore[misc,assignment]  # the very class that `serve` makes
+    service.Service = FaultyService  # type: ignore[misc]  # the very class that `serve` makes
     paths = state_paths()
     startup.lay_out(paths)
     with startup.lock(paths.lock):

@@ -72,7 +72,7 @@ def failed(state: State, reason: str, evidence: fx.Evidence | None = None) -> De
     deployment = state.current
     if deployment.step is Step.RECORD:
         return stages.over(state, reason)  # what could not be counted takes nothing back
-    if deployment.step is Step.CHECK_ACTIVE:
+    if deployment.step is Step.CHECK_ACTIVE and deployment.cancelled_by is None:
         reason = f"{reason}; {_way_out(deployment)}"
     record = StepChanged(deployment.id, deployment.step, StepState.FAILED, reason, evidence=evidence or {})
     undoing = replace(
@@ -142,10 +142,21 @@ def standby_ended(state: State, color: Color, reason: str) -> Decision:
     if deployment is None or color is not deployment.to_color or deployment.is_baked:
         return state, ()
     if deployment.undoing:
-        return ending.undone(state) if deployment.undo[:1] == (Undo.STOP_STANDBY,) else (state, ())
+        return _standby_gone(state, deployment)
     if deployment.step is Step.START_STANDBY and not reason:
         return room.make(state)
     return failed(state, reason) if deployment.step >= Step.START_STANDBY or deployment.warm else (state, ())
+
+
+def _standby_gone(state: State, deployment: Deployment) -> Decision:
+    """While undoing: then it need not be drained, or that was to be."""
+    match deployment.undo[:1]:
+        case (Undo.DRAIN_STANDBY,):
+            return then((state, (fx.CancelStep(),)), ending.undone)
+        case (Undo.STOP_STANDBY,):
+            return ending.undone(state)
+        case _:
+            return state, ()
 
 
 def old_ended(state: State, color: Color, reason: str) -> Decision:

@@ -7,7 +7,7 @@ from supervisor.core import deployment, requests
 from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then, written
 from supervisor.core.effects import After, StartEdge, StopEdge
-from supervisor.core.records import EdgeChanged
+from supervisor.core.records import EdgeChanged, Paused, Warned
 from supervisor.core.state import BOOT_REQUEST, DeploymentKind, EdgePhase, State
 
 
@@ -56,14 +56,20 @@ def _boot(state: State) -> Decision:
         return deployment.resume(state)
     if boot is None:
         return state, ()
-    return deployment.begin(
-        replace(state, boot=None),
-        BOOT_REQUEST,
-        DeploymentKind.DEPLOY,
-        boot.color,
-        change=boot.change,
-        release=boot.release,
+    return then(
+        _unpaused(replace(state, boot=None)),
+        lambda s: deployment.begin(
+            s, BOOT_REQUEST, DeploymentKind.DEPLOY, boot.color, change=boot.change, release=boot.release
+        ),
     )
+
+
+def _unpaused(state: State) -> Decision:
+    """Whoever held requests held them from a worker that is no more."""
+    if not state.paused:
+        return state, ()
+    told = Warned("requests, which were held by `modelsvc ctl pause`, pass again when a worker is booted")
+    return replace(state, paused=False), written(Paused(False), told)
 
 
 def _boot_again(state: State, event: ev.BootDue) -> Decision:

@@ -51,6 +51,8 @@ def undone(state: State, problem: str = "") -> Decision:
     could not be brought back may still route to the standby, which is therefore left alone.
     """
     deployment = state.current
+    if problem and deployment.undo[0] is Undo.HOLD:
+        state = replace(state, active=deployment.to_color, routed=deployment.to_color)  # nobody else is left to serve
     rest = () if problem and deployment.undo[0] in OF_THE_EDGE else deployment.undo[1:]
     state = replace(state, deployment=replace(deployment, undo=rest, stuck=deployment.stuck or bool(problem)))
     step = min(STEP_OF[deployment.undo[0]], deployment.step)
@@ -142,6 +144,7 @@ def finish(state: State, outcome: Outcome) -> Decision:
     )
     decision: Decision = replace(state, deployment=None), written(ended)
     decision = then(decision, lambda s: _answer_cancel(s, deployment))
+    decision = then(decision, lambda s: _rest(s, deployment, outcome))
     decision = then(decision, lambda s: _remember_standby(s, deployment, outcome))
     return decision if outcome is Outcome.SUCCEEDED else then(decision, lambda s: _boot_later(s, deployment))
 
@@ -153,10 +156,19 @@ def _answer_cancel(state: State, deployment: Deployment) -> Decision:
     return state, written(RequestEnded(deployment.cancelled_by, Outcome.SUCCEEDED, reason, active=state.active))
 
 
+def _rest(state: State, deployment: Deployment, outcome: Outcome) -> Decision:
+    """A standby that could not take over is asked again after a while."""
+    if deployment.kind is not DeploymentKind.FAILOVER or outcome is Outcome.SUCCEEDED:
+        return state, ()
+    shunned = state.slots[deployment.to_color].worker_id or ""
+    return replace(state, shunned=shunned), (fx.After(state.policy.takeover_rest_s, ev.TakeoverRested(shunned)),)
+
+
 def _remember_standby(state: State, deployment: Deployment, outcome: Outcome) -> Decision:
     """What the standby is good for now: to be deployed, or nothing it was before."""
-    if deployment.kind is DeploymentKind.FAILOVER and outcome is not Outcome.SUCCEEDED:
-        state = replace(state, shunned=state.slots[deployment.to_color].worker_id)
+    if outcome is Outcome.SUCCEEDED and deployment.kind is not DeploymentKind.PREWARM:
+        left = deployment.from_color if deployment.kind is DeploymentKind.ROLLBACK else None
+        state = replace(state, rejected=state.slots[left].release if left else None)
     prewarmed = deployment.kind is DeploymentKind.PREWARM and outcome is Outcome.SUCCEEDED
     release = deployment.release if prewarmed else None
     if release == state.prewarmed or outcome is Outcome.REFUSED:

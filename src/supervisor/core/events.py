@@ -251,6 +251,13 @@ class ReplacementRested:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeoverRested:
+    """Timer: a standby that could not take over may be asked again."""
+
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class BootDue:
     """Timer: the pause after a boot that failed is over."""
 
@@ -288,5 +295,6 @@ Event = (
     | MemorySeen
     | RouteSeen
     | ReplacementRested
+    | TakeoverRested
     | BootDue
 )

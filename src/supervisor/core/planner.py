@@ -20,7 +20,7 @@ def _decide(state: State, event: ev.Event) -> Decision:
             return _step(state, event)
         case ev.Started() | ev.EdgeStarted() | ev.EdgeEnded() | ev.EdgeRestartDue() | ev.EdgeStable() | ev.BootDue():
             return edge.decide(state, event)
-        case ev.WorkerSeen() | ev.MemorySeen() | ev.RouteSeen() | ev.ReplacementRested():
+        case ev.WorkerSeen() | ev.MemorySeen() | ev.RouteSeen() | ev.ReplacementRested() | ev.TakeoverRested():
             return watch.decide(state, event)
         case (
             ev.WorkerSpawned()

@@ -9,6 +9,7 @@ from supervisor.core.decision import Decision, then, written
 from supervisor.core.lifecycle import Phase
 from supervisor.core.records import Paused, Prewarmed, RequestEnded
 from supervisor.core.state import FAILOVER_REQUEST, Change, Color, DeploymentKind, EdgePhase, Outcome, State
+from supervisor.core.steps import Step
 
 Request = (
     ev.DeployRequested
@@ -49,7 +50,7 @@ def prewarm(state: State, event: ev.PrewarmRequested) -> Decision:
 def cancel(state: State, event: ev.CancelRequested) -> Decision:
     """Give up the prewarming under way, or stop what is prewarmed."""
     running = state.deployment
-    if running and running.kind is DeploymentKind.PREWARM and not running.undoing:
+    if running and running.kind is DeploymentKind.PREWARM and not running.undoing and running.step < Step.RECORD:
         return deployment.cancel(state, event.request)
     if why := _busy(state):
         return refuse(state, event.request, why)
@@ -83,13 +84,17 @@ def resume(state: State, event: ev.ResumeRequested) -> Decision:
 
 
 def fail_over(state: State) -> Decision:
-    """Where the active worker is down and the standby is warm, the standby takes over; asked after every event."""
+    """Where the active worker is down and the standby is warm, the standby takes over; asked after every event.
+
+    A release that was never deployed, or was rolled back from, only does when the active worker is given up.
+    """
     active, standby = state.active_slot, state.standby
     if _busy(state) or _held(state) or state.edge is not EdgePhase.RUNNING or active is None or standby is None:
         return state, ()
     restarted = active.phase is Phase.STARTING and active.restarts > 0
     down = active.wanted and (restarted or active.phase in (Phase.BACKOFF, Phase.FAILED))
-    if not down or not standby.serves or standby.worker_id == state.shunned:
+    released = standby.release not in (state.prewarmed, state.rejected) or active.phase is Phase.FAILED
+    if not (down and standby.serves and released) or standby.worker_id == state.shunned:
         return state, ()
     kind = DeploymentKind.FAILOVER
     return deployment.begin(state, FAILOVER_REQUEST, kind, standby.color, release=standby.release, warm=True)
@@ -134,7 +139,8 @@ def start(state: State, event: ev.StartRequested) -> Decision:
     release = slot.release or state.active_release
     if release is None:
         return refuse(state, event.request, "there is no release to start: run `modelsvc ctl deploy` first")
-    if state.active is None:
+    active = state.active_slot
+    if active is None or (active.color is not event.color and active.phase is Phase.ABSENT and not state.paused):
         return deployment.begin(state, event.request, DeploymentKind.DEPLOY, event.color, release=release)
     fresh = state.with_slot(event.color, restarts=0)
     return slots.start(fresh, event.color, release, event.request)

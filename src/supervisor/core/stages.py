@@ -59,7 +59,7 @@ def _next(state: State) -> Decision:
 def _skip_reason(state: State, deployment: Deployment) -> str:
     match deployment.step:
         case Step.CHECK_ACTIVE if not (state.active_slot and state.active_slot.serves):
-            return "no worker is serving"
+            return _why_nobody_serves(state)
         case step if step in WHEN_WARM and deployment.warm:
             return "the standby is warm"
         case step if step in BEYOND_PREWARM and deployment.kind is DeploymentKind.PREWARM:
@@ -69,6 +69,11 @@ def _skip_reason(state: State, deployment: Deployment) -> str:
         case Step.BAKE if not (room.old_serves(state) or room.old_is_dispensable(state) or deployment.in_place):
             return "there is no old worker to go back to"
     return ""
+
+
+def _why_nobody_serves(state: State) -> str:
+    said = state.active_slot.progress if state.active_slot else None
+    return f"no worker is serving: {said}" if said else "no worker is serving"
 
 
 def _perform(state: State) -> Decision:

@@ -118,6 +118,7 @@ class Policy:
     kill_factor: float = 1.5  # of worker_limit_bytes: no time is left for a replacement
     looks_before_action: int = 3  # in a row
     replacement_rest_s: float = 600.0
+    takeover_rest_s: float = 5.0
 
     def pause_s(self, attempt: int) -> float:
         """The pause before restart number `attempt` (from 1): doubled each time, up to a limit."""
@@ -147,7 +148,7 @@ class Slot:
 
     @property
     def serves(self) -> bool:
-        return self.phase is Phase.READY
+        return self.phase is Phase.READY and not self.condemned
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,8 @@ class State:
     boot_failures: int = 0
     over_budget: int = 0  # looks in a row
     replacement_rests: bool = False  # one was tried lately
-    shunned: str | None = None  # the standby that could not take over
+    shunned: str | None = None  # the standby that could not take over just now
+    rejected: int | None = None  # the release that was rolled back from last
     shutdown: str | None = None  # the request that ends the supervisor
     last_release: int = 0
     last_deployment: int = 0

@@ -15,8 +15,10 @@ from supervisor.core.ledger import mb
 from supervisor.core.records import Warned
 from supervisor.core.state import REPLACE_REQUEST, DeploymentKind, EdgePhase, Slot, State
 
+Seen = ev.WorkerSeen | ev.MemorySeen | ev.RouteSeen | ev.ReplacementRested | ev.TakeoverRested
 
-def decide(state: State, event: ev.WorkerSeen | ev.MemorySeen | ev.RouteSeen | ev.ReplacementRested) -> Decision:
+
+def decide(state: State, event: Seen) -> Decision:
     """What a look at the running service calls for; mostly nothing."""
     match event:
         case ev.WorkerSeen():
@@ -27,6 +29,8 @@ def decide(state: State, event: ev.WorkerSeen | ev.MemorySeen | ev.RouteSeen | e
             return _route(state, event)
         case ev.ReplacementRested():
             return replace(state, replacement_rests=False), ()
+        case ev.TakeoverRested():
+            return replace(state, shunned=None) if state.shunned == event.worker_id else state, ()
         case _:
             assert_never(event)
 
@@ -37,35 +41,46 @@ def _worker(state: State, event: ev.WorkerSeen) -> Decision:
         return state, ()
     held, limit = event.private_bytes or 0, state.policy.worker_limit_bytes
     unwell = slot.unwell + 1 if event.problem else 0
-    swollen = slot.swollen + 1 if held > limit else 0
+    swollen = slot.swollen + 1 if held > limit and not state.deployment else 0
     state = state.with_slot(slot.color, unwell=unwell, swollen=swollen)
     size = f"it holds {mb(held)}, and memory.worker_limit_gb allows {mb(limit)}"
     if held > limit * state.policy.kill_factor:
         return slots.condemn(state, slot, f"{size}, which is far over")
-    if state.deployment:
-        return state, ()
-    if unwell >= state.policy.looks_before_action:
+    if unwell >= state.policy.looks_before_action and not _is_on_trial(state, slot):
         return slots.condemn(state, slot, event.problem)
     return _relieve(state, slot, size) if swollen >= state.policy.looks_before_action else (state, ())
 
 
+def _is_on_trial(state: State, slot: Slot) -> bool:
+    """The deployment under way looks at its new worker itself."""
+    running = state.deployment
+    return running is not None and slot.color is running.to_color and not (running.undoing or running.is_baked)
+
+
 def _relieve(state: State, slot: Slot, why: str) -> Decision:
-    """A standby that holds too much is ended; the active worker is replaced by its own release."""
+    """A standby that holds too much is stopped; the active worker is replaced by its own release."""
     if slot.color is not state.active:
-        return slots.condemn(state, slot, why)
+        return _stop_standby(state, slot, why)
     return _replace_active(state, f"the {slot.color} worker is replaced: {why}", in_place=False)
 
 
 def _memory(state: State, used_bytes: int) -> Decision:
-    over = state.over_budget + 1 if used_bytes > state.policy.budget_bytes else 0
+    over = state.over_budget + 1 if used_bytes > state.policy.budget_bytes and not state.deployment else 0
     state = replace(state, over_budget=over)
-    if over < state.policy.looks_before_action or state.deployment or state.shutdown:
+    if over < state.policy.looks_before_action or state.shutdown:
         return state, ()
     why = f"the service holds {mb(used_bytes)}, and memory.budget_gb allows {mb(state.policy.budget_bytes)}"
     standby = state.standby
     if standby and standby.serves:
-        return slots.condemn(state, standby, why)
+        return _stop_standby(state, standby, why)
     return _replace_active(state, f"the active worker is replaced in place: {why}", in_place=True)
+
+
+def _stop_standby(state: State, slot: Slot, why: str) -> Decision:
+    """It may still have streams from when it was active, and time to finish them."""
+    patience_s = max(state.policy.drain_timeout_s, state.policy.stop_timeout_s)
+    warned: Decision = state, written(Warned(f"the {slot.color} worker is stopped: {why}"))
+    return then(warned, lambda s: slots.stop(s, slot.color, timeout_s=patience_s))
 
 
 def _replace_active(state: State, why: str, *, in_place: bool) -> Decision:

@@ -11,7 +11,7 @@ from contextlib import closing
 import psutil
 import pytest
 from tests.support.service_fakes import fake_service
-from tests.support.service_fixture import Service, other
+from tests.support.service_fixture import Service, is_settled, other
 from tests.support.service_processes import is_alive, processes_of, until
 from tests.support.service_truth import contradictions
 
@@ -88,7 +88,7 @@ def test_a_stranger_with_the_pid_is_left_alone(
     service.kill_supervisor()
     given_away(service, before, stranger.pid)
 
-    after = service.up()
+    after = taken_up(service, before)
     assert stranger.pid not in {after.edge.pid, *(each.pid for each in after.workers.values())}
     assert service.chat("Hello!").is_success
     for _ in Color:  # each ends a worker
@@ -104,10 +104,16 @@ def test_nor_does_a_shutdown_touch_it(fakes: Service, stranger: "subprocess.Pope
     before = fakes.settled()
     fakes.kill_supervisor()
     active_worker(fakes, before, stranger.pid)
-    fakes.up()
+    taken_up(fakes, before)
     assert fakes.shut_down() == 0
     until(lambda: {each.pid for each in processes_of(fakes.folder)} == {stranger.pid}, "nobody else is left")
     assert_untouched(stranger)
+
+
+def taken_up(service: Service, before: Status) -> Status:
+    """Where its worker is gone, the standby serves until there is another one."""
+    service.launch()
+    return service.sees(lambda s: is_settled(s) and s.active == before.active, "it serves as it did")
 
 
 def assert_untouched(stranger: "subprocess.Popen[bytes]") -> None:

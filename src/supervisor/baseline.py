@@ -14,11 +14,13 @@ from modelsvc.models import demo_model_path
 from supervisor.config import ModelSection, describe
 from supervisor.core import records as rec
 from supervisor.core.state import DeploymentKind, Outcome
+from supervisor.core.steps import Step, StepState
 from supervisor.errors import ConfigError, Refused
 from supervisor.journal import Journal
+from supervisor.protocol import DeploymentStatus
 from supervisor.releases import Release, ReleaseStore
 
-SEEN = "model_section_seen"
+SEEN, PREWARMED = "model_section_seen", "model_section_prewarmed"
 BY_OPERATORS = (DeploymentKind.DEPLOY, DeploymentKind.ROLLBACK, DeploymentKind.SWAP)
 
 
@@ -38,17 +40,32 @@ class Baseline:
         return recorded_section(self.releases.read(release))
 
     def publish(self, record: rec.Record) -> None:
-        """Remember the section whenever what an operator asked for succeeds."""
-        if isinstance(record, rec.RequestEnded) and record.outcome is Outcome.SUCCEEDED and self._was_asked_for(record):
-            try:
-                self.journal.remember(SEEN, self.configured().model_dump())
-            except ConfigError:  # being edited just now: what is written next counts as new
-                return
+        """Remember the section whenever what an operator asked for succeeds.
 
-    def _was_asked_for(self, record: rec.RequestEnded) -> bool:
-        """What the supervisor began by itself, or what only got ready, says nothing about what is wanted."""
+        What the supervisor began by itself says nothing about what is wanted. What is prewarmed was made from the
+        section as it was then, so it is that one which its deployment settles.
+        """
+        if not isinstance(record, rec.RequestEnded) or record.outcome is not Outcome.SUCCEEDED:
+            return
         deployment = self.journal.deployment(record.deployment) if record.deployment else None
-        return deployment is not None and deployment.kind in BY_OPERATORS
+        if deployment is None:
+            return
+        if deployment.kind is DeploymentKind.PREWARM:
+            self._remember(PREWARMED)
+        elif deployment.kind is DeploymentKind.DEPLOY and _was_prewarmed(deployment):
+            self.journal.remember(SEEN, self.journal.fact(PREWARMED))
+        elif deployment.kind in BY_OPERATORS:
+            self._remember(SEEN)
+
+    def _remember(self, name: str) -> None:
+        try:
+            self.journal.remember(name, self.configured().model_dump())
+        except ConfigError:  # being edited just now: what is written next counts as new
+            return
+
+
+def _was_prewarmed(deployment: DeploymentStatus) -> bool:
+    return any(step.number == Step.ADMIT and step.state is StepState.SKIPPED for step in deployment.steps)
 
 
 def recorded_section(release: Release) -> ModelSection:

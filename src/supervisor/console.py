@@ -19,6 +19,8 @@ class Console:
 
     def publish(self, record: rec.Record) -> None:
         match record:
+            case rec.Prewarmed(release=int()):
+                say(f"release {record.release} is prewarmed: `modelsvc ctl deploy` switches to it")
             case rec.RequestEnded(outcome=Outcome.SUCCEEDED, deployment=int(), active=active):
                 say(f"deployment {record.deployment} succeeded, release {record.release}; {active} serves")
             case rec.RequestEnded(deployment=int()):

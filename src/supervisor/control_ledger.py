@@ -38,7 +38,12 @@ def ledger_routes(
     def explanation(number: Annotated[int, PathParameter(ge=1, le=LAST_NUMBER)]) -> Explanation:
         found = _found(journal, number)
         previous = journal.served_before(number)
-        return Explanation(deployment=found, release=status.release(found.release), previous=status.release(previous))
+        return Explanation(
+            deployment=found,
+            release=status.release(found.release),
+            previous=status.release(previous),
+            earlier=journal.evidence_of_release(found.release),
+        )
 
     return [plan, report, deployment, explanation]
 

@@ -247,13 +247,23 @@ class Journal:
             (time.time(), outcome, reason, number),
         )
 
-    def served_before(self, number: int) -> int | None:
-        """The release that served when deployment `number` began."""
+    def served_before(self, number: int, other_than: int | None = None) -> int | None:
+        """The release that served when deployment `number` began, or the last one before that which was another."""
         rows = self._rows(
-            "SELECT release FROM deployments WHERE id < ? AND outcome = ? AND kind != ? ORDER BY id DESC LIMIT 1",
-            (number, Outcome.SUCCEEDED, DeploymentKind.PREWARM),
+            "SELECT release FROM deployments WHERE id < ? AND outcome = ? AND kind != ? AND release IS NOT ?"
+            " ORDER BY id DESC LIMIT 1",
+            (number, Outcome.SUCCEEDED, DeploymentKind.PREWARM, other_than),
         )
         return rows[0]["release"] if rows else None
+
+    def evidence_of_release(self, release: int | None) -> dict[str, dict[str, Any]]:
+        """What steps 3 and 6 found when the release was last admitted and warmed up, by the step's name."""
+        rows = self._rows(
+            "SELECT number, evidence FROM steps JOIN deployments ON deployments.id = steps.deployment"
+            " WHERE release = ? AND number IN (?, ?) AND state = ? ORDER BY deployment",
+            (release, Step.ADMIT, Step.WARM_UP, StepState.DONE),
+        )
+        return {Step(row["number"]).key: json.loads(row["evidence"]) for row in rows}
 
     def observations(self) -> list[Observation]:
         """What the last deployments measured, in the order of time."""

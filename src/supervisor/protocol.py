@@ -320,11 +320,15 @@ class MemoryReport(Struct, frozen=True):
 
 
 class Explanation(Struct, frozen=True):
-    """GET /v1/deployments/{number}/explanation: a deployment with the release it brought and the one before."""
+    """GET /v1/deployments/{number}/explanation: a deployment with the release it brought and the one before.
+
+    `earlier`: what was found when the release was last admitted and warmed up, by step; a warm one skips these steps.
+    """
 
     deployment: DeploymentStatus
     release: ReleaseStatus | None
     previous: ReleaseStatus | None
+    earlier: dict[str, dict[str, Any]] = {}
 
 
 class LogLines(Struct, frozen=True):

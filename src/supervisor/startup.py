@@ -139,7 +139,9 @@ class Discovery:
         if left is None:
             return None
         steps = {Step(step.number): step.state for step in left.steps}
-        return Unfinished(left.deployment, left.from_color, left.to_color, steps, left.kind, left.release)
+        old = self.journal.served_before(left.deployment)
+        earlier = self.journal.served_before(left.deployment, other_than=old)
+        return Unfinished(left.deployment, left.from_color, left.to_color, steps, left.kind, left.release, earlier)
 
     async def survivors(self) -> tuple[Survivor, ...]:
         """Workers of an earlier supervisor that live; those that do not are written down as gone."""

@@ -96,10 +96,18 @@ class StepRunner:
         """Real inference, the proof that the weights are shared, and the gate."""
         warmed = await self._probe.warm_up(effect.color)
         proven = await self._prover.prove(effect.color)
-        passed = await self._gate.run(effect.color, effect.active)
+        passed = await self._pass_gate(effect, proven.evidence)
         await self._tally.warmed_up(effect.color)
         gate = f"; {len(passed)} gate prompt(s) passed" if passed else ""
         return StepResult(f"{warmed}; {proven.detail}{gate}", evidence={**proven.evidence, "gate": passed})
+
+    async def _pass_gate(self, effect: fx.WarmUp, proof: Mapping[str, object]) -> list[Mapping[str, object]]:
+        """A release that fails here was proven to share all the same."""
+        try:
+            return await self._gate.run(effect.color, effect.active)
+        except WorkerError as error:
+            error.evidence = {**proof, **error.evidence}
+            raise
 
     async def _count(self) -> StepResult:
         """What cannot be counted is told, and undoes nothing."""

@@ -11,8 +11,8 @@ from supervisor.nginx import tally as tallies
 from supervisor.nginx.tally import EdgeMark, EdgeTally, mark, tally
 
 
-def line(number: int, status: int, color: str = "blue") -> str:
-    return json.dumps({"time": f"{number:09}", "status": status, "color": color}) + "\n"
+def line(number: int, status: int, color: str = "blue", path: str = "/chat") -> str:
+    return json.dumps({"time": f"{number:09}", "status": status, "color": color, "path": path}) + "\n"
 
 
 @pytest.fixture
@@ -39,6 +39,13 @@ def test_what_came_after_the_mark_is_counted_by_colour(log: Path) -> None:
         complete=True,
     )
     assert tally(log, mark(log)) == EdgeTally()
+
+
+def test_questions_about_health_are_no_requests_of_clients(log: Path) -> None:
+    """The supervisor itself asks them at the edge, and load balancers do."""
+    add(log, line(1, 200, path="/healthz"), line(2, 503, path="/ready"), line(3, 200, path="/chat/ada"))
+
+    assert tally(log, EdgeMark()).requests == 1
 
 
 def test_a_line_under_way_is_left_for_the_next_time(log: Path) -> None:

@@ -129,11 +129,17 @@ class Past:
         self.ended(number)
 
     def ended(
-        self, release: int, outcome: Outcome = Outcome.SUCCEEDED, kind: DeploymentKind = DeploymentKind.DEPLOY
+        self,
+        release: int,
+        outcome: Outcome = Outcome.SUCCEEDED,
+        kind: DeploymentKind = DeploymentKind.DEPLOY,
+        skipped: Step | None = None,
     ) -> None:
         """The last deployment was of that kind, and ended so."""
         number = self.journal.last_deployment() + 1
         self.journal.write(rec.DeploymentBegan("r", number, kind, BLUE, BLUE))
+        if skipped:
+            self.journal.write(rec.StepChanged(number, skipped, StepState.SKIPPED))
         self.discovery().admission.baseline.publish(rec.RequestEnded("r", outcome, "", number, release, BLUE))
 
     def configure(self, **changes: object) -> None:
@@ -188,6 +194,15 @@ async def test_an_edit_that_failed_to_deploy_is_still_to_come(past: Past) -> Non
     await past.served(2)
     past.configure(context_tokens=1024)
     past.ended(2, Outcome.ROLLED_BACK)
+    assert past.discovery().boot().change.settings["model.context_tokens"] == 1024
+
+
+async def test_an_edit_after_a_prewarming_is_still_to_come(past: Past) -> None:
+    """What is deployed then was made from the section as it was before the edit."""
+    await past.served(2)
+    past.ended(3, kind=DeploymentKind.PREWARM)
+    past.configure(context_tokens=1024)
+    past.ended(3, skipped=Step.ADMIT)
     assert past.discovery().boot().change.settings["model.context_tokens"] == 1024
 
 

@@ -184,6 +184,53 @@ def test_whatever_the_gate_wrote_is_shown(gate: object, told: str) -> None:
     assert f"gate  {told}" in lines
 
 
+def test_each_check_of_the_gate_is_a_line() -> None:
+    """With its prompt, whether it passed, and what was expected and got."""
+    gate = [
+        {"prompt": "Hello", "passed": True, "expected": "hi", "got": "hi there"},
+        {"prompt": "2+2?", "passed": False, "expected": "4", "got": "5", "skipped": ""},
+    ]
+    lines = story_lines(
+        Explanation(
+            deployment=deployment(Outcome.SUCCEEDED, step(Step.WARM_UP, gate=gate)), release=None, previous=None
+        )
+    )
+
+    assert "gate  'Hello': passed, expected hi, got hi there" in lines
+    assert "      '2+2?': failed, expected 4, got 5" in lines
+
+
+def test_the_bake_tells_what_it_compared() -> None:
+    """Errors always; latency where both sides had any."""
+    bake = {
+        "looks": "ready in 4 of 4 looks",
+        "requests": 20,
+        "failed": 1,
+        "latency_before": {"first_token_s": 0.1, "inter_token_s": None},
+        "latency_after": {"first_token_s": 0.2, "inter_token_s": 0.01},
+    }
+    told = Explanation(
+        deployment=deployment(Outcome.SUCCEEDED, step(Step.BAKE, bake=bake)), release=None, previous=None
+    )
+    lines = story_lines(told)
+
+    assert "bake  1 of 20 requests failed, ready in 4 of 4 looks" in lines
+    assert "      to first token: 0.100 s before, 0.200 s after" in lines
+    assert not any("between tokens" in line for line in lines)
+
+
+def test_a_warm_release_is_told_with_what_was_found_before() -> None:
+    """Its own deployment skipped the steps that look."""
+    told = Explanation(
+        deployment=deployment(Outcome.SUCCEEDED, step(Step.RECORD)),
+        release=None,
+        previous=None,
+        earlier={"warm_up": {"sharing": SHARING}},
+    )
+
+    assert any(line.startswith("weights") for line in story_lines(told))
+
+
 def test_the_command_asks_for_the_explanation(daemon: Script, run: Run) -> None:
     """As text, or as it came."""
     daemon.reply("GET /v1/deployments/4/explanation", DONE)

@@ -5,13 +5,15 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
 from modelsvc.worker import metrics
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.memory import own_memory
 from modelsvc.worker.service import Service
+
+EDGE_HEADER = "x-forwarded-for"  # which the edge always sets
 
 
 def health_routes(service: Service) -> list[HTTPRouteHandler]:
@@ -34,8 +36,9 @@ def health_routes(service: Service) -> list[HTTPRouteHandler]:
         return Response(service.metrics.render(), media_type=metrics.CONTENT_TYPE)
 
     @post("/foreground", status_code=200)
-    async def foreground() -> dict[str, str]:
-        service.come_forward(now=True)
+    async def foreground(request: Request[Any, Any, Any]) -> dict[str, str]:
+        if EDGE_HEADER not in request.headers:  # a client at the edge has no say in it
+            service.come_forward(now=True)
         return {"status": "foreground"}
 
     return [healthz, ready, deep, scrape, foreground]

@@ -50,6 +50,7 @@ class Unfinished:
     steps: Mapping[Step, StepState] = field(default_factory=dict)
     kind: DeploymentKind = DeploymentKind.DEPLOY
     release: int | None = None
+    previous_release: int | None = None  # to go back to once it is taken back: what served before the old colour's
 
     @property
     def verified(self) -> bool:
@@ -129,6 +130,7 @@ def _resumed(found: Found, outcome: Outcome | None, active: Color | None) -> Dep
         RESUMED_REQUEST,
         left.from_color,
         left.to_color,
+        previous_release=left.previous_release,
         release=left.release,
         step=Step.VERIFY_ROUTE,
     )

@@ -132,7 +132,8 @@ def _last_exit(worker: WorkerStatus) -> str | None:
     last = worker.last_exit
     if last is None or worker.state == READY:
         return None
-    how = f"last ended {last.at} by {last.signal or f'exit {last.code}'}"
+    by = last.signal or ("something nobody saw" if last.code is None else f"exit {last.code}")
+    how = f"last ended {last.at} by {by}"
     return f"{how} ({last.reason})" if worker.state == FAILED and last.reason else how
 
 

@@ -29,7 +29,7 @@ NEXT = {
 def story_lines(told: Explanation) -> list[str]:
     """All of it, a paragraph a subject; subjects of which nothing is known are left out."""
     deployment = told.deployment
-    evidence = {step.name: step.evidence for step in deployment.steps if step.evidence}
+    evidence = {**told.earlier, **{step.name: step.evidence for step in deployment.steps if step.evidence}}
     subjects: list[tuple[str, list[str]]] = [
         ("asked", _asked(evidence.get("admit", {}))),
         ("release", _release(told, evidence.get("admit", {}))),
@@ -39,6 +39,7 @@ def story_lines(told: Explanation) -> list[str]:
         ("gate", _gate(evidence.get("warm_up", {}).get("gate"))),
         ("requests", requests(deployment)),
         ("drain", _drain(evidence.get("drain", {}))),
+        ("bake", _bake(evidence.get("bake", {}).get("bake") or {})),
     ]
     facts = [[name if not i else "", line] for name, lines in subjects for i, line in enumerate(lines)]
     return [
@@ -159,8 +160,27 @@ def _gate(gate: object) -> list[str]:
         case dict():
             return [f"{key}: {value}" for key, value in gate.items()]
         case list():
-            return [str(entry) for entry in gate]
+            return [_check(entry) if isinstance(entry, dict) else str(entry) for entry in gate]
     return [str(gate)]
+
+
+def _check(check: Evidence) -> str:
+    """One prompt: passed or not, and the figures, in the order in which they were written down."""
+    told = "passed" if check.get("passed") else "failed"
+    facts = ", ".join(f"{key} {value}" for key, value in check.items() if key not in ("prompt", "passed") and value)
+    return f"{check.get('prompt')!r}: {told}{', ' if facts else ''}{facts}"
+
+
+def _bake(bake: Evidence) -> list[str]:
+    if not bake:
+        return []
+    lines = [f"{bake.get('failed')} of {bake.get('requests')} requests failed, {bake.get('looks')}"]
+    medians = [bake.get("latency_before") or {}, bake.get("latency_after") or {}]
+    for key, name in (("first_token_s", "to first token"), ("inter_token_s", "between tokens")):
+        before, after = (each.get(key) for each in medians)
+        if before is not None and after is not None:
+            lines.append(f"{name}: {before:.3f} s before, {after:.3f} s after")
+    return lines
 
 
 def _drain(drain: Evidence) -> list[str]:

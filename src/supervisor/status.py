@@ -122,7 +122,8 @@ class StatusReporter:
         return MemoryStatus(budget_bytes=self.config.budget_bytes, used_bytes=used, shared_bytes=shared)
 
     def _deployment(self, state: State) -> DeploymentStatus | None:
-        return self.journal.deployment(state.deployment.id) if state.deployment else None
+        running = state.deployment or state.resumed
+        return self.journal.deployment(running.id) if running else None
 
     def release(self, number: int | None) -> ReleaseStatus | None:
         """In short; None when there is no such record."""

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -120,3 +121,14 @@ async def test_the_deployment_under_way_with_its_steps(asked: Desk) -> None:
 
     assert found is not None
     assert (found.deployment, found.outcome, [step.state for step in found.steps]) == (running, None, ["running"])
+
+
+async def test_a_deployment_that_waits_to_be_resumed_is_under_way(asked: Desk) -> None:
+    """History shows it unfinished, so status must not say that there is none."""
+    asked.world.deploy()
+    state = asked.world.state
+    asked.journal.write(rec.DeploymentBegan("d", state.current.id, DeploymentKind.DEPLOY, BLUE, GREEN))
+    asked.world.state = replace(state, deployment=None, resumed=state.deployment)
+    found = (await asked.status.report()).deployment
+
+    assert found is not None and found.deployment == state.current.id

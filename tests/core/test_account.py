@@ -61,6 +61,15 @@ def test_a_refusal_has_a_table_that_adds_up() -> None:
     assert len({len(line) for line in lines}) == 1
 
 
+@pytest.mark.parametrize(("budget", "advised"), [(1_700 * MB, True), (1_700 * MB - 1, False)])
+def test_where_it_fits_without_the_old_worker_a_refusal_says_so(budget: int, advised: bool) -> None:
+    """And only there: supervisor and edge stay, and the new weights are not mapped yet."""
+    verdict = judge(NEEDS, NEW, STAYING, [], AMPLE, budget, GB)
+
+    assert not verdict.admitted
+    assert ("deploy with --in-place, lower model.context_tokens" in verdict.message) is advised
+
+
 def test_what_was_measured_before_is_a_row_of_its_own() -> None:
     """So that the table still adds up."""
     corrected = Forecast(400 * MB, 100 * MB, 100 * MB, GB, correction_bytes=-50 * MB)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ PATIENCE: Tables = {"deploy": {"ready_timeout_s": 5.0, "drain_timeout_s": 20.0},
 
 
 @contextmanager
-def fake_service(bake_s: float = 0.3) -> Iterator[Service]:
-    """Serves; all its workers behave well until `behave` says otherwise."""
-    tables = {**PATIENCE, "deploy": {**PATIENCE["deploy"], "bake_s": bake_s}}
+def fake_service(bake_s: float = 0.3, **changes: Mapping[str, Any]) -> Iterator[Service]:
+    """Serves; all its workers behave well until `behave` says otherwise. `changes` are tables of its configuration."""
+    tables = {**PATIENCE, **changes, "deploy": {**PATIENCE["deploy"], "bake_s": bake_s}}
     with running_service(program=(sys.executable, str(RUNNER)), tables=tables) as service:
         yield service
 

@@ -115,10 +115,12 @@ def judge(
     own = Account(_own(needed), "memory.worker_limit_gb", worker_limit_bytes)
     if own.short_bytes:
         return _refused(own, "memory_short", "the standby alone would need", "lower model.context_tokens")
-    rows = (*_held(staying), *_weights(needed, model, staying), *_own(needed))
+    rows = _beside(needed, model, staying)
     budget = Account(rows, "memory.budget_gb", budget_bytes)
     if budget.short_bytes:
-        return _refused(budget, "memory_short", "with the standby it would all need", "lower model.context_tokens")
+        alone = Account(_beside(needed, model, [held for held in staying if held.model is None]), "", budget_bytes)
+        way_out = f"{'' if alone.short_bytes else 'deploy with --in-place, '}lower model.context_tokens"
+        return _refused(budget, "memory_short", "with the standby it would all need", way_out)
     limit = _capacity(machine, [*staying, *leaving])
     physical = Account(rows, f"what {machine.source} can give", limit)
     if physical.short_bytes:
@@ -145,6 +147,11 @@ def _refused(account: Account, code: str, what: str, way_out: str) -> Verdict:
         f"{what} {mb(account.sum_bytes)}, and {limit} {mb(account.limit_bytes)}: it is short of"
         f" {mb(account.short_bytes)}; {way_out}{raising}",
     )
+
+
+def _beside(needed: Forecast, model: Mapped, staying: Sequence[Holding]) -> tuple[Row, ...]:
+    """Those who stay, and the standby."""
+    return (*_held(staying), *_weights(needed, model, staying), *_own(needed))
 
 
 def _held(holdings: Sequence[Holding]) -> list[Row]:

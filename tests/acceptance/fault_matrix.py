@@ -8,7 +8,6 @@ the colour that served before.
 """
 
 import json
-import os
 import sys
 import threading
 import time
@@ -28,8 +27,7 @@ from supervisor.core.steps import Step
 from supervisor.errors import SupervisorError
 from supervisor.protocol import DeployRequest, Outcome, Status
 
-ROOT = Path(__file__).parents[2]  # whence the runner imports the rest of the tests
-RUNNER = ROOT / "tests" / "support" / "service_with_faults.py"
+RUNNER = Path(__file__).parent.parent / "support" / "service_with_faults.py"
 CLIENTS, THINK_S = 5, 0.05
 CONVERGENCE_LIMIT_S = 10.0
 ANSWERS_AROUND = 10  # requests before the deployment, and after it has converged
@@ -129,9 +127,7 @@ HEADINGS = ("victim", "step", "killed", "outcome", "settled (s)", "requests", "f
 def faulty_service() -> Iterator[Service]:
     """Serves, and does as the fault file says."""
     tables = {"model": {"context_tokens": 512}, "deploy": {"bake_s": 0.3}}
-    path = os.pathsep.join((str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])))
-    program = (sys.executable, str(RUNNER))
-    with running_service(program=program, tables=tables, environment={"PYTHONPATH": path}) as service:
+    with running_service(program=(sys.executable, str(RUNNER)), tables=tables) as service:
         yield service
 
 

@@ -25,6 +25,7 @@ from supervisor.paths import StatePaths
 from supervisor.protocol import Color, DeploymentStatus, Status
 
 SUPERVISOR = (sys.executable, "-P", "-m", "supervisor")
+ROOT = Path(__file__).parents[2]  # whence programs of the tests import the rest of them
 DEADLINE_S = 40.0
 LOG_LINES = 20  # requests are left out
 
@@ -93,6 +94,7 @@ class Service:
             "MODELSVC_HOME": str(self.state.root),
             "MODELSVC_CONFIG": str(self.config),
             BEHAVIOUR_ENV: str(self.behaviour),
+            "PYTHONPATH": os.pathsep.join((str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")]))),
         }
         return {**os.environ, **own, **self.environment}
 

@@ -10,6 +10,7 @@ from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.lifecycle import Phase
 from supervisor.core.outlook import Outlook, outlook
+from supervisor.core.records import RouteChanged
 from supervisor.core.state import Change, Color, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
 
@@ -200,4 +201,5 @@ def test_a_hold_that_fails_on_the_way_back_leaves_the_new_worker_serving() -> No
 
     assert world.ended("d").outcome is Outcome.FAILED
     assert (world.state.active, world.state.routed) == (GREEN, GREEN)
+    assert [record.active for record in world.records if isinstance(record, RouteChanged)] == [BLUE, GREEN]
     assert outlook(world.state) is Outlook.SERVES

@@ -52,7 +52,19 @@ def undone(state: State, problem: str = "") -> Decision:
     """
     deployment = state.current
     if problem and deployment.undo[0] is Undo.HOLD:
-        state = replace(state, active=deployment.to_color, routed=deployment.to_color)  # nobody else is left to serve
+        return then(_keep_new(state), lambda s: _undone(s, problem))
+    return _undone(state, problem)
+
+
+def _keep_new(state: State) -> Decision:
+    """In place nobody else is left to serve, and the edge still routes there. On record, as every route."""
+    color = state.current.to_color
+    state = replace(state, active=color, routed=color)
+    return state, written(RouteChanged(color, state.active_release, state.previous_release))
+
+
+def _undone(state: State, problem: str) -> Decision:
+    deployment = state.current
     rest = () if problem and deployment.undo[0] in OF_THE_EDGE else deployment.undo[1:]
     state = replace(state, deployment=replace(deployment, undo=rest, stuck=deployment.stuck or bool(problem)))
     step = min(STEP_OF[deployment.undo[0]], deployment.step)

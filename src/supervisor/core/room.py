@@ -42,7 +42,7 @@ def retire_old(state: State) -> Decision:
     Streams that outlasted the drain get as long again before they are cut.
     """
     state = _with_token(replace(state, deployment=replace(state.current, retiring=True)))
-    return slots.stop(state, state.current.to_color.other, timeout_s=_patience_s(state))
+    return slots.stop(state, state.current.to_color.other, timeout_s=state.policy.patience_s)
 
 
 def is_clearing(deployment: Deployment, color: Color) -> bool:
@@ -64,7 +64,7 @@ def _clear(state: State, old: Color) -> Decision:
 
 
 def _empty(state: State, color: Color) -> Decision:
-    decision = slots.stop(state, color, timeout_s=_patience_s(state))
+    decision = slots.stop(state, color, timeout_s=state.policy.patience_s)
     return then(decision, make) if decision[0].slots[color].phase is Phase.ABSENT else decision
 
 
@@ -83,8 +83,3 @@ def _with_token(state: State) -> State:
     """Answers to what was ordered before are late from here on."""
     token = state.last_token + 1
     return replace(state, last_token=token, deployment=replace(state.current, token=token))
-
-
-def _patience_s(state: State) -> float:
-    """For a worker that may still have streams from when it was active."""
-    return max(state.policy.drain_timeout_s, state.policy.stop_timeout_s)

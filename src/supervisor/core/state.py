@@ -120,6 +120,11 @@ class Policy:
     replacement_rest_s: float = 600.0
     takeover_rest_s: float = 5.0
 
+    @property
+    def patience_s(self) -> float:
+        """For a worker that may still have streams from when it was active."""
+        return max(self.drain_timeout_s, self.stop_timeout_s)
+
     def pause_s(self, attempt: int) -> float:
         """The pause before restart number `attempt` (from 1): doubled each time, up to a limit."""
         return min(self.restart_delay_s * 2.0 ** min(attempt - 1, 32), self.restart_delay_limit_s)

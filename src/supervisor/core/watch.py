@@ -78,9 +78,8 @@ def _memory(state: State, used_bytes: int) -> Decision:
 
 def _stop_standby(state: State, slot: Slot, why: str) -> Decision:
     """It may still have streams from when it was active, and time to finish them."""
-    patience_s = max(state.policy.drain_timeout_s, state.policy.stop_timeout_s)
     warned: Decision = state, written(Warned(f"the {slot.color} worker is stopped: {why}"))
-    return then(warned, lambda s: slots.stop(s, slot.color, timeout_s=patience_s))
+    return then(warned, lambda s: slots.stop(s, slot.color, timeout_s=s.policy.patience_s))
 
 
 def _replace_active(state: State, why: str, *, in_place: bool) -> Decision:

@@ -15,7 +15,17 @@ from tests.worker.harness import Worker, arguments, free_port, listening, releas
 from modelsvc.engine import decoder
 from modelsvc.engine.engine import Engine
 from modelsvc.engine.priority import NICENESS, niceness, run_standing_back, stand_back
-from modelsvc.engine.types import EngineOptions, Finished, GenerationRequest, Message, Sampling, Timings, Token, Usage
+from modelsvc.engine.types import (
+    ChatPrompt,
+    EngineOptions,
+    Finished,
+    GenerationRequest,
+    Message,
+    Sampling,
+    Timings,
+    Token,
+    Usage,
+)
 from modelsvc.worker.latency import KEPT, Latency
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="niceness of a thread is Linux's")
@@ -90,7 +100,7 @@ async def test_an_answer_that_runs_survives_the_hand_over(model: Path, quick: No
 
 
 def request() -> GenerationRequest:
-    return GenerationRequest((Message("user", "What is a rollback?"),), 48, Sampling(temperature=0.0))
+    return GenerationRequest(ChatPrompt((Message("user", "What is a rollback?"),)), 48, Sampling(temperature=0.0))
 
 
 async def answer(engine: Engine) -> str:

@@ -12,7 +12,7 @@ import pytest
 from modelsvc.engine.context import Entry
 from modelsvc.engine.engine import Engine, Generation
 from modelsvc.engine.errors import EngineStopped, LoadFailed, PromptTooLong, QueueFull
-from modelsvc.engine.types import EngineOptions, Finished, GenerationRequest, Message, Sampling, Token
+from modelsvc.engine.types import ChatPrompt, EngineOptions, Finished, GenerationRequest, Message, Sampling, Token
 
 QUESTIONS = [f"Count to {number}." for number in (3, 5, 10, 12, 20, 25, 30)] + ["What is drain?", "What is mmap?"]
 
@@ -28,7 +28,9 @@ async def engine(model: Path, **changes: Any) -> AsyncIterator[Engine]:
 
 
 def request(text: str, max_tokens: int = 200, **sampling: Any) -> GenerationRequest:
-    return GenerationRequest((Message("user", text),), max_tokens, Sampling(**{"temperature": 0.0} | sampling))
+    return GenerationRequest(
+        ChatPrompt((Message("user", text),)), max_tokens, Sampling(**{"temperature": 0.0} | sampling)
+    )
 
 
 async def answer(generation: Generation) -> tuple[str, Finished]:

@@ -8,19 +8,18 @@ it, so a cancelled one still counts until the next step frees it.
 import asyncio
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from modelsvc.engine.context import STEP_TOKENS, Context, describe
 from modelsvc.engine.decoder import Decoder
-from modelsvc.engine.errors import EngineStopped, LoadFailed, PromptRefused, QueueFull
+from modelsvc.engine.encoder import Encoder
+from modelsvc.engine.errors import EngineStopped, LoadFailed, QueueFull
 from modelsvc.engine.loop import Cancel, DecodeLoop, Failed, Started, Submit
 from modelsvc.engine.model import Model, OnProgress
-from modelsvc.engine.prompt import fit
 from modelsvc.engine.scheduler import Crowd, Scheduler
-from modelsvc.engine.template import ChatTemplate
-from modelsvc.engine.types import EngineOptions, Event, Finished, GenerationRequest, Message, Snapshot, Token
+from modelsvc.engine.types import EngineOptions, Event, Finished, GenerationRequest, Snapshot, Token
 
 _RETRY_AFTER_S = 2
 
@@ -94,12 +93,12 @@ class Place:
 
 
 class Engine:
-    def __init__(self, model: Model, context: Context, options: EngineOptions, template: ChatTemplate) -> None:
+    def __init__(self, model: Model, context: Context, options: EngineOptions, encoder: Encoder) -> None:
         self.model = describe(model, context)
         self._model = model
         self._context = context
         self._options = options
-        self._template = template
+        self._encoder = encoder
         self._closed = False
         self._prompts = ThreadPoolExecutor(1, thread_name_prefix="prompt")
         self._live: dict[int, Generation] = {}
@@ -112,10 +111,10 @@ class Engine:
     def load(cls, path: str, options: EngineOptions, on_progress: OnProgress) -> "Engine":
         """Load and try out a model; takes seconds, so call it in a thread. Raises LoadFailed."""
         model = Model.mapped(path, options.gpu_layers, on_progress)
-        try:
-            return cls(model, Context(model, options), options, _template_of(model))
-        except PromptRefused as error:
-            raise LoadFailed(str(error)) from error
+        if not model.can_answer:
+            raise LoadFailed("this model does not generate text: choose a text-generation model")
+        context = Context(model, options)
+        return cls(model, context, options, Encoder(model, context.tokens))
 
     async def submit(self, request: GenerationRequest) -> Generation:
         """Queue a request. Raises QueueFull, PromptTooLong, PromptRefused or EngineStopped."""
@@ -137,9 +136,12 @@ class Engine:
             self._places.remove(place)
 
     async def _submit(self, request: GenerationRequest) -> Generation:
-        tokens = await asyncio.get_running_loop().run_in_executor(self._prompts, self._prompt, request)
+        tokens = await asyncio.get_running_loop().run_in_executor(
+            self._prompts, self._encoder.encode, request.prompt, request.max_tokens
+        )
         self._check_running()
-        max_tokens = min(request.max_tokens, self._context.tokens - len(tokens))
+        room = self._context.tokens - len(tokens)
+        max_tokens = room if request.max_tokens is None else min(request.max_tokens, room)
         generation = Generation(self, next(self._ids), max_tokens)
         self._live[generation._id] = generation
         self.send(
@@ -197,21 +199,3 @@ class Engine:
     def _crowd(self) -> Crowd:
         held_back = sum(place.held_back for place in self._places)
         return Crowd(len(self._live) + len(self._places) - held_back, held_back)
-
-    def _prompt(self, request: GenerationRequest) -> list[int]:
-        return fit(request.messages, request.max_tokens, self._context.tokens, self._encode)
-
-    def _encode(self, messages: Sequence[Message]) -> list[int]:
-        segments = self._template.render(messages)
-        tokens = [token for text, control in segments for token in self._model.tokenize(text, control=control)]
-        begin = self._model.begin
-        return tokens if begin is None or tokens[:1] == [begin] else [begin, *tokens]
-
-
-def _template_of(model: Model) -> ChatTemplate:
-    """The model's template, tried out: one that fails on the simplest message is found now, not by a user."""
-    if not model.can_answer:
-        raise LoadFailed("this model does not generate text: choose a text-generation model")
-    template = ChatTemplate(model.chat_template, model.begin_text(), model.end_text(), model.control_texts())
-    template.render([Message("user", "Hello")])
-    return template

@@ -29,8 +29,8 @@ class PromptTooLong(EngineError):
         self.prompt_tokens = prompt_tokens
         self.context_tokens = context_tokens
         super().__init__(
-            f"the message needs {prompt_tokens} tokens, but the context holds {context_tokens} including the answer: "
-            "shorten the message or raise model.context_tokens"
+            f"the prompt needs {prompt_tokens} tokens, but the context holds {context_tokens} including the answer: "
+            "shorten it or raise model.context_tokens"
         )
 
 

@@ -1,37 +1,81 @@
 """The engine's vocabulary: frozen values that cross its boundary."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 FinishReason = Literal["stop", "length", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
+    """`fields`: what else the chat template may look at (`tool_calls`, `tool_call_id`, `name`)."""
+
     role: str
     content: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatPrompt:
+    """Rendered by the model's chat template. `shorten`: leave out the oldest turns that do not fit."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Mapping[str, Any], ...] = ()
+    shorten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextPrompt:
+    """Continued as it is: text, or token ids."""
+
+    content: str | tuple[int, ...]
+
+
+Prompt = ChatPrompt | TextPrompt
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
+    """How tokens are drawn. Penalties and biases are in logits; `top_k` 0 keeps all.
+
+    `frequency_penalty` and `presence_penalty` count the answer's tokens; `repeat_penalty` (1 is none) divides the
+    logits of the last 64 tokens, the prompt's among them. `grammar` (GBNF) allows only what it derives.
+    """
+
     temperature: float = 0.7
     top_k: int = 40
     top_p: float = 0.95
     min_p: float = 0.05
     seed: int | None = None
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    repeat_penalty: float = 1.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    grammar: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    messages: tuple[Message, ...]
-    max_tokens: int
+    """`max_tokens` None: as many as the context holds. `logprobs`: how many alternatives are told beside each token;
+    None tells no probabilities at all. `timeout_s`: from submission; an answer that has begun then ends with "length".
+    """
+
+    prompt: Prompt
+    max_tokens: int | None
     sampling: Sampling = Sampling()
+    stop: tuple[str, ...] = ()
+    logprobs: int | None = None
+    timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
+    """`cached_tokens`: how many of the prompt's were computed already."""
+
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +88,30 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class Logprob:
+    """A token's bytes, and the natural logarithm of its probability by the model alone (temperature 1, all tokens)."""
+
+    piece: bytes
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A token that was drawn, and the most probable ones in its place."""
+
+    chosen: Logprob
+    top: tuple[Logprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
+    """A piece of the answer: whole characters, and nothing that may become a stop string.
+
+    `drawn` has the tokens that were drawn since the last piece, when the request asked for `logprobs`.
+    """
+
     text: str
+    drawn: tuple[Drawn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 from modelsvc.engine.errors import EngineError, PromptRefused, PromptTooLong, QueueFull
-from modelsvc.engine.types import Event, Finished, GenerationRequest, Message, Sampling, Token
+from modelsvc.engine.types import ChatPrompt, Event, Finished, GenerationRequest, Message, Sampling, Token
 from modelsvc.worker.errors import HttpError, NotRecorded
 from modelsvc.worker.logs import log
 from modelsvc.worker.schema import Ask
@@ -42,7 +42,9 @@ class Chat:
 
     async def _request(self, ask: Ask, user_id: str | None) -> GenerationRequest:
         messages = (*await self._past(user_id), Message("user", ask.message))
-        return GenerationRequest(messages, ask.max_tokens, Sampling(temperature=ask.temperature))
+        return GenerationRequest(
+            ChatPrompt(messages, shorten=True), ask.max_tokens, Sampling(temperature=ask.temperature)
+        )
 
     async def _past(self, user_id: str | None) -> list[Message]:
         if user_id is None:

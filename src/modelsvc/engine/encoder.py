@@ -1,0 +1,54 @@
+"""From a request's prompt to tokens: the model's chat template, its tokenizer, and the context they must fit in."""
+
+from collections.abc import Sequence
+
+from modelsvc.engine.errors import LoadFailed, PromptRefused, PromptTooLong
+from modelsvc.engine.model import Model
+from modelsvc.engine.prompt import fit
+from modelsvc.engine.template import ChatTemplate
+from modelsvc.engine.types import ChatPrompt, Message, Prompt, TextPrompt
+
+
+class Encoder:
+    """For one thread at a time."""
+
+    def __init__(self, model: Model, context_tokens: int) -> None:
+        """Raises LoadFailed for a template that fails on the simplest message: found now, and not by a user."""
+        self._model = model
+        self._context_tokens = context_tokens
+        try:
+            self._template = ChatTemplate(
+                model.chat_template, model.begin_text(), model.end_text(), model.control_texts()
+            )
+            self._template.render([Message("user", "Hello")])
+        except PromptRefused as error:
+            raise LoadFailed(str(error)) from error
+
+    def encode(self, prompt: Prompt, max_tokens: int | None) -> list[int]:
+        """The prompt's tokens, at least one, with room for one more. Raises PromptTooLong or PromptRefused."""
+        match prompt:
+            case ChatPrompt(messages, shorten=True):
+                return fit(messages, max_tokens or self._context_tokens, self._context_tokens, self._chat)
+            case ChatPrompt(messages):
+                return self._checked(self._chat(messages))
+            case TextPrompt(str(text)):
+                return self._checked(self._begun(self._model.tokenize(text, control=True)))
+            case TextPrompt(tuple(tokens)):
+                return self._checked(list(tokens))
+
+    def _checked(self, tokens: list[int]) -> list[int]:
+        if not tokens:
+            raise PromptRefused("the prompt is empty: write something in it")
+        if len(tokens) >= self._context_tokens:
+            raise PromptTooLong(len(tokens), self._context_tokens)
+        return tokens
+
+    def _chat(self, messages: Sequence[Message]) -> list[int]:
+        segments = self._template.render(messages)
+        return self._begun(
+            [token for text, control in segments for token in self._model.tokenize(text, control=control)]
+        )
+
+    def _begun(self, tokens: list[int]) -> list[int]:
+        begin = self._model.begin
+        return tokens if begin is None or tokens[:1] == [begin] else [begin, *tokens]

@@ -31,10 +31,8 @@ class Encoder:
                 return fit(messages, max_tokens or self._context_tokens, self._context_tokens, self._chat)
             case ChatPrompt(messages):
                 return self._checked(self._chat(messages))
-            case TextPrompt(str(text)):
-                return self._checked(self._begun(self._model.tokenize(text, control=True)))
-            case TextPrompt(tuple(tokens)):
-                return self._checked(list(tokens))
+            case TextPrompt(content):
+                return self._checked(self._text(content))
 
     def _checked(self, tokens: list[int]) -> list[int]:
         if not tokens:
@@ -48,6 +46,9 @@ class Encoder:
         return self._begun(
             [token for text, control in segments for token in self._model.tokenize(text, control=control)]
         )
+
+    def _text(self, content: str | tuple[int, ...]) -> list[int]:
+        return self._begun(self._model.tokenize(content, control=True)) if isinstance(content, str) else list(content)
 
     def _begun(self, tokens: list[int]) -> list[int]:
         begin = self._model.begin

@@ -13,8 +13,11 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class TokenCounts(Reply, frozen=True):
+    """`cached_tokens`: how many of the prompt's were computed already, for another request."""
+
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int
     total_tokens: int
 
 

@@ -5,7 +5,9 @@ EngineError
 ├── HeaderUnreadable  the file is no GGUF, or a damaged one (in gguf_header)
 ├── Unusable          inspection found the file unfit; `code` says how (in model_file)
 ├── PromptRefused     the prompt cannot be built (the chat template rejects it)
+│   └── ToolsRefused  the chat template has no place for tools
 ├── PromptTooLong     the newest message alone does not fit; carries the counts
+├── DeadlineExceeded  its time was over before it began
 ├── QueueFull         too many requests wait already
 ├── DecodeFailed      llama.cpp could not compute a step
 └── EngineStopped     the engine was closed while the request ran
@@ -24,6 +26,10 @@ class PromptRefused(EngineError):
     pass
 
 
+class ToolsRefused(PromptRefused):
+    pass
+
+
 class PromptTooLong(EngineError):
     def __init__(self, prompt_tokens: int, context_tokens: int) -> None:
         self.prompt_tokens = prompt_tokens
@@ -38,6 +44,10 @@ class QueueFull(EngineError):
     def __init__(self, waiting: int, retry_after_s: int) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(f"{waiting} requests are waiting already: try again in {retry_after_s} s")
+
+
+class DeadlineExceeded(EngineError):
+    pass
 
 
 class DecodeFailed(EngineError):

@@ -7,6 +7,7 @@ EngineError
 ├── PromptRefused     the prompt cannot be built (the chat template rejects it)
 ├── PromptTooLong     the newest message alone does not fit; carries the counts
 ├── QueueFull         too many requests wait already
+├── DeadlineExceeded  the request's time was over before its answer began
 ├── DecodeFailed      llama.cpp could not compute a step
 └── EngineStopped     the engine was closed while the request ran
 """
@@ -38,6 +39,14 @@ class QueueFull(EngineError):
     def __init__(self, waiting: int, retry_after_s: int) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(f"{waiting} requests are waiting already: try again in {retry_after_s} s")
+
+
+class DeadlineExceeded(EngineError):
+    def __init__(self, waited_s: float) -> None:
+        super().__init__(
+            f"the answer had not begun after {waited_s:.0f} s, the time that the request allows: try again when fewer "
+            "requests are waiting, or allow more time"
+        )
 
 
 class DecodeFailed(EngineError):

@@ -18,6 +18,8 @@ from modelsvc.engine.encoder import Encoder
 from modelsvc.engine.errors import EngineStopped, LoadFailed, QueueFull
 from modelsvc.engine.loop import Cancel, DecodeLoop, Failed, Started, Submit
 from modelsvc.engine.model import Model, OnProgress
+from modelsvc.engine.output import Output
+from modelsvc.engine.sampling import Sampler, Samplers
 from modelsvc.engine.scheduler import Crowd, Scheduler
 from modelsvc.engine.types import EngineOptions, Event, Finished, GenerationRequest, Snapshot, Token
 
@@ -99,6 +101,7 @@ class Engine:
         self._context = context
         self._options = options
         self._encoder = encoder
+        self._samplers = Samplers(model, context.tokens)
         self._closed = False
         self._prompts = ThreadPoolExecutor(1, thread_name_prefix="prompt")
         self._live: dict[int, Generation] = {}
@@ -136,9 +139,7 @@ class Engine:
             self._places.remove(place)
 
     async def _submit(self, request: GenerationRequest) -> Generation:
-        tokens = await asyncio.get_running_loop().run_in_executor(
-            self._prompts, self._encoder.encode, request.prompt, request.max_tokens
-        )
+        tokens, sampler = await asyncio.get_running_loop().run_in_executor(self._prompts, self._prepare, request)
         self._check_running()
         room = self._context.tokens - len(tokens)
         max_tokens = room if request.max_tokens is None else min(request.max_tokens, room)
@@ -149,12 +150,17 @@ class Engine:
                 generation._id,
                 tokens,
                 max_tokens,
-                request.sampling,
+                sampler,
+                Output(request.stop),
                 generation.submitted_at,
                 generation.emit,
             )
         )
         return generation
+
+    def _prepare(self, request: GenerationRequest) -> tuple[list[int], Sampler]:
+        tokens = self._encoder.encode(request.prompt, request.max_tokens)
+        return tokens, self._samplers.make(request, tokens)
 
     def send(self, command: Submit | Cancel) -> None:
         self._decoding.inbox.put(command)

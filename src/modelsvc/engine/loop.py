@@ -3,18 +3,18 @@
 It alone owns the scheduler, the sequences and the llama context. Everyone else sends commands and reads `pulse`.
 """
 
-import codecs
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from modelsvc.engine.context import Context, Entry
-from modelsvc.engine.errors import DecodeFailed, EngineError, EngineStopped
+from modelsvc.engine.errors import DecodeFailed, EngineError, EngineStopped, GrammarTooSlow
 from modelsvc.engine.model import Model
-from modelsvc.engine.sampling import Sampler
+from modelsvc.engine.output import Output
+from modelsvc.engine.sampling import Choice, Sampler
 from modelsvc.engine.scheduler import Piece, Scheduler, Work
-from modelsvc.engine.types import Event, Finished, FinishReason, Sampling, Timings, Token, Usage
+from modelsvc.engine.types import Event, Finished, FinishReason, Timings, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Submit:
     id: int
     tokens: list[int]
     max_tokens: int
-    sampling: Sampling
+    sampler: Sampler
+    output: Output
     submitted_at: float
     emit: Emit
 
@@ -78,8 +79,6 @@ class _Sequence:
 
     order: Submit
     tokens: list[int]
-    sampler: Sampler
-    text: codecs.IncrementalDecoder = field(default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"))
     completion: int = 0
     started_at: float | None = None
     first_token_at: float | None = None
@@ -129,7 +128,7 @@ class DecodeLoop:
         match command:
             case Submit():
                 self._scheduler.enqueue(Work(command.id, len(command.tokens), command.max_tokens))
-                self._sequences[command.id] = _Sequence(command, list(command.tokens), Sampler(command.sampling))
+                self._sequences[command.id] = _Sequence(command, list(command.tokens))
             case Cancel():
                 if command.id in self._sequences:
                     self._finish(self._sequences[command.id], "cancelled")
@@ -173,8 +172,7 @@ class DecodeLoop:
                 self._fail(piece.id, error)
             return
         for request_id, index in draws:
-            sequence = self._sequences[request_id]
-            self._take(sequence, sequence.sampler.draw(self._context, index))
+            self._draw(self._sequences[request_id], index)
 
     def _entries(self, piece: Piece) -> list[Entry]:
         end = piece.start + piece.count
@@ -182,22 +180,33 @@ class DecodeLoop:
         last = end - 1 if piece.samples else -1
         return [Entry(tokens[at], at, piece.slot, at == last) for at in range(piece.start, end)]
 
-    def _take(self, sequence: _Sequence, token: int) -> None:
+    def _draw(self, sequence: _Sequence, index: int) -> None:
+        try:
+            choice = sequence.order.sampler.draw(self._context, index)
+        except GrammarTooSlow as error:
+            self._fail(sequence.order.id, error)
+        else:
+            self._take(sequence, choice)
+
+    def _take(self, sequence: _Sequence, choice: Choice | None) -> None:
         if sequence.first_token_at is None:
             sequence.first_token_at = time.monotonic()
-        if self._model.is_end(token):
+        if choice is None or self._model.is_end(choice.token):
             self._finish(sequence, "stop")
             return
-        sequence.tokens.append(token)
+        sequence.tokens.append(choice.token)
         sequence.completion += 1
-        if text := sequence.text.decode(self._model.piece(token)):
-            sequence.order.emit(Token(text))
-        if sequence.completion == sequence.order.max_tokens:
+        output = sequence.order.output
+        if piece := output.push(self._model.piece(choice.token), choice.drawn):
+            sequence.order.emit(piece)
+        if output.stopped:
+            self._finish(sequence, "stop")
+        elif sequence.completion == sequence.order.max_tokens:
             self._finish(sequence, "length")
 
     def _finish(self, sequence: _Sequence, reason: FinishReason) -> None:
-        if rest := sequence.text.decode(b"", final=True):
-            sequence.order.emit(Token(rest))
+        if rest := sequence.order.output.end():
+            sequence.order.emit(rest)
         self._release(sequence)
         usage = Usage(len(sequence.order.tokens), sequence.completion)
         sequence.order.emit(Finished(reason, usage, _timings(sequence, time.monotonic())))
@@ -212,7 +221,7 @@ class DecodeLoop:
         if slot is not None:
             self._context.forget(slot)
         del self._sequences[sequence.order.id]
-        sequence.sampler.close()
+        sequence.order.sampler.close()
 
 
 def _timings(sequence: _Sequence, now: float) -> Timings:

@@ -23,6 +23,8 @@ from modelsvc.engine.errors import EngineStopped, LoadFailed
 from modelsvc.engine.generation import Generation
 from modelsvc.engine.loop import Cancel, DecodeLoop, Failed, Letters, Submit
 from modelsvc.engine.model import Model, OnProgress
+from modelsvc.engine.output import Output
+from modelsvc.engine.sampling import Sampler, Samplers
 from modelsvc.engine.scheduler import Scheduler
 from modelsvc.engine.types import EngineOptions, Finished, GenerationRequest, Snapshot, StepTaken
 
@@ -36,6 +38,7 @@ class Engine:
         self._model = model
         self._context = context
         self._encoder = encoder
+        self._samplers = Samplers(model, context.tokens)
         self._asyncio: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._prompts = ThreadPoolExecutor(1, thread_name_prefix="prompt")
@@ -71,8 +74,7 @@ class Engine:
     async def _submit(self, request: GenerationRequest) -> Generation:
         came_at = time.monotonic()
         self._asyncio = asyncio.get_running_loop()
-        encode = partial(self._encoder.encode, request.prompt, request.max_tokens)
-        tokens = await self._asyncio.run_in_executor(self._prompts, encode)
+        tokens, sampler = await self._asyncio.run_in_executor(self._prompts, self._prepare, request)
         self._check_running()
         room = self._context.tokens - len(tokens)
         max_tokens = room if request.max_tokens is None else min(request.max_tokens, room)
@@ -80,10 +82,15 @@ class Engine:
         request_id = next(self._ids)
         generation = Generation(max_tokens, partial(self._cancel, request_id), partial(self._ended, request_id))
         self._live[request_id] = generation
-        self._decoding.inbox.put(
-            Submit(request_id, tokens, max_tokens, request.sampling, came_at, deadline, generation.receive)
+        order = Submit(
+            request_id, tokens, max_tokens, sampler, Output(request.stop), came_at, deadline, generation.receive
         )
+        self._decoding.inbox.put(order)
         return generation
+
+    def _prepare(self, request: GenerationRequest) -> tuple[list[int], Sampler]:
+        tokens = self._encoder.encode(request.prompt, request.max_tokens)
+        return tokens, self._samplers.make(request, tokens)
 
     def _cancel(self, request_id: int) -> None:
         self._decoding.inbox.put(Cancel(request_id))

@@ -5,6 +5,8 @@ EngineError
 ├── HeaderUnreadable  the file is no GGUF, or a damaged one (in gguf_header)
 ├── Unusable          inspection found the file unfit; `code` says how (in model_file)
 ├── PromptRefused     the prompt cannot be built (the chat template rejects it)
+│   └── SamplingRefused   what it asks of the drawing of tokens cannot be done: a grammar, a schema, a token
+├── GrammarTooSlow    following the request's grammar takes the decoding thread too long
 ├── PromptTooLong     the newest message alone does not fit; carries the counts
 ├── QueueFull         too many requests wait already
 ├── DeadlineExceeded  the request's time was over before its answer began
@@ -22,6 +24,14 @@ class LoadFailed(EngineError):
 
 
 class PromptRefused(EngineError):
+    pass
+
+
+class SamplingRefused(PromptRefused):
+    pass
+
+
+class GrammarTooSlow(EngineError):
     pass
 
 

@@ -4,18 +4,18 @@ It alone owns the scheduler, the sequences and the llama context. Everyone else 
 What a step brings to its requests is handed out in one go, when the next step can begin.
 """
 
-import codecs
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from modelsvc.engine.context import Context
-from modelsvc.engine.errors import DeadlineExceeded, DecodeFailed, EngineError, EngineStopped
+from modelsvc.engine.errors import DeadlineExceeded, DecodeFailed, EngineError, EngineStopped, GrammarTooSlow
 from modelsvc.engine.model import Model
-from modelsvc.engine.sampling import Sampler
+from modelsvc.engine.output import Output
+from modelsvc.engine.sampling import Choice, Sampler
 from modelsvc.engine.scheduler import Piece, Scheduler, Step, Work
-from modelsvc.engine.types import Event, Finished, FinishReason, Sampling, StepTaken, Timings, Token, Usage
+from modelsvc.engine.types import Event, Finished, FinishReason, StepTaken, Timings, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class Submit:
     id: int
     tokens: list[int]
     max_tokens: int
-    sampling: Sampling
+    sampler: Sampler
+    output: Output
     submitted_at: float
     deadline: float  # by the monotonic clock
     receive: Receive
@@ -81,8 +82,6 @@ class _Sequence:
     """A request while the loop knows it."""
 
     order: Submit
-    sampler: Sampler
-    text: codecs.IncrementalDecoder = field(default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"))
     completion: int = 0
     cached: int = 0
     started_at: float | None = None
@@ -147,7 +146,7 @@ class DecodeLoop:
         match command:
             case Submit():
                 self._scheduler.enqueue(Work(command.id, command.tokens, command.max_tokens))
-                self._sequences[command.id] = _Sequence(command, Sampler(command.sampling))
+                self._sequences[command.id] = _Sequence(command)
             case Cancel():
                 if command.id in self._sequences:
                     self._finish(self._sequences[command.id], "cancelled")
@@ -200,7 +199,7 @@ class DecodeLoop:
         self._took(step, time.monotonic() - began)
         drawing = [self._sequences[piece.id] for piece in step.pieces if piece.samples]
         for sequence, index in zip(drawing, outputs, strict=True):
-            self._take(sequence, sequence.sampler.draw(self._context, index))
+            self._draw(sequence, index)
 
     def _took(self, step: Step, seconds: float) -> None:
         self._scheduler.pace.took(step.tokens, step.answers, seconds)
@@ -214,24 +213,35 @@ class DecodeLoop:
         if letters:
             self._deliver(letters)
 
-    def _take(self, sequence: _Sequence, token: int) -> None:
+    def _draw(self, sequence: _Sequence, index: int) -> None:
+        try:
+            choice = sequence.order.sampler.draw(self._context, index)
+        except GrammarTooSlow as error:
+            self._fail(sequence.order.id, error)
+        else:
+            self._take(sequence, choice)
+
+    def _take(self, sequence: _Sequence, choice: Choice | None) -> None:
         sequence.last_token_at = time.monotonic()
         if sequence.first_token_at is None:
             sequence.first_token_at = sequence.last_token_at
-        if self._model.is_end(token):
+        if choice is None or self._model.is_end(choice.token):
             self._finish(sequence, "stop")
             return
         sequence.completion += 1
-        if text := sequence.text.decode(self._model.piece(token)):
-            self._tell(sequence, Token(text))
-        if sequence.completion == sequence.order.max_tokens:
+        output = sequence.order.output
+        if piece := output.push(self._model.piece(choice.token), choice.drawn):
+            self._tell(sequence, piece)
+        if output.stopped:
+            self._finish(sequence, "stop")
+        elif sequence.completion == sequence.order.max_tokens:
             self._finish(sequence, "length")
         else:
-            self._scheduler.drawn(sequence.order.id, token)
+            self._scheduler.drawn(sequence.order.id, choice.token)
 
     def _finish(self, sequence: _Sequence, reason: FinishReason) -> None:
-        if rest := sequence.text.decode(b"", final=True):
-            self._tell(sequence, Token(rest))
+        if rest := sequence.order.output.end():
+            self._tell(sequence, rest)
         self._release(sequence)
         usage = Usage(len(sequence.order.tokens), sequence.completion, sequence.cached)
         self._tell(sequence, Finished(reason, usage, _timings(sequence, time.monotonic())))
@@ -244,7 +254,7 @@ class DecodeLoop:
     def _release(self, sequence: _Sequence, *, keep: bool = True) -> None:
         self._scheduler.remove(sequence.order.id, keep=keep)
         del self._sequences[sequence.order.id]
-        sequence.sampler.close()
+        sequence.order.sampler.close()
 
 
 def _timings(sequence: _Sequence, now: float) -> Timings:

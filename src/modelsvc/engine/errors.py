@@ -5,7 +5,8 @@ EngineError
 ├── HeaderUnreadable  the file is no GGUF, or a damaged one (in gguf_header)
 ├── Unusable          inspection found the file unfit; `code` says how (in model_file)
 ├── PromptRefused     the prompt cannot be built (the chat template rejects it)
-│   └── SamplingRefused   what it asks of the drawing of tokens cannot be done: a grammar, a schema, a token
+│   ├── SamplingRefused   what it asks of the drawing of tokens cannot be done: a grammar, a schema, a token
+│   └── ToolsRefused  the chat template has no place for tools
 ├── GrammarTooSlow    following the request's grammar takes the decoding thread too long
 ├── PromptTooLong     the newest message alone does not fit; carries the counts
 ├── QueueFull         too many requests wait already
@@ -28,6 +29,10 @@ class PromptRefused(EngineError):
 
 
 class SamplingRefused(PromptRefused):
+    pass
+
+
+class ToolsRefused(PromptRefused):
     pass
 
 

@@ -5,10 +5,12 @@ EngineError
 ├── HeaderUnreadable  the file is no GGUF, or a damaged one (in gguf_header)
 ├── Unusable          inspection found the file unfit; `code` says how (in model_file)
 ├── PromptRefused     the prompt cannot be built (the chat template rejects it)
+│   ├── SamplingRefused   what it asks of the drawing of tokens cannot be done: a grammar, a schema, a token
 │   └── ToolsRefused  the chat template has no place for tools
+├── GrammarTooSlow    following the request's grammar takes the decoding thread too long
 ├── PromptTooLong     the newest message alone does not fit; carries the counts
-├── DeadlineExceeded  its time was over before it began
 ├── QueueFull         too many requests wait already
+├── DeadlineExceeded  the request's time was over before its answer began
 ├── DecodeFailed      llama.cpp could not compute a step
 └── EngineStopped     the engine was closed while the request ran
 """
@@ -26,7 +28,15 @@ class PromptRefused(EngineError):
     pass
 
 
+class SamplingRefused(PromptRefused):
+    pass
+
+
 class ToolsRefused(PromptRefused):
+    pass
+
+
+class GrammarTooSlow(EngineError):
     pass
 
 
@@ -47,7 +57,11 @@ class QueueFull(EngineError):
 
 
 class DeadlineExceeded(EngineError):
-    pass
+    def __init__(self, waited_s: float) -> None:
+        super().__init__(
+            f"the answer had not begun after {waited_s:.0f} s, the time that the request allows: try again when fewer "
+            "requests are waiting, or allow more time"
+        )
 
 
 class DecodeFailed(EngineError):

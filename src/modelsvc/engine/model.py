@@ -3,6 +3,7 @@
 import ctypes
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from modelsvc.engine.errors import LoadFailed
@@ -73,6 +74,11 @@ class Model:
         return bool(lib.llama_model_has_decoder(self.handle)) and not lib.llama_model_has_encoder(self.handle)
 
     @property
+    def reusable(self) -> bool:
+        """Whether a sequence in the cache can be cut and shared anywhere; a recurrent state has no places in it."""
+        return not (lib.llama_model_is_recurrent(self.handle) or lib.llama_model_is_hybrid(self.handle))
+
+    @property
     def begin(self) -> int | None:
         """The token every prompt starts with, if the vocabulary wants one."""
         return int(lib.llama_vocab_bos(self.vocabulary)) if lib.llama_vocab_get_add_bos(self.vocabulary) else None
@@ -83,12 +89,20 @@ class Model:
     def end_text(self) -> str:
         return self._token_text(lib.llama_vocab_eos(self.vocabulary))
 
+    @cached_property
+    def tokens(self) -> int:
+        """How many there are in the vocabulary."""
+        return int(lib.llama_vocab_n_tokens(self.vocabulary))
+
+    @cached_property
+    def control_tokens(self) -> list[int]:
+        """Those that have a meaning instead of a text."""
+        control = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
+        return [token for token in range(self.tokens) if lib.llama_vocab_get_attr(self.vocabulary, token) & control]
+
     def control_texts(self) -> list[str]:
         """The spellings that the tokenizer would turn into control tokens."""
-        control = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
-        tokens = range(lib.llama_vocab_n_tokens(self.vocabulary))
-        found = [token for token in tokens if lib.llama_vocab_get_attr(self.vocabulary, token) & control]
-        return [text for token in found if (text := self._token_text(token))]
+        return [text for token in self.control_tokens if (text := self._token_text(token))]
 
     def tokenize(self, text: str, *, control: bool) -> list[int]:
         """Tokens of `text`; `control` says whether spellings of control tokens become those."""

@@ -149,6 +149,15 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class StepTaken:
+    """One decode: `seconds` for `tokens`, of which `answers` went on with an answer and the others were of prompts."""
+
+    seconds: float
+    tokens: int
+    answers: int
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What liveness is judged by. `last_decode_age_s` is None while there is nothing to decode.
 

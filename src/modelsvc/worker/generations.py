@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, ExitStack
 
-from modelsvc.engine.engine import Engine, Generation
+from modelsvc.engine.engine import Engine
 from modelsvc.engine.errors import (
     DeadlineExceeded,
     EngineError,
@@ -13,6 +13,7 @@ from modelsvc.engine.errors import (
     QueueFull,
     ToolsRefused,
 )
+from modelsvc.engine.generation import Generation
 from modelsvc.engine.types import Event, Finished, GenerationRequest
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.service import Service

@@ -21,7 +21,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from benchmarks.closed_loop import quantile
-from benchmarks.servers import load_average
+from benchmarks.machine import load_average
 from loadtest.words import words
 from rich.console import Console
 from rich.table import Table

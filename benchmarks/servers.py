@@ -1,7 +1,6 @@
 """Servers to measure: a worker of ours, a command that starts another one, or one that runs already."""
 
 import argparse
-import os
 import shlex
 import subprocess
 import sys
@@ -110,7 +109,3 @@ def answers(url: str) -> bool:
     with suppress(httpx.TransportError):
         return httpx.get(url, timeout=READY_TIMEOUT_S).status_code == httpx.codes.OK
     return False
-
-
-def load_average() -> str:
-    return f"load average {os.getloadavg()[0]:.1f} of {os.cpu_count()} processors"

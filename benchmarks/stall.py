@@ -20,7 +20,8 @@ from statistics import median
 
 from benchmarks.closed_loop import Answer, Endpoint, Failed
 from benchmarks.load import Load
-from benchmarks.servers import Server, add_servers, load_average, start
+from benchmarks.machine import Meter, load_average
+from benchmarks.servers import Server, add_servers, start
 from benchmarks.turns import add_turns
 from rich.console import Console
 from rich.table import Table
@@ -40,6 +41,7 @@ class Stall:
     first_token_s: float
     prompt_tokens: int
     pieces: int  # that came meanwhile
+    others: float  # processors that something else used
 
     @property
     def ratio(self) -> float:
@@ -104,13 +106,14 @@ async def once(server: Server, number: int, options: argparse.Namespace) -> Stal
         Endpoint(server.url) as endpoint,
         Streams(endpoint, load) as streams,
     ):
+        meter = Meter(server)
         await streams.all_said(BEFORE)
         last = await endpoint.ask(long.body(0))
         await streams.all_said(1 + max(len(answer.came) for answer in streams.answers))
-        return judged(server.name, streams, last)
+        return judged(server.name, streams, last, meter.busy().others)
 
 
-def judged(server: str, streams: Streams, last: Answer) -> Stall:
+def judged(server: str, streams: Streams, last: Answer, others: float) -> Stall:
     all_began = max(answer.came[0] for answer in streams.answers)
     during = streams.gaps(last.sent, last.came[0])
     return Stall(
@@ -121,15 +124,31 @@ def judged(server: str, streams: Streams, last: Answer) -> Stall:
         first_token_s=last.first_s,
         prompt_tokens=last.prompt_tokens,
         pieces=len(during),
+        others=others,
     )
 
 
 def show(found: Sequence[Stall], told: Path | None) -> None:
-    columns = ("usual ms", "during ms", "longest ms", "ratio", "long one's first token s", "its tokens", "pieces")
+    columns = (
+        "usual ms",
+        "during ms",
+        "longest ms",
+        "ratio",
+        "long one's first token s",
+        "its tokens",
+        "pieces",
+        "others",
+    )
     table = Table("server", *columns, title=load_average())
     for one in found:
         times = (f"{1000 * seconds:.0f}" for seconds in (one.usual_s, one.during_s, one.longest_s))
-        rest = (f"{one.ratio:.2f}", f"{one.first_token_s:.2f}", str(one.prompt_tokens), str(one.pieces))
+        rest = (
+            f"{one.ratio:.2f}",
+            f"{one.first_token_s:.2f}",
+            str(one.prompt_tokens),
+            str(one.pieces),
+            f"{one.others:.2f}",
+        )
         table.add_row(one.server, *times, *rest)
     Console(width=140).print(table)
     if told:

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
@@ -12,10 +11,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import psutil
 from benchmarks.closed_loop import Figures, Run
 from benchmarks.load import Load
-from benchmarks.servers import Server, load_average
+from benchmarks.machine import Busy, Meter, load_average
+from benchmarks.servers import Server
 from rich.console import Console
 from rich.table import Table
 
@@ -28,14 +27,6 @@ class Case:
     name: str
     server: Server
     load: Load
-
-
-@dataclass(frozen=True, slots=True)
-class Busy:
-    """Processors that were used in a run; `others` by anything but the server, when it was started here, and us."""
-
-    server: float
-    others: float
 
 
 @dataclass(slots=True)
@@ -85,21 +76,12 @@ def order(found: list[Measured], rounds: int) -> Iterator[tuple[int, Measured]]:
 
 def once(case: Case, number: int) -> tuple[Figures, Busy]:
     load = replace(case.load, seed=f"{case.load.seed}/{case.group}/{number}")
-    began, server, machine = time.monotonic(), case.server.cpu_s(), machine_cpu_s()
+    meter = Meter(case.server)
     figures = asyncio.run(Run(load).against(case.server.url))
-    seconds = time.monotonic() - began
-    used = (case.server.cpu_s() - server) / seconds
-    busy = Busy(used, (machine_cpu_s() - machine) / seconds - used - figures.client_cpu)
+    busy = meter.busy()
     told = f"{figures.tokens_per_s:.1f} tokens/s, {busy.others:.2f} processors used by others"
     sys.stderr.write(f"round {number}, {case.group}, {case.name}: {told}\n")
     return figures, busy
-
-
-def machine_cpu_s() -> float:
-    """Seconds that all processors were not idle."""
-    times = psutil.cpu_times()._asdict()
-    idle = sum(times.get(name, 0.0) for name in ("idle", "iowait", "guest", "guest_nice"))
-    return float(sum(times.values()) - idle)
 
 
 COLUMNS: dict[str, Callable[[Measured], Any]] = {
@@ -113,7 +95,7 @@ COLUMNS: dict[str, Callable[[Measured], Any]] = {
     "prompt": lambda found: found.each("prompt_tokens"),
     "cached": lambda found: found.each("cached_tokens"),
     "server cpu": lambda found: median(busy.server for busy in found.busy),
-    "client cpu": lambda found: found.median("client_cpu"),
+    "client cpu": lambda found: median(busy.client for busy in found.busy),
     "others": lambda found: median(busy.others for busy in found.busy),
     "short": lambda found: sum(figures.short for figures in found.figures),
     "failed": lambda found: found.failed or "",
@@ -130,7 +112,7 @@ def show(found: Sequence[Measured]) -> None:
             table.add_row(group, measured.case.name, *(written(tell(measured)) for tell in COLUMNS.values()))
         if len(rows) > 1:
             table.add_row(group, "ratio", *(ratio(name, rows[0], rows[-1]) for name in COLUMNS), end_section=True)
-    Console(width=160).print(table)
+    Console(width=180).print(table)
 
 
 def ratio(column: str, first: Measured, last: Measured) -> str:

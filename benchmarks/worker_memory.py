@@ -18,7 +18,8 @@ from pathlib import Path
 from benchmarks.chat_client import add_load
 from benchmarks.closed_loop import Run
 from benchmarks.load import Load
-from benchmarks.servers import Server, add_servers, load_average, start
+from benchmarks.machine import load_average
+from benchmarks.servers import Server, add_servers, start
 from rich.console import Console
 from rich.table import Table
 

@@ -25,7 +25,7 @@ from tests.support.service_fixture import Service, service_folder
 
 from supervisor.protocol import DeployRequest, Finished
 
-# One token each in the vocabulary of tools/random_gguf.py, as most words are in that of a real model.
+# One token each in most vocabularies of real models, two in that of tools/random_gguf.py.
 WORDS = "the man who had one old cat set out for its new box and saw two men let all the hot tea run off"
 
 

@@ -117,6 +117,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "$ref": "#/$defs/root",
     },
     "a list that contains itself": NODE,
+    "arrays of arrays": {"anyOf": [{"type": "array", "items": {"$ref": "#"}, "maxItems": 1}, {"type": "null"}]},
 }
 
 
@@ -199,6 +200,25 @@ def nested(depth: int) -> dict[str, Any]:
     return schema
 
 
+def layers(depth: int, width: int) -> dict[str, Any]:
+    """Objects that begin alike, on each level."""
+    defs: dict[str, Any] = {f"l{depth}": {"type": "null"}}
+    for level in range(depth):
+        inner = {"$ref": f"#/$defs/l{level + 1}"}
+        choices = [{"properties": {"a": inner, f"b{i}": {}}, "required": ["a"]} for i in range(width)]
+        defs[f"l{level}"] = {"anyOf": choices}
+    return {"$defs": defs, "$ref": "#/$defs/l0"}
+
+
+def choosing(width: int, kind: str) -> dict[str, Any]:
+    """A choice of values that contain the choice, and of null."""
+    again = {"$ref": "#"}
+    inner = [
+        {kind: {"a": again, "b": {"const": i}} if kind == "properties" else [again, {"const": i}]} for i in range(width)
+    ]
+    return {"anyOf": [*inner, {"type": "null"}]}
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown type": ({"type": "text"}, "#: there is no type 'text'"),
     "a type that is none": ({"type": {"a": 1}}, "there is no type"),
@@ -235,7 +255,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "too deep to read": (nested(20_000), "no JSON|too deep"),
     "too long": ({"description": "x" * 100_000}, "at most 65536 are read"),
     "too many parts": ({"prefixItems": [{"type": "null"}] * 3000}, "2000 parts"),
-    "too many optional properties": ({"properties": {f"p{n}": {} for n in range(200)}}, "more than 128 ways"),
+    "too many optional properties": ({"properties": {f"p{n}": {} for n in range(200)}}, "128 properties in a row"),
+    "choices in choices": (layers(3, 20), "more than 1000 readings"),
+    "a choice in many of its alternatives": (choosing(9, "properties"), "more than 8 of its own alternatives"),
+    "arrays within arrays in several ways": (choosing(2, "prefixItems"), "several arrays that begin with that choice"),
     "no number": ({"const": float("nan")}, "no JSON"),
     "no text": ({"const": "\ud800"}, "no JSON"),
     "properties that are none": ({"properties": [1]}, "properties has to be an object"),

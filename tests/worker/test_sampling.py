@@ -197,14 +197,15 @@ def test_a_huge_grammar_is_refused(demo: Desk) -> None:
         demo.sampler(grammar=f'root ::= "{"a" * 300_000}"')
 
 
-def test_a_grammar_that_explodes_ends_the_request(demo: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limit", ["ASK_S", "ACCEPT_S"])
+def test_a_grammar_that_explodes_ends_the_request(demo: Desk, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     """Each letter doubles what has to be followed: told in time, not when memory is gone."""
-    monkeypatch.setattr(guide, "STEP_S", 0.01)
-    sampler = demo.sampler(
-        temperature=0.0, grammar='root ::= "a" root "b" | "a" root "c" | "d"', logit_bias=((demo.token(b"a"), 99.0),)
-    )
-    with pytest.raises(GrammarTooSlow, match=r"took 0\.\d s for one token"):
-        for _ in range(40):
+    monkeypatch.setattr(guide, {"ASK_S": "ACCEPT_S", "ACCEPT_S": "ASK_S"}[limit], math.inf)
+    letters = (("a", 99.0), ("z", 99.0 if limit == "ASK_S" else 0.0))
+    biases = tuple((demo.token(letter.encode()), bias) for letter, bias in letters)
+    sampler = demo.sampler(temperature=0.0, grammar='root ::= "a" root "b" | "a" root "c" | "d"', logit_bias=biases)
+    with pytest.raises(GrammarTooSlow, match=r"takes too long to follow \(\d+\.\d ms for one token\)"):
+        for _ in range(16):
             demo.draw(sampler)
 
 

@@ -7,63 +7,19 @@ without effect (`title`, `default`, a `format` not known here) have none.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any
 from urllib.parse import unquote
 
 from modelsvc.engine import gbnf
+from modelsvc.engine.ambiguity import WAYS, Shape
 from modelsvc.engine.errors import SamplingRefused
+from modelsvc.engine.schema import ASSERTING, COMBINING, OF_TYPES, TYPES, UNKNOWN, Place, a_list, bounds, refuse
 
 DEPTH = 48
 NODES = 2000
 REPEATS = 1000  # llama.cpp counts no further in one rule
 ALL_REPEATS = 10_000
-CHOICES = 128  # ways to go on in one place. Each may have to be followed for all tokens: about 1 ms for 50,000
 SCHEMA_BYTES = 1 << 16
-
-_UNKNOWN = frozenset(
-    {
-        "pattern",
-        "multipleOf",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "patternProperties",
-        "propertyNames",
-        "minProperties",
-        "maxProperties",
-        "dependentRequired",
-        "dependentSchemas",
-        "dependencies",
-        "if",
-        "then",
-        "else",
-        "not",
-        "contains",
-        "minContains",
-        "maxContains",
-        "uniqueItems",
-        "unevaluatedItems",
-        "$dynamicRef",
-        "$recursiveRef",
-    }
-)
-_OF_TYPES: Mapping[str, frozenset[str]] = {
-    "object": frozenset({"properties", "required", "additionalProperties"}),
-    "array": frozenset({"items", "prefixItems", "minItems", "maxItems"}),
-    "string": frozenset({"minLength", "maxLength"}),
-}
-_COMBINING = ("$ref", "anyOf", "oneOf", "allOf", "const", "enum")
-_ASSERTING = frozenset({"type", *_COMBINING}).union(*_OF_TYPES.values())
-_TYPES: Mapping[str, Callable[[Any], bool]] = {
-    "null": lambda value: value is None,
-    "boolean": lambda value: isinstance(value, bool),
-    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
-    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
-    "string": lambda value: isinstance(value, str),
-    "array": lambda value: isinstance(value, list | tuple),
-    "object": lambda value: isinstance(value, Mapping),
-}
 
 
 def object_grammar() -> str:
@@ -85,220 +41,185 @@ def schema_grammar(schema: Mapping[str, Any]) -> str:
         raise SamplingRefused("the JSON schema is too deep: nest less") from error
 
 
-class _Place(NamedTuple):
-    """Where in the schema. `entered`: references followed with no character of the answer in between."""
-
-    path: str = "#"
-    depth: int = 0
-    entered: frozenset[str] = frozenset()
-
-    def within(self, *steps: object) -> "_Place":
-        """In a part of the answer."""
-        return _Place("/".join([self.path, *map(str, steps)]), self.depth + 1)
-
-    def beside(self, *steps: object) -> "_Place":
-        """In another schema for the same part of the answer."""
-        return self.within(*steps)._replace(entered=self.entered)
-
-
 class _Converter:
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._schema = schema
         self._rules = gbnf.Rules()
         self._references: dict[str, str] = {}  # to the rules that stand for them
-        self._choices: dict[str, Sequence[str]] = {}  # rules that are nothing but a choice, and of what
+        self._shape = Shape()
         self._nodes = 0
         self._repeats = 0
-        self._by_type: Mapping[str, Callable[[Mapping[str, Any], _Place], str]] = {
+        self._by_type: Mapping[str, Callable[[Mapping[str, Any], Place], str]] = {
             "object": self._object,
             "array": self._array,
             "string": self._string,
         }
 
     def convert(self) -> str:
-        self._rules.set("root", self._visit(self._schema, _Place()))
-        ways: dict[str, int] = {}
-        for rule in self._choices:
-            if self._ways(rule, ways) > CHOICES:
-                raise SamplingRefused(
-                    f"the JSON schema has more than {CHOICES} ways to go on in one place: offer fewer"
-                )
+        self._rules.set("root", self._visit(self._schema, Place()))
+        if too_much := self._shape.too_much():
+            raise SamplingRefused(f"the JSON schema {too_much}")
         return self._rules.text()
 
-    def _ways(self, rule: str, known: dict[str, int]) -> int:
-        if rule not in known:
-            known[rule] = (
-                sum(self._ways(choice, known) for choice in self._choices[rule]) if rule in self._choices else 1
-            )
-        return known[rule]
-
-    def _visit(self, schema: object, at: _Place) -> str:
+    def _visit(self, schema: object, at: Place) -> str:
         """The rule for a value of this schema."""
         self._nodes += 1
         if self._nodes > NODES or at.depth > DEPTH:
-            _refuse(at, f"it goes beyond {NODES} parts or {DEPTH} levels: make it smaller")
+            refuse(at, f"it goes beyond {NODES} parts or {DEPTH} levels: make it smaller")
         if schema is True:
             return gbnf.VALUE
         if not isinstance(schema, Mapping):
-            _refuse(at, "nothing is allowed here" if schema is False else "a schema is an object, or true")
-        if unknown := _UNKNOWN & schema.keys() - ({"uniqueItems"} if schema.get("uniqueItems") is False else set()):
-            _refuse(
+            refuse(at, "nothing is allowed here" if schema is False else "a schema is an object, or true")
+        if unknown := UNKNOWN & schema.keys() - ({"uniqueItems"} if schema.get("uniqueItems") is False else set()):
+            refuse(
                 at, f"{min(unknown)} cannot be held to while the answer is written: leave it out and check the answer"
             )
-        key = next((key for key in _COMBINING if key in schema), None)
+        key = next((key for key in COMBINING if key in schema), None)
         return self._typed(schema, at) if key is None else self._combined(key, schema, at)
 
-    def _combined(self, key: str, schema: Mapping[str, Any], at: _Place) -> str:
+    def _combined(self, key: str, schema: Mapping[str, Any], at: Place) -> str:
         value, constant = schema[key], key in ("const", "enum")
-        if beside := _ASSERTING & schema.keys() - {key, "type" if constant else key}:
-            _refuse(at, f"{key} beside {min(beside)} cannot be held to: write them as one schema")
+        if beside := ASSERTING & schema.keys() - {key, "type" if constant else key}:
+            refuse(at, f"{key} beside {min(beside)} cannot be held to: write them as one schema")
         if constant:
             return self._constants([value] if key == "const" else value, schema.get("type"), at)
         if key == "$ref":
             return self._reference(value, at)
-        schemas = _list(value, at)
+        schemas = a_list(value, at)
         if key == "allOf" and len(schemas) > 1:
-            _refuse(at, "allOf of several schemas cannot be held to: write them as one")
+            refuse(at, "allOf of several schemas cannot be held to: write them as one")
         return self._any_of([(other, at.beside(key, i)) for i, other in enumerate(schemas)], at)
 
-    def _constants(self, values: object, kind: object, at: _Place) -> str:
-        kinds = _list(kind if isinstance(kind, list) else [kind], at) if kind is not None else list(_TYPES)
-        known = [_TYPES[name] for name in kinds if name in _TYPES]
-        fitting = [value for value in _list(values, at) if any(fits(value) for fits in known)]
+    def _constants(self, values: object, kind: object, at: Place) -> str:
+        kinds = a_list(kind if isinstance(kind, list) else [kind], at) if kind is not None else list(TYPES)
+        known = [TYPES[name] for name in kinds if name in TYPES]
+        fitting = [value for value in a_list(values, at) if any(fits(value) for fits in known)]
         if not fitting:
-            _refuse(at, "no value is allowed here")
+            refuse(at, "no value is allowed here")
         return self._rules.one_of(map(gbnf.encoded, fitting))
 
-    def _any_of(self, schemas: Sequence[tuple[object, _Place]], at: _Place) -> str:
+    def _any_of(self, schemas: Sequence[tuple[object, Place]], at: Place) -> str:
         rules = list(dict.fromkeys(self._visit(schema, place) for schema, place in schemas))
         if not rules:
-            _refuse(at, "nothing is allowed here")
+            refuse(at, "nothing is allowed here")
         if len(rules) == 1:
             return rules[0]
         rule = self._rules.name(" | ".join(rules))
-        self._choices[rule] = rules
+        self._shape.choice(rule, rules)
         return rule
 
-    def _reference(self, pointer: object, at: _Place) -> str:
+    def _reference(self, pointer: object, at: Place) -> str:
         if not isinstance(pointer, str) or not pointer.startswith("#"):
-            _refuse(at, f"it refers to {pointer!r}, outside of it: put that into $defs. Nothing is fetched")
+            refuse(at, f"it refers to {pointer!r}, outside of it: put that into $defs. Nothing is fetched")
         if pointer in at.entered:
-            _refuse(at, f"{pointer} is nothing but itself")
+            refuse(at, f"{pointer} is nothing but itself")
         if pointer not in self._references:
             rule = self._references[pointer] = self._rules.reserve()
-            found = self._visit(self._find(pointer, at), _Place(pointer, at.depth + 1, at.entered | {pointer}))
+            found = self._visit(self._find(pointer, at), Place(pointer, at.depth + 1, at.entered | {pointer}))
             self._rules.set(rule, found)
-            self._choices[rule] = [found]
+            self._shape.choice(rule, [found])
         return self._references[pointer]
 
-    def _find(self, pointer: str, at: _Place) -> object:
+    def _find(self, pointer: str, at: Place) -> object:
         found: Any = self._schema
         for step in pointer.split("/")[1:]:
             key = unquote(step).replace("~1", "/").replace("~0", "~")
             try:
                 found = found[int(key)] if isinstance(found, list) else found[key]
             except (KeyError, IndexError, ValueError, TypeError):
-                _refuse(at, f"it refers to {pointer}, which is not there")
+                refuse(at, f"it refers to {pointer}, which is not there")
         return found
 
-    def _typed(self, schema: Mapping[str, Any], at: _Place) -> str:
-        kinds = schema.get("type", [kind for kind, keys in _OF_TYPES.items() if keys & schema.keys()])
+    def _typed(self, schema: Mapping[str, Any], at: Place) -> str:
+        kinds = schema.get("type", [kind for kind, keys in OF_TYPES.items() if keys & schema.keys()])
         if "type" not in schema and not kinds:
             return gbnf.VALUE
         if isinstance(kinds, list):
             return self._any_of([({**schema, "type": kind}, at) for kind in kinds], at)
-        if not isinstance(kinds, str) or kinds not in _TYPES:
-            _refuse(at, f"there is no type {kinds!r}")
+        if not isinstance(kinds, str) or kinds not in TYPES:
+            refuse(at, f"there is no type {kinds!r}")
         return self._by_type[kinds](schema, at) if kinds in self._by_type else kinds
 
-    def _string(self, schema: Mapping[str, Any], at: _Place) -> str:
+    def _string(self, schema: Mapping[str, Any], at: Place) -> str:
         if "minLength" in schema or "maxLength" in schema:
-            times = self._times(*_bounds(schema, "minLength", "maxLength", at), at)
+            times = self._times(*bounds(schema, "minLength", "maxLength", at), at)
             return self._rules.name(rf'"\"" {gbnf.CHARACTER}{times} "\""')
         kind = schema.get("format")
         if isinstance(kind, str) and kind in gbnf.FORMATS:
             return self._rules.name(rf'"\"" ({gbnf.FORMATS[kind]}) "\""')
         return gbnf.STRING
 
-    def _array(self, schema: Mapping[str, Any], at: _Place) -> str:
-        first = _list(schema.get("prefixItems", []), at)
-        least, most = _bounds(schema, "minItems", "maxItems", at)
+    def _array(self, schema: Mapping[str, Any], at: Place) -> str:
+        first = a_list(schema.get("prefixItems", []), at)
+        least, most = bounds(schema, "minItems", "maxItems", at)
         heads = [self._visit(item, at.within("prefixItems", i)) for i, item in enumerate(first[:most])]
         more = schema.get("items", not heads or least > len(heads))
         if more is False or most == len(heads):
             if least > len(heads):
-                _refuse(at, f"minItems asks for more than the {len(heads)} that it allows")
-            return self._rules.name(_array_of(heads, ""))
+                refuse(at, f"minItems asks for more than the {len(heads)} that it allows")
+            return self._array_rule(_array_of(heads, ""), heads)
         item = self._visit(more, at.within("items"))
         optional = not heads and not least
         heads = heads or [item]
         times = self._times(max(least - len(heads), 0), None if most is None else most - len(heads), at)
         following = self._rules.name(f'"," space {item} space')
-        return self._rules.name(_array_of(heads, f" {following}{times}", optional=optional))
+        return self._array_rule(_array_of(heads, f" {following}{times}", optional=optional), [*heads, item])
 
-    def _object(self, schema: Mapping[str, Any], at: _Place) -> str:
+    def _array_rule(self, expression: str, items: Sequence[str]) -> str:
+        rule = self._rules.name(expression)
+        self._shape.parts(rule, items, first=items[:1])
+        return rule
+
+    def _object(self, schema: Mapping[str, Any], at: Place) -> str:
         properties, others = schema.get("properties", {}), schema.get("additionalProperties", True)
-        required = _list(schema.get("required", []), at)
+        required = a_list(schema.get("required", []), at)
         if not isinstance(properties, Mapping) or not all(isinstance(name, str) for name in required):
-            _refuse(at, "properties has to be an object, and required a list of names")
+            refuse(at, "properties has to be an object, and required a list of names")
         if not properties and not required:
             return self._map(others, at)
         schemas = {**properties, **{name: others for name in required if name not in properties}}
         pairs = [(self._pair(name, inner, at), name in required) for name, inner in schemas.items()]
-        return self._rules.name(self._in_order(pairs))
+        rule = self._rules.name(self._in_order(pairs, at))
+        self._shape.parts(rule, [pair for pair, _ in pairs])
+        return rule
 
-    def _map(self, values: object, at: _Place) -> str:
+    def _map(self, values: object, at: Place) -> str:
         if values is False:
             return self._rules.name('"{" space "}"')
         if values is True:
             return "object"
         value = self._visit(values, at.within("additionalProperties"))
         pair = self._rules.name(f'{gbnf.STRING} space ":" space {value} space')
-        return self._rules.name(f'"{{" space ({pair} ("," space {pair})*)? "}}"')
+        rule = self._rules.name(f'"{{" space ({pair} ("," space {pair})*)? "}}"')
+        self._shape.parts(rule, [value])
+        return rule
 
-    def _pair(self, name: str, schema: object, at: _Place) -> str:
+    def _pair(self, name: str, schema: object, at: Place) -> str:
         value = self._visit(schema, at.within("properties", name))
-        return self._rules.name(f'{gbnf.literal(gbnf.encoded(name))} space ":" space {value} space')
+        pair = self._rules.name(f'{gbnf.literal(gbnf.encoded(name))} space ":" space {value} space')
+        self._shape.parts(pair, [value])
+        return pair
 
-    def _in_order(self, pairs: Sequence[tuple[str, bool]]) -> str:
+    def _in_order(self, pairs: Sequence[tuple[str, bool]], at: Place) -> str:
         """An object of these pairs, of which those not required may be left out. Built from its end."""
-        rest, needed = "", False  # what comes after a pair, and whether something has to
-        start = ""
+        start, rest, needed, left_out = "", "", False, 0
         for pair, required in reversed(pairs):
-            ways = [f"{pair} {rest}", *([start] if start and not required else [])]
-            start = self._rules.name(" | ".join(ways))
-            self._choices.setdefault(start, [pair, *ways[1:]])
-            needed = needed or required
+            skipped = f" | {start}" if start and not required else ""
+            start = self._rules.name(f"{pair} {rest}{skipped}")
+            needed, left_out = needed or required, 0 if required else left_out + 1
             rest = f'"," space {start}' if needed else f'("," space {start})?'
+            if left_out >= WAYS:
+                refuse(at, f"{WAYS} properties in a row may be left out: require some")
         return f'"{{" space {start if needed else f"{start}?"} "}}"'
 
-    def _times(self, least: int, most: int | None, at: _Place) -> str:
+    def _times(self, least: int, most: int | None, at: Place) -> str:
         count = least if most is None else most
         self._repeats += count
         if count > REPEATS or self._repeats > ALL_REPEATS:
-            _refuse(at, f"{count} repetitions cannot be counted: at most {REPEATS} at once and {ALL_REPEATS} in all")
+            refuse(at, f"{count} repetitions cannot be counted: at most {REPEATS} at once and {ALL_REPEATS} in all")
         return f"{{{least},{'' if most is None else most}}}"
 
 
 def _array_of(heads: Sequence[str], rest: str, *, optional: bool = False) -> str:
     items = ' "," space '.join(f"{head} space" for head in heads) + rest
     return f'"[" space {f"({items})?" if optional else items} "]"'
-
-
-def _bounds(schema: Mapping[str, Any], least: str, most: str, at: _Place) -> tuple[int, int | None]:
-    low, high = schema.get(least, 0), schema.get(most)
-    if not all(bound is None or (isinstance(bound, int) and bound >= 0) for bound in (low, high)):
-        _refuse(at, f"{least} and {most} have to be whole numbers")
-    if high is not None and low > high:
-        _refuse(at, f"{least} {low} is more than {most} {high}")
-    return low, high
-
-
-def _list(value: object, at: _Place) -> list[Any]:
-    if not isinstance(value, list | tuple):
-        _refuse(at, f"{value!r} has to be a list")
-    return list(value)
-
-
-def _refuse(at: _Place, why: str) -> NoReturn:
-    raise SamplingRefused(f"the JSON schema at {at.path}: {why}")

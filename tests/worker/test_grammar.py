@@ -1,6 +1,7 @@
 """JSON schemas as grammars: whatever a model draws, the answer is JSON that the schema allows."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.worker.drawing import Desk, desk
 
 from modelsvc.engine.errors import SamplingRefused
 from modelsvc.engine.grammar import object_grammar, schema_grammar
+from modelsvc.engine.ranges import Range, integers
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +118,10 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "$defs": {"string": {"type": "null"}, "root": {"$ref": "#/$defs/string"}},
         "$ref": "#/$defs/root",
     },
+    "a share": {"type": "number", "minimum": 0, "maximum": 1},
+    "above nothing": {"type": "number", "exclusiveMinimum": 0},
+    "below nothing": {"exclusiveMaximum": 0.0},
+    "between neighbours": {"type": "number", "exclusiveMinimum": -1, "exclusiveMaximum": 0},
     "a list that contains itself": NODE,
     "arrays of arrays": {"anyOf": [{"type": "array", "items": {"$ref": "#"}, "maxItems": 1}, {"type": "null"}]},
 }
@@ -160,6 +166,30 @@ def test_any_schema_that_is_taken_is_kept(random: Desk, schema: dict[str, Any], 
     text = answer(random, schema, seed)
     assume(text is not None)
     validate(schema, json.loads(text or ""))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    low=st.integers(-2000, 2000),
+    size=st.integers(1, 300),
+    keys=st.tuples(st.sampled_from(["minimum", "exclusiveMinimum"]), st.sampled_from(["maximum", "exclusiveMaximum"])),
+    kind=st.sampled_from(["integer", "number"]),
+    seed=st.integers(0, 1000),
+)
+def test_numbers_stay_within_their_bounds(
+    random: Desk, low: int, size: int, keys: tuple[str, str], kind: str, seed: int
+) -> None:
+    schema = {"type": kind, keys[0]: low, keys[1]: low + size + 1}
+    validate(schema, json.loads(answer(random, schema, seed) or ""))
+
+
+@settings(max_examples=200, deadline=None)
+@given(low=st.integers(-1200, 1200), size=st.integers(0, 130))
+def test_all_numbers_within_bounds_can_be_said(low: int, size: int) -> None:
+    """And no others: the grammar of whole numbers is a regular expression, but for its spelling."""
+    pattern = re.compile((integers(Range(low, low + size)) or "").replace('"', "").replace(" ", ""))
+    for number in range(low - 150, low + size + 150):
+        assert bool(pattern.fullmatch(str(number))) == (low <= number <= low + size)
 
 
 def test_an_answer_that_is_cut_has_no_end(random: Desk) -> None:
@@ -223,7 +253,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown type": ({"type": "text"}, "#: there is no type 'text'"),
     "a type that is none": ({"type": {"a": 1}}, "there is no type"),
     "a pattern": ({"properties": {"a": {"pattern": "^a$"}}}, "#/properties/a: pattern cannot be held to"),
-    "a bound": ({"type": "integer", "minimum": 1}, "minimum cannot be held to"),
+    "steps": ({"type": "integer", "multipleOf": 2}, "multipleOf cannot be held to"),
+    "a bound with a fraction": (
+        {"type": "number", "maximum": 0.5},
+        "maximum 0.5 cannot be held to: give a whole number",
+    ),
+    "an endless bound": ({"minimum": 1e999}, "no JSON"),
+    "a bound of an old draft": ({"type": "number", "minimum": 1, "exclusiveMinimum": True}, "exclusiveMinimum True"),
+    "bounds with nothing between": ({"type": "integer", "minimum": 3, "exclusiveMaximum": 3}, "no number is within"),
     "unique items": ({"type": "array", "uniqueItems": True}, "uniqueItems cannot be held to"),
     "a remote reference": (
         {"$ref": "https://example.com/a.json"},

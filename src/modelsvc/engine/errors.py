@@ -6,7 +6,7 @@ EngineError
 ├── Unusable          inspection found the file unfit; `code` says how (in model_file)
 ├── PromptRefused     the prompt cannot be built (the chat template rejects it)
 │   └── SamplingRefused   what it asks of the drawing of tokens cannot be done: a grammar, a schema, a token
-├── GrammarTooSlow    following the request's grammar takes the decoding thread too long
+│       └── GrammarTooSlow   following its grammar takes the decoding thread too long
 ├── PromptTooLong     the newest message alone does not fit; carries the counts
 ├── QueueFull         too many requests wait already
 ├── DecodeFailed      llama.cpp could not compute a step
@@ -30,7 +30,7 @@ class SamplingRefused(PromptRefused):
     pass
 
 
-class GrammarTooSlow(EngineError):
+class GrammarTooSlow(SamplingRefused):
     pass
 
 

@@ -13,7 +13,19 @@ from urllib.parse import unquote
 from modelsvc.engine import gbnf
 from modelsvc.engine.ambiguity import WAYS, Shape
 from modelsvc.engine.errors import SamplingRefused
-from modelsvc.engine.schema import ASSERTING, COMBINING, OF_TYPES, TYPES, UNKNOWN, Place, a_list, bounds, refuse
+from modelsvc.engine.ranges import integers, numbers
+from modelsvc.engine.schema import (
+    ASSERTING,
+    COMBINING,
+    OF_TYPES,
+    TYPES,
+    UNKNOWN,
+    Place,
+    a_list,
+    between,
+    bounds,
+    refuse,
+)
 
 DEPTH = 48
 NODES = 2000
@@ -53,6 +65,8 @@ class _Converter:
             "object": self._object,
             "array": self._array,
             "string": self._string,
+            "integer": self._number,
+            "number": self._number,
         }
 
     def convert(self) -> str:
@@ -139,6 +153,15 @@ class _Converter:
         if not isinstance(kinds, str) or kinds not in TYPES:
             refuse(at, f"there is no type {kinds!r}")
         return self._by_type[kinds](schema, at) if kinds in self._by_type else kinds
+
+    def _number(self, schema: Mapping[str, Any], at: Place) -> str:
+        integer = schema.get("type") == "integer"
+        if not OF_TYPES["number"] & schema.keys():
+            return "integer" if integer else "number"
+        within = between(schema, at)
+        if not (expression := (integers if integer else numbers)(within)):
+            refuse(at, "no number is within its bounds")
+        return self._rules.name(expression)
 
     def _string(self, schema: Mapping[str, Any], at: Place) -> str:
         if "minLength" in schema or "maxLength" in schema:

@@ -4,15 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from modelsvc.engine.errors import SamplingRefused
+from modelsvc.engine.ranges import MOST, Range
 
 UNKNOWN = frozenset(
     {
         "pattern",
         "multipleOf",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
         "patternProperties",
         "propertyNames",
         "minProperties",
@@ -37,6 +34,7 @@ OF_TYPES: Mapping[str, frozenset[str]] = {
     "object": frozenset({"properties", "required", "additionalProperties"}),
     "array": frozenset({"items", "prefixItems", "minItems", "maxItems"}),
     "string": frozenset({"minLength", "maxLength"}),
+    "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}),
 }
 COMBINING = ("$ref", "anyOf", "oneOf", "allOf", "const", "enum")
 ASSERTING = frozenset({"type", *COMBINING}).union(*OF_TYPES.values())
@@ -74,6 +72,26 @@ def bounds(schema: Mapping[str, Any], least: str, most: str, at: Place) -> tuple
     if high is not None and low > high:
         refuse(at, f"{least} {low} is more than {most} {high}")
     return low, high
+
+
+def between(schema: Mapping[str, Any], at: Place) -> Range:
+    """A number's bounds; of two on one side, the narrower one."""
+    least, most = _bound(schema, "minimum", at), _bound(schema, "maximum", at)
+    over, under = _bound(schema, "exclusiveMinimum", at), _bound(schema, "exclusiveMaximum", at)
+    lows = [(value, is_open) for value, is_open in ((least, False), (over, True)) if value is not None]
+    highs = [(value, not is_open) for value, is_open in ((most, False), (under, True)) if value is not None]
+    low, low_open = max([*lows, (-MOST, False)])
+    high, high_closed = min([*highs, (MOST, True)])
+    return Range(low, high, low_open, not high_closed)
+
+
+def _bound(schema: Mapping[str, Any], key: str, at: Place) -> int | None:
+    value = schema.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        refuse(at, f"{key} {value!r} cannot be held to: give a whole number, or leave it out and check the answer")
+    return int(value)
 
 
 def a_list(value: object, at: Place) -> list[Any]:

@@ -40,6 +40,7 @@ class Engine:
         self._encoder = encoder
         self._samplers = Samplers(model, context.tokens)
         self._asyncio: asyncio.AbstractEventLoop | None = None
+        self._slots = options.slots
         self._closed = False
         self._prompts = ThreadPoolExecutor(1, thread_name_prefix="prompt")
         self._live: dict[int, Generation] = {}
@@ -118,6 +119,8 @@ class Engine:
         waiting = queued + [place.entered_at for place in self._admission.places]
         return Snapshot(
             alive=self._decoder.alive,
+            slots=self._slots,
+            cached_tokens=pulse.cached_tokens,
             in_flight=len(submitted) - len(queued),
             waiting=len(waiting),
             prefilling=pulse.prefilling,

@@ -72,7 +72,7 @@ Command = Submit | Cancel | Stop | HandOver | UseThreads
 class Pulse:
     """The loop's sign of life, replaced before and after each step."""
 
-    running: int
+    cached_tokens: int
     prefilling: bool  # the step under way, or else the next one, has prompt tokens to compute
     last_step_at: float
 
@@ -109,6 +109,7 @@ class DecodeLoop:
         self._observe = observe
         self._sequences: dict[int, _Sequence] = {}
         self._letters: Letters = []
+        self._gaps: list[float] = []
         self._stopping = False
         self._handing_over = False
 
@@ -177,7 +178,7 @@ class DecodeLoop:
                 self._fail(sequence.order.id, DeadlineExceeded(now - sequence.order.submitted_at))
 
     def _publish(self, prefilling: bool) -> None:
-        self.pulse = Pulse(self._scheduler.running, prefilling, time.monotonic())
+        self.pulse = Pulse(self._scheduler.cached, prefilling, time.monotonic())
 
     def _announce(self, pieces: tuple[Piece, ...]) -> None:
         for piece in pieces:
@@ -196,14 +197,13 @@ class DecodeLoop:
             for piece in step.pieces:
                 self._fail(piece.id, error)
             return
-        self._took(step, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        self._scheduler.pace.took(step.tokens, step.answers, seconds)
         drawing = [self._sequences[piece.id] for piece in step.pieces if piece.samples]
         for sequence, index in zip(drawing, outputs, strict=True):
             self._draw(sequence, index)
-
-    def _took(self, step: Step, seconds: float) -> None:
-        self._scheduler.pace.took(step.tokens, step.answers, seconds)
-        self._observe(StepTaken(seconds, step.tokens, step.answers))
+        gaps, self._gaps = tuple(self._gaps), []
+        self._observe(StepTaken(seconds, step.tokens, step.answers, gaps))
 
     def _tell(self, sequence: _Sequence, news: News) -> None:
         self._letters.append((sequence.order.receive, news))
@@ -222,9 +222,12 @@ class DecodeLoop:
             self._take(sequence, choice)
 
     def _take(self, sequence: _Sequence, choice: Choice | None) -> None:
-        sequence.last_token_at = time.monotonic()
-        if sequence.first_token_at is None:
-            sequence.first_token_at = sequence.last_token_at
+        now = time.monotonic()
+        if sequence.last_token_at is None:
+            sequence.first_token_at = now
+        else:
+            self._gaps.append(now - sequence.last_token_at)
+        sequence.last_token_at = now
         if choice is None or self._model.is_end(choice.token):
             self._finish(sequence, "stop")
             return

@@ -109,6 +109,11 @@ class Scheduler:
         return len(self._waiting)
 
     @property
+    def cached(self) -> int:
+        """Tokens in the cache."""
+        return self._cache.used
+
+    @property
     def prefilling(self) -> bool:
         return any(not sequence.answering for sequence in self._running.values())
 

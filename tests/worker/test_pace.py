@@ -61,6 +61,16 @@ def test_the_room_there_is_gets_used(cost: Callable[[int], float], answers: int)
     assert found >= min(fitting / 2, MOST)
 
 
+def test_a_short_prompt_is_read_at_once_when_that_is_one_gap_of_little_more() -> None:
+    """Beside four answers, 60 tokens take 3.5 of their steps; 150 would take more, and go in pieces."""
+    subject = learned(slow_processor, 4)
+    for _ in range(20):
+        subject.took(64, 4, 3.4 * slow_processor(4))
+        subject.took(150, 4, slow_processor(150))
+    assert subject.beside(4, MOST, whole=60) == 60
+    assert subject.beside(4, MOST, whole=146) == subject.beside(4, MOST) < 60
+
+
 def test_nothing_is_known_at_first() -> None:
     """Then a prompt goes on in small steps, which soon tell more."""
     assert Pace().expected(5) is None

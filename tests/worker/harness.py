@@ -168,5 +168,5 @@ def sse(response: httpx.Response) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def error_of(response: httpx.Response) -> dict[str, str]:
     error: dict[str, str] = response.json()["error"]
-    assert set(error) == {"type", "message", "code"}
+    assert set(error) == {"type", "message", "code", "param"}
     return error

@@ -40,7 +40,7 @@ def test_what_is_answered_is_what_it_says(shared: Worker, path: str, method: str
     (operation,) = [found for found in operations(document()) if (found.path, found.method) == (path, method)]
     with httpx.Client(base_url=shared.url, timeout=DEADLINE_S, trust_env=False) as client:
         seen = statuses(operation, client, EXAMPLES)
-    assert seen[200] > 0, seen
+    assert seen[200] > 0 or path == "/v1/models/{model}", seen  # no random name is the model's
     assert method != "post" or path == "/foreground" or seen[400] > 0, seen  # which has no body to be wrong
 
 

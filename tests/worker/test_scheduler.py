@@ -1,23 +1,43 @@
 """The scheduler by itself: whatever is asked and cancelled, nothing is lost and no bound is broken."""
 
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsvc.engine.scheduler import Crowd, Scheduler, Work
+from modelsvc.engine.cache import Cache
+from modelsvc.engine.cells import Copy, Trim
+from modelsvc.engine.scheduler import WORTH_WAITING, Piece, Scheduler, Step, Work
 
 SLOTS, CACHE, STEP = 3, 100, 16
 
 
-def scheduler(slots: int = SLOTS) -> Scheduler:
-    return Scheduler(slots, CACHE, STEP)
+def scheduler(slots: int = SLOTS, cache: int = CACHE, step: int = STEP, *, reuse: bool = True) -> Scheduler:
+    return Scheduler(slots, Cache(cache, slots + 2, reuse=reuse), step)
+
+
+def prompt(length: int, first: int = 0) -> list[int]:
+    """Prompts with another `first` have nothing in common."""
+    return [first * 1000 + at for at in range(length)]
+
+
+def take(subject: Scheduler) -> Step:
+    """A step, and a token drawn wherever one may be."""
+    step = subject.next_step()
+    for piece in step.pieces:
+        if piece.samples:
+            subject.drawn(piece.id, 7)
+    return step
+
+
+def shapes(step: Step) -> list[tuple[int, int]]:
+    return [(piece.id, len(piece.tokens)) for piece in step.pieces]
 
 
 def test_a_long_prompt_is_prefilled_in_chunks_and_sampled_after_the_last() -> None:
     """So that a cancellation takes effect between chunks."""
     subject = scheduler()
-    subject.enqueue(Work(1, prompt_tokens=40, max_tokens=5))
-    steps = [subject.next_step() for _ in range(4)]
-    assert [(piece.start, piece.count, piece.samples) for (piece,) in steps] == [
+    subject.enqueue(Work(1, prompt(40), 5))
+    steps = [take(subject) for _ in range(4)]
+    assert [(piece.start, len(piece.tokens), piece.samples) for step in steps for piece in step.pieces] == [
         (0, 16, False),
         (16, 16, False),
         (32, 8, True),
@@ -26,127 +46,256 @@ def test_a_long_prompt_is_prefilled_in_chunks_and_sampled_after_the_last() -> No
 
 
 def test_answers_flow_while_another_prompt_is_prefilled() -> None:
-    """A running answer takes part in every step."""
+    """A running answer takes part in every step, and a step has the size it may have."""
     subject = scheduler()
-    subject.enqueue(Work(1, 4, 10))
-    subject.next_step()
-    subject.enqueue(Work(2, 40, 10))
-    assert [(piece.id, piece.count) for piece in subject.next_step()] == [(1, 1), (2, 16)]
+    subject.enqueue(Work(1, prompt(4), 10))
+    take(subject)
+    subject.enqueue(Work(2, prompt(40, 1), 10))
+    subject.pace.took(1, 1, 0.05)
+    subject.pace.took(16, 1, 0.06)
+    step = take(subject)
+    assert (shapes(step), step.answers, step.tokens) == ([(1, 1), (2, 15)], 1, 16)
     assert subject.prefilling
 
 
-def test_short_prompts_share_a_step() -> None:
-    """The budget is per step, not per request."""
+def test_a_prompt_that_comes_later_is_read_at_the_pace_of_those_who_answer() -> None:
+    """Here a step of 16 would take five times as long as the usual one."""
     subject = scheduler()
+    subject.enqueue(Work(1, prompt(4), 50))
+    take(subject)
+    take(subject)
+    for tokens, seconds in ((1, 0.04), (4, 0.09), (8, 0.15), (16, 0.2)):
+        for _ in range(30):
+            subject.pace.took(tokens, 1, seconds)
+    subject.enqueue(Work(2, prompt(40, 1), 2))
+    assert shapes(take(subject)) == [(1, 1), (2, 4)]
+
+
+def test_prompts_that_come_together_are_read_in_one_go() -> None:
+    """The first one's second word may wait for the others' first."""
+    subject = scheduler(step=8)
     for number in (1, 2, 3):
-        subject.enqueue(Work(number, 6, 2))
-    assert [(piece.id, piece.count) for piece in subject.next_step()] == [(1, 6), (2, 6), (3, 4)]
+        subject.enqueue(Work(number, prompt(7, number), 20))
+    assert [shapes(take(subject)) for _ in range(3)] == [
+        [(1, 7), (2, 1)],
+        [(1, 1), (2, 6), (3, 1)],
+        [(1, 1), (2, 1), (3, 6)],
+    ]
+
+
+def test_short_prompts_pass_a_long_one_and_do_not_stop_it() -> None:
+    """Half of each step is the first one's, so neither is starved."""
+    subject = scheduler(cache=300)
+    subject.enqueue(Work(1, prompt(60), 2))
+    take(subject)
+    subject.enqueue(Work(2, prompt(10, 2), 2))
+    subject.enqueue(Work(3, prompt(30, 3), 2))
+    assert shapes(take(subject)) == [(1, 8), (2, 8)]
+    assert shapes(take(subject)) == [(1, 8), (2, 2), (3, 6)]
 
 
 def test_the_first_waits_for_cache_and_is_not_overtaken() -> None:
     """First come, first served, also when a later one would fit."""
     subject = scheduler()
-    subject.enqueue(Work(1, 50, 10))
-    subject.enqueue(Work(2, 50, 10))
-    subject.enqueue(Work(3, 5, 5))
-    assert {piece.id for piece in subject.next_step()} == {1}
-    assert subject.remove(1) is not None
-    assert {piece.id for piece in subject.next_step()} == {2}
+    subject.enqueue(Work(1, prompt(50), 10))
+    subject.enqueue(Work(2, prompt(50, 2), 10))
+    subject.enqueue(Work(3, prompt(5, 3), 5))
+    assert {piece.id for piece in take(subject).pieces} == {1}
+    assert (subject.running, subject.waiting) == (1, 2)
+    subject.remove(1)
+    assert [piece.id for piece in take(subject).pieces] == [2, 3]
 
 
-def test_cancelling_a_waiting_request_frees_no_slot() -> None:
-    """It held none."""
+def test_a_cancelled_request_frees_its_slot_for_the_next_step() -> None:
+    """Also one that is half read; one that waits held none."""
     subject = scheduler(slots=1)
-    subject.enqueue(Work(1, 5, 5))
-    subject.enqueue(Work(2, 5, 5))
-    subject.next_step()
-    assert subject.remove(2) is None
-    assert subject.remove(1) == 0
+    subject.enqueue(Work(1, prompt(30), 5))
+    subject.enqueue(Work(2, prompt(5, 2), 5))
+    subject.enqueue(Work(3, prompt(5, 3), 5))
+    take(subject)
+    subject.remove(2)
+    subject.remove(1)
+    assert shapes(take(subject)) == [(3, 5)]
+    subject.remove(3)
     assert subject.idle
 
 
-def test_the_queue_is_bounded() -> None:
-    """`slots` run, `queue_limit` wait."""
-    assert Crowd(contending=5, held_back=0).may_grow(slots=2, queue_limit=4, held_back=False)
-    assert not Crowd(contending=6, held_back=0).may_grow(slots=2, queue_limit=4, held_back=False)
+def test_what_an_ended_request_left_is_taken_over() -> None:
+    """All but the last token, whose logits are needed; the answer is part of what is left."""
+    subject = scheduler()
+    subject.enqueue(Work(1, prompt(10), 5))
+    for _ in range(3):
+        take(subject)
+    subject.remove(1)
+    subject.enqueue(Work(2, [*prompt(10), 7, 7, 8, 9], 5))
+    assert [(piece.start, piece.tokens) for piece in take(subject).pieces] == [(12, (8, 9))]
+    assert subject.cached_tokens(2) == 12
 
 
-def test_who_is_held_back_waits_but_takes_no_slot() -> None:
-    """A full queue of one user's turns still lets another user have the free slot, and nobody a place to wait."""
-    crowd = Crowd(contending=1, held_back=4)
-    assert crowd.waiting(slots=2) == 4
-    assert not crowd.may_grow(slots=2, queue_limit=4, held_back=True)
-    assert crowd.may_grow(slots=2, queue_limit=4, held_back=False)
-    assert not Crowd(contending=2, held_back=4).may_grow(slots=2, queue_limit=4, held_back=False)
+def test_a_running_request_shares_its_beginning() -> None:
+    """By a copy of the range: it goes on undisturbed."""
+    subject = scheduler()
+    subject.enqueue(Work(1, prompt(10), 5))
+    take(subject)
+    subject.enqueue(Work(2, [*prompt(8), 99], 5))
+    step = take(subject)
+    assert [edit for edit in step.edits if isinstance(edit, Copy)] == [
+        Copy(step.pieces[0].line, step.pieces[1].line, 8)
+    ]
+    assert (step.pieces[1].start, step.pieces[1].tokens) == (8, (99,))
 
 
-works = st.tuples(st.integers(1, 70), st.integers(1, 30))
-actions = st.lists(st.one_of(works, st.integers(0, 20), st.none()), max_size=60)
+def test_prompts_that_begin_alike_are_computed_once_though_they_come_together() -> None:
+    """The second waits until the first has read what they share, and reads only the rest."""
+    subject = scheduler(cache=300)
+    shared = prompt(WORTH_WAITING + 8)
+    subject.enqueue(Work(1, [*shared, 101], 5))
+    subject.enqueue(Work(2, [*shared, 102], 5))
+    steps = [take(subject) for _ in range(4)]
+    read = {
+        number: [piece.tokens for step in steps for piece in step.pieces if piece.id == number] for number in (1, 2)
+    }
+    assert [len(tokens) for tokens in read[1]] == [16, 16, 9, 1]
+    assert read[2] == [(102,)]
 
 
-@given(actions)
-@example([(16, 1), (1, 1), None, 1])
-def test_whatever_happens_every_request_is_served_in_order_within_the_bounds(
-    script: list[tuple[int, int] | int | None],
+def test_who_waits_for_another_prompt_goes_on_alone_when_that_one_is_cancelled() -> None:
+    """With what there is of it."""
+    subject = scheduler(cache=300)
+    shared = prompt(WORTH_WAITING + 8)
+    subject.enqueue(Work(1, [*shared, 101], 5))
+    subject.enqueue(Work(2, [*shared, 102], 5))
+    take(subject)
+    subject.remove(1)
+    assert [(piece.id, piece.start) for piece in take(subject).pieces] == [(2, 16)]
+
+
+def test_without_reuse_nothing_is_shared() -> None:
+    """A recurrent model's state has no beginning to be cut off."""
+    subject = scheduler(reuse=False)
+    subject.enqueue(Work(1, prompt(10), 5))
+    take(subject)
+    subject.remove(1)
+    subject.enqueue(Work(2, prompt(10), 5))
+    assert [(piece.start, len(piece.tokens)) for piece in take(subject).pieces] == [(0, 10)]
+
+
+def test_the_least_recently_used_goes_first_when_cells_are_needed() -> None:
+    """An ended request's tokens stay no longer than their place is free."""
+    subject = scheduler(slots=1)
+    for number in (1, 2):
+        subject.enqueue(Work(number, prompt(32, number), 1))
+        take(subject)
+        take(subject)
+        subject.remove(number)
+    subject.enqueue(Work(3, [*prompt(20, 1), *prompt(40, 3)], 1))
+    steps = [take(subject) for _ in range(3)]
+    subject.remove(3)
+    subject.enqueue(Work(4, prompt(32, 1), 1))
+    subject.enqueue(Work(5, prompt(32, 2), 1))
+    assert [edit for step in steps for edit in step.edits] == [Copy(0, 2, 20), Trim(1, 0)]
+    assert take(subject).pieces[0].start == 31  # the first one's was of use just now, so the second's had to go
+
+
+def test_the_youngest_steps_back_when_answers_need_its_cells_and_goes_on_later() -> None:
+    """Nothing is lost: it computes again what it had, and draws what comes next."""
+    subject = scheduler(slots=2, cache=160)
+    subject.enqueue(Work(1, prompt(10), 140))
+    subject.enqueue(Work(2, prompt(20, 2), 100))
+    drawn = {1: 0, 2: 0}
+    seen_waiting = False
+    while not subject.idle:
+        for piece in subject.next_step().pieces:
+            if piece.samples:
+                drawn[piece.id] += 1
+                if drawn[piece.id] == {1: 140, 2: 100}[piece.id]:
+                    subject.remove(piece.id)
+                else:
+                    subject.drawn(piece.id, drawn[piece.id])
+        seen_waiting |= subject.waiting > 0
+    assert (drawn, seen_waiting, subject.idle) == ({1: 140, 2: 100}, True, True)
+
+
+class Machine:
+    """Plays llama.cpp: keeps, for each line and position, the token that was computed there."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.cells: dict[tuple[int, int], object] = {}
+
+    def run(self, step: Step) -> None:
+        for edit in step.edits:
+            match edit:
+                case Copy(source, target, count):
+                    assert not any(line == target for line, _ in self.cells), "a copy onto something"
+                    self.cells |= {(target, at): self.cells[source, at] for at in range(count)}
+                case Trim(line, keep):
+                    self.cells = {
+                        where: cell for where, cell in self.cells.items() if where[0] != line or where[1] < keep
+                    }
+        for piece in step.pieces:
+            self._compute(piece)
+        assert len({id(cell) for cell in self.cells.values()}) <= self.capacity
+
+    def _compute(self, piece: Piece) -> None:
+        for at, token in enumerate(piece.tokens, piece.start):
+            assert (piece.line, at) not in self.cells, "computed twice"
+            assert at == 0 or (piece.line, at - 1) in self.cells, "a gap"
+            self.cells[piece.line, at] = [token]  # a list, for its identity
+
+    def line(self, number: int, length: int) -> list[object]:
+        return [self.cells[number, at][0] for at in range(length)]  # type: ignore[index]
+
+
+tokens = st.lists(st.integers(0, 2), min_size=1, max_size=40)
+arrivals = st.lists(
+    st.tuples(tokens, st.integers(1, 60), st.integers(0, 4), st.one_of(st.none(), st.integers(0, 30))), max_size=12
+)
+
+
+@given(arrivals, st.booleans(), st.integers(1, 4))
+def test_every_request_gets_its_answer_whatever_comes_and_goes(
+    requests: list[tuple[list[int], int, int, int | None]], reuse: bool, slots: int
 ) -> None:
-    """A pair arrives, a number is cancelled, None is a step; at the end all that were not cancelled have finished."""
-    subject, model = scheduler(), Model()
-    for action in script:
-        match action:
-            case (prompt, answer):
-                model.arrive(subject, prompt, answer)
-            case int():
-                model.remove(subject, action)
-            case None:
-                model.step(subject)
-    for _ in range(10_000):
-        if subject.idle:
-            break
-        model.step(subject)
-    assert not model.live
-    assert model.first_seen == sorted(model.first_seen)
+    """No slot and no cell is leaked, nothing is lost or drawn without its context, budgets hold, the first is served.
 
-
-class Model:
-    """What must hold, in the plainest bookkeeping."""
-
-    def __init__(self) -> None:
-        self.live: dict[int, Work] = {}
-        self.done: dict[int, int] = {}
-        self.slot: dict[int, int] = {}
-        self.first_seen: list[int] = []
-        self.count = 0
-
-    def arrive(self, subject: Scheduler, prompt: int, answer: int) -> None:
-        work = Work(self.count, prompt, answer)
-        self.count += 1
-        self.live[work.id] = work
-        subject.enqueue(work)
-
-    def remove(self, subject: Scheduler, request_id: int) -> None:
-        """One that was admitted but had no room in a step yet frees a slot that no step has shown."""
-        freed, shown = subject.remove(request_id), self.slot.pop(request_id, None)
-        assert freed == shown or (shown is None and freed not in self.slot.values())
-        self.live.pop(request_id, None)
-
-    def step(self, subject: Scheduler) -> None:
-        pieces = subject.next_step()
-        for piece in pieces:
-            self._check(piece.id, piece.slot, piece.start, piece.count, piece.samples)
-        assert len({piece.id for piece in pieces}) == len(pieces)
-        prefilled = sum(p.count for p in pieces if p.start < self.live[p.id].prompt_tokens)
-        assert prefilled <= STEP
-        assert len(set(self.slot.values())) == len(self.slot) <= SLOTS
-        assert sum(self.live[number].cache_tokens for number in self.slot) <= CACHE
-        assert {p.id for p in pieces} or not self.live
-        for number in [n for n in self.slot if self.done.get(n, 0) >= self.live[n].cache_tokens - 1]:
-            self.remove(subject, number)
-
-    def _check(self, number: int, slot: int, start: int, count: int, samples: bool) -> None:
-        work = self.live[number]
-        if number not in self.slot:
-            self.first_seen.append(number)
-        assert self.slot.setdefault(number, slot) == slot
-        assert start == self.done.get(number, 0)
-        self.done[number] = start + count
-        assert samples == (self.done[number] >= work.prompt_tokens)
+    Each request: its prompt, its answer's length, the steps before the next one comes, the step of its life at which
+    it is cancelled.
+    """
+    subject = scheduler(slots=slots, reuse=reuse)
+    machine = Machine(CACHE)
+    texts: dict[int, list[int]] = {}
+    wanted: dict[int, int] = {}
+    cancelled_at: dict[int, int] = {}
+    coming = [(number, request) for number, request in enumerate(requests)]
+    wait = step_number = 0
+    while coming or not subject.idle:
+        if coming and wait <= 0:
+            number, (text, length, wait, cancel) = coming.pop(0)
+            texts[number], wanted[number] = list(text), len(text) + length
+            subject.enqueue(Work(number, text, length))
+            if cancel is not None:
+                cancelled_at[number] = step_number + cancel
+        step = subject.next_step()
+        step_number, wait = step_number + 1, wait - 1
+        assert step.tokens <= STEP
+        assert bool(step.pieces) or subject.idle, "nothing is done although someone waits"
+        assert len({piece.line for piece in step.pieces}) == len(step.pieces)
+        machine.run(step)
+        for piece in step.pieces:
+            if piece.samples:
+                text = texts[piece.id]
+                assert machine.line(piece.line, piece.start + len(piece.tokens)) == text, "not its own context"
+                text.append(len(text) % 3)
+                if len(text) == wanted[piece.id]:
+                    subject.remove(piece.id)
+                else:
+                    subject.drawn(piece.id, text[-1])
+        for number in [each for each, at in cancelled_at.items() if at <= step_number]:
+            subject.remove(number)
+            del cancelled_at[number]
+            wanted[number] = len(texts[number])
+        assert step_number < 5000, "it does not come to an end"
+    assert {number: len(text) for number, text in texts.items()} == wanted
+    assert subject._cache.spare == CACHE
+    assert len(subject._cache._idle) == slots + 2

@@ -1,25 +1,20 @@
 """Where sequences are computed. For the decoding thread only."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
+from modelsvc.engine.cells import Copy, Edit, Trim
 from modelsvc.engine.errors import DecodeFailed, LoadFailed
 from modelsvc.engine.library import captured_log, lib
 from modelsvc.engine.load_log import failure_reason
 from modelsvc.engine.model import Model
+from modelsvc.engine.scheduler import Piece
 from modelsvc.engine.types import EngineOptions, ModelInfo
 
-# Physical batch: what one step computes at most. Larger ones cost compute buffers (memory) for little speed.
+# What one step computes at most. More cost compute buffers (memory) for little speed.
 STEP_TOKENS = 256
-
-
-class Entry(NamedTuple):
-    """One token of a step, at its place in its sequence."""
-
-    token: int
-    position: int
-    sequence: int
-    samples: bool
+# Lines of the cache beside those of running requests, for what ended ones left. Each costs two rows of logits.
+SPARE_LINES = 8
 
 
 class Context:
@@ -29,40 +24,51 @@ class Context:
         if not self.handle:
             raise LoadFailed(failure_reason(log, "llama.cpp could not create a context: lower model.context_tokens"))
         self.tokens = int(lib.llama_n_ctx(self.handle))
+        self.lines = options.slots + SPARE_LINES
         self._memory = lib.llama_get_memory(self.handle)
-        self._batch = lib.llama_batch_init(STEP_TOKENS + options.slots, 0, 1)
+        self._batch = lib.llama_batch_init(STEP_TOKENS, 0, 1)
 
     def close(self) -> None:
         lib.llama_batch_free(self._batch)
         lib.llama_free(self.handle)
 
-    def decode(self, entries: Sequence[Entry]) -> None:
-        batch = self._batch
-        batch.n_tokens = len(entries)
-        for i, (token, position, sequence, samples) in enumerate(entries):
-            batch.token[i] = token
-            batch.pos[i] = position
-            batch.n_seq_id[i] = 1
-            batch.seq_id[i][0] = sequence
-            batch.logits[i] = samples
-        code = lib.llama_decode(self.handle, batch)
-        if code:
-            raise DecodeFailed(f"llama.cpp could not decode {len(entries)} tokens (code {code})")
+    def edit(self, edits: Iterable[Edit]) -> None:
+        for edit in edits:
+            match edit:
+                case Copy(source, target, count):
+                    lib.llama_memory_seq_cp(self._memory, source, target, 0, count)
+                case Trim(line, keep):
+                    lib.llama_memory_seq_rm(self._memory, line, keep, -1)
+
+    def decode(self, pieces: Iterable[Piece]) -> list[int]:
+        """Compute a step; for each piece that samples, the index of its logits. Raises DecodeFailed."""
+        batch, at, samples = self._batch, 0, []
+        for piece in pieces:
+            for position, token in enumerate(piece.tokens, piece.start):
+                batch.token[at] = token
+                batch.pos[at] = position
+                batch.n_seq_id[at] = 1
+                batch.seq_id[at][0] = piece.line
+                batch.logits[at] = False
+                at += 1
+            if piece.samples:
+                batch.logits[at - 1] = True
+                samples.append(at - 1)
+        batch.n_tokens = at
+        if code := lib.llama_decode(self.handle, batch):
+            raise DecodeFailed(f"llama.cpp could not decode {at} tokens (code {code})")
+        return samples
 
     def use_threads(self, count: int) -> None:
         lib.llama_set_n_threads(self.handle, count, count)
-
-    def forget(self, sequence: int) -> None:
-        lib.llama_memory_seq_rm(self._memory, sequence, -1, -1)
 
 
 def _context_params(options: EngineOptions) -> Any:
     params = lib.llama_context_default_params()
     params.n_ctx = options.context_tokens
-    params.n_batch = STEP_TOKENS + options.slots
-    params.n_ubatch = STEP_TOKENS
-    params.n_seq_max = options.slots
-    params.n_outputs_max = options.slots  # logits only where a token is drawn: a compute buffer of vocabulary x slots
+    params.n_batch = params.n_ubatch = STEP_TOKENS
+    params.n_seq_max = options.slots + SPARE_LINES
+    params.n_outputs_max = params.n_seq_max  # the least it may be: its compute buffer is of vocabulary x outputs
     params.n_threads = params.n_threads_batch = options.threads
     params.kv_unified = True
     params.no_perf = True

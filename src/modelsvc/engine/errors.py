@@ -5,10 +5,12 @@ EngineError
 ├── HeaderUnreadable  the file is no GGUF, or a damaged one (in gguf_header)
 ├── Unusable          inspection found the file unfit; `code` says how (in model_file)
 ├── PromptRefused     the prompt cannot be built (the chat template rejects it)
-│   └── SamplingRefused   what it asks of the drawing of tokens cannot be done: a grammar, a schema, a token
-│       └── GrammarTooSlow   following its grammar takes the decoding thread too long
+│   ├── SamplingRefused   what it asks of the drawing of tokens cannot be done: a grammar, a schema, a token
+│   │   └── GrammarTooSlow   following its grammar takes the decoding thread too long
+│   └── ToolsRefused  the chat template has no place for tools
 ├── PromptTooLong     the newest message alone does not fit; carries the counts
 ├── QueueFull         too many requests wait already
+├── DeadlineExceeded  the request's time was over before its answer began
 ├── DecodeFailed      llama.cpp could not compute a step
 └── EngineStopped     the engine was closed while the request ran
 """
@@ -30,6 +32,10 @@ class SamplingRefused(PromptRefused):
     pass
 
 
+class ToolsRefused(PromptRefused):
+    pass
+
+
 class GrammarTooSlow(SamplingRefused):
     pass
 
@@ -48,6 +54,14 @@ class QueueFull(EngineError):
     def __init__(self, waiting: int, retry_after_s: int) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(f"{waiting} requests are waiting already: try again in {retry_after_s} s")
+
+
+class DeadlineExceeded(EngineError):
+    def __init__(self, waited_s: float) -> None:
+        super().__init__(
+            f"the answer had not begun after {waited_s:.0f} s, the time that the request allows: try again when fewer "
+            "requests are waiting, or allow more time"
+        )
 
 
 class DecodeFailed(EngineError):

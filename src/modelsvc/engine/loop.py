@@ -1,6 +1,7 @@
 """The decoding thread: obeys its inbox, asks the scheduler for a step, computes it, hands out the tokens.
 
 It alone owns the scheduler, the sequences and the llama context. Everyone else sends commands and reads `pulse`.
+What a step brings to its requests is handed out in one go, when the next step can begin.
 """
 
 import time
@@ -8,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
-from modelsvc.engine.context import Context, Entry
-from modelsvc.engine.errors import DecodeFailed, EngineError, EngineStopped, GrammarTooSlow
+from modelsvc.engine.context import Context
+from modelsvc.engine.errors import DeadlineExceeded, DecodeFailed, EngineError, EngineStopped, GrammarTooSlow
 from modelsvc.engine.model import Model
 from modelsvc.engine.output import Output
 from modelsvc.engine.sampling import Choice, Sampler
-from modelsvc.engine.scheduler import Piece, Scheduler, Work
-from modelsvc.engine.types import Event, Finished, FinishReason, Timings, Usage
+from modelsvc.engine.scheduler import Piece, Scheduler, Step, Work
+from modelsvc.engine.types import Event, Finished, FinishReason, StepTaken, Timings, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,9 @@ class Failed:
     error: EngineError
 
 
-Emit = Callable[[Event | Started | Failed], None]
+News = Event | Started | Failed
+Receive = Callable[[News], None]
+Letters = list[tuple[Receive, News]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class Submit:
     sampler: Sampler
     output: Output
     submitted_at: float
-    emit: Emit
+    deadline: float  # by the monotonic clock
+    receive: Receive
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ Command = Submit | Cancel | Stop | HandOver | UseThreads
 class Pulse:
     """The loop's sign of life, replaced before and after each step."""
 
-    running: int
+    cached_tokens: int
     prefilling: bool  # the step under way, or else the next one, has prompt tokens to compute
     last_step_at: float
 
@@ -78,20 +82,34 @@ class _Sequence:
     """A request while the loop knows it."""
 
     order: Submit
-    tokens: list[int]
     completion: int = 0
+    cached: int = 0
     started_at: float | None = None
     first_token_at: float | None = None
+    last_token_at: float | None = None
 
 
 class DecodeLoop:
-    def __init__(self, model: Model, context: Context, scheduler: Scheduler) -> None:
+    """`deliver` gets the news of a step, and `observe` what it took; both are called on the decoding thread."""
+
+    def __init__(
+        self,
+        model: Model,
+        context: Context,
+        scheduler: Scheduler,
+        deliver: Callable[[Letters], None],
+        observe: Callable[[StepTaken], None],
+    ) -> None:
         self.inbox: SimpleQueue[Command] = SimpleQueue()
         self.pulse = Pulse(0, False, time.monotonic())
         self._model = model
         self._context = context
         self._scheduler = scheduler
+        self._deliver = deliver
+        self._observe = observe
         self._sequences: dict[int, _Sequence] = {}
+        self._letters: Letters = []
+        self._gaps: list[float] = []
         self._stopping = False
         self._handing_over = False
 
@@ -114,6 +132,7 @@ class DecodeLoop:
     def _fail_all(self) -> None:
         for request_id in list(self._sequences):
             self._fail(request_id, EngineStopped("the engine was stopped"))
+        self._post()
 
     def _obey_all(self) -> None:
         try:
@@ -127,8 +146,8 @@ class DecodeLoop:
     def _obey(self, command: Command) -> None:
         match command:
             case Submit():
-                self._scheduler.enqueue(Work(command.id, len(command.tokens), command.max_tokens))
-                self._sequences[command.id] = _Sequence(command, list(command.tokens))
+                self._scheduler.enqueue(Work(command.id, command.tokens, command.max_tokens))
+                self._sequences[command.id] = _Sequence(command)
             case Cancel():
                 if command.id in self._sequences:
                     self._finish(self._sequences[command.id], "cancelled")
@@ -140,45 +159,59 @@ class DecodeLoop:
                 self._context.use_threads(command.count)
 
     def _step(self) -> None:
-        pieces = self._scheduler.next_step()
-        if pieces:
+        self._expire()
+        step = self._scheduler.next_step()
+        if step.pieces:
             # Not the scheduler's word: it counts the step as done, and so a prompt's last chunk as no prefill.
-            self._publish(any(piece.start < len(self._sequences[piece.id].order.tokens) for piece in pieces))
-            self._announce(pieces)
-            self._compute(pieces)
+            self._publish(step.answers < len(step.pieces))
+            self._announce(step.pieces)
+            self._compute(step)
+        self._post()
         self._publish(self._scheduler.prefilling)
 
+    def _expire(self) -> None:
+        now = time.monotonic()
+        for sequence in [each for each in self._sequences.values() if each.order.deadline <= now]:
+            if sequence.completion:
+                self._finish(sequence, "length")
+            else:
+                self._fail(sequence.order.id, DeadlineExceeded(now - sequence.order.submitted_at))
+
     def _publish(self, prefilling: bool) -> None:
-        self.pulse = Pulse(self._scheduler.running, prefilling, time.monotonic())
+        self.pulse = Pulse(self._scheduler.cached, prefilling, time.monotonic())
 
     def _announce(self, pieces: tuple[Piece, ...]) -> None:
         for piece in pieces:
             sequence = self._sequences[piece.id]
             if sequence.started_at is None:
                 sequence.started_at = time.monotonic()
-                sequence.order.emit(Started())
+                sequence.cached = self._scheduler.cached_tokens(piece.id)
+                self._tell(sequence, Started())
 
-    def _compute(self, pieces: tuple[Piece, ...]) -> None:
-        entries: list[Entry] = []
-        draws: list[tuple[int, int]] = []
-        for piece in pieces:
-            entries += self._entries(piece)
-            if piece.samples:
-                draws.append((piece.id, len(entries) - 1))
+    def _compute(self, step: Step) -> None:
+        began = time.monotonic()
         try:
-            self._context.decode(entries)
+            self._context.edit(step.edits)
+            outputs = self._context.decode(step.pieces)
         except DecodeFailed as error:
-            for piece in pieces:
+            for piece in step.pieces:
                 self._fail(piece.id, error)
             return
-        for request_id, index in draws:
-            self._draw(self._sequences[request_id], index)
+        seconds = time.monotonic() - began
+        self._scheduler.pace.took(step.tokens, step.answers, seconds)
+        drawing = [self._sequences[piece.id] for piece in step.pieces if piece.samples]
+        for sequence, index in zip(drawing, outputs, strict=True):
+            self._draw(sequence, index)
+        gaps, self._gaps = tuple(self._gaps), []
+        self._observe(StepTaken(seconds, step.tokens, step.answers, gaps))
 
-    def _entries(self, piece: Piece) -> list[Entry]:
-        end = piece.start + piece.count
-        tokens = self._sequences[piece.id].tokens
-        last = end - 1 if piece.samples else -1
-        return [Entry(tokens[at], at, piece.slot, at == last) for at in range(piece.start, end)]
+    def _tell(self, sequence: _Sequence, news: News) -> None:
+        self._letters.append((sequence.order.receive, news))
+
+    def _post(self) -> None:
+        letters, self._letters = self._letters, []
+        if letters:
+            self._deliver(letters)
 
     def _draw(self, sequence: _Sequence, index: int) -> None:
         try:
@@ -189,37 +222,40 @@ class DecodeLoop:
             self._take(sequence, choice)
 
     def _take(self, sequence: _Sequence, choice: Choice | None) -> None:
-        if sequence.first_token_at is None:
-            sequence.first_token_at = time.monotonic()
+        now = time.monotonic()
+        if sequence.last_token_at is None:
+            sequence.first_token_at = now
+        else:
+            self._gaps.append(now - sequence.last_token_at)
+        sequence.last_token_at = now
         if choice is None or self._model.is_end(choice.token):
             self._finish(sequence, "stop")
             return
-        sequence.tokens.append(choice.token)
         sequence.completion += 1
         output = sequence.order.output
         if piece := output.push(self._model.piece(choice.token), choice.drawn):
-            sequence.order.emit(piece)
+            self._tell(sequence, piece)
         if output.stopped:
             self._finish(sequence, "stop")
         elif sequence.completion == sequence.order.max_tokens:
             self._finish(sequence, "length")
+        else:
+            self._scheduler.drawn(sequence.order.id, choice.token)
 
     def _finish(self, sequence: _Sequence, reason: FinishReason) -> None:
         if rest := sequence.order.output.end():
-            sequence.order.emit(rest)
+            self._tell(sequence, rest)
         self._release(sequence)
-        usage = Usage(len(sequence.order.tokens), sequence.completion)
-        sequence.order.emit(Finished(reason, usage, _timings(sequence, time.monotonic())))
+        usage = Usage(len(sequence.order.tokens), sequence.completion, sequence.cached)
+        self._tell(sequence, Finished(reason, usage, _timings(sequence, time.monotonic())))
 
     def _fail(self, request_id: int, error: EngineError) -> None:
         sequence = self._sequences[request_id]
-        self._release(sequence)
-        sequence.order.emit(Failed(error))
+        self._release(sequence, keep=not isinstance(error, DecodeFailed))
+        self._tell(sequence, Failed(error))
 
-    def _release(self, sequence: _Sequence) -> None:
-        slot = self._scheduler.remove(sequence.order.id)
-        if slot is not None:
-            self._context.forget(slot)
+    def _release(self, sequence: _Sequence, *, keep: bool = True) -> None:
+        self._scheduler.remove(sequence.order.id, keep=keep)
         del self._sequences[sequence.order.id]
         sequence.order.sampler.close()
 

@@ -74,6 +74,11 @@ class Model:
         return bool(lib.llama_model_has_decoder(self.handle)) and not lib.llama_model_has_encoder(self.handle)
 
     @property
+    def reusable(self) -> bool:
+        """Whether a sequence in the cache can be cut and shared anywhere; a recurrent state has no places in it."""
+        return not (lib.llama_model_is_recurrent(self.handle) or lib.llama_model_is_hybrid(self.handle))
+
+    @property
     def begin(self) -> int | None:
         """The token every prompt starts with, if the vocabulary wants one."""
         return int(lib.llama_vocab_bos(self.vocabulary)) if lib.llama_vocab_get_add_bos(self.vocabulary) else None

@@ -1,26 +1,39 @@
 """Whose tokens go into the next step. Pure: no model, no threads, no clock.
 
-A request waits, first come first served, until a slot is free and the shared cache can hold its prompt and its longest
-answer; so a running request never runs out of cache. Each step then carries one token of every sequence that is
-answering, and beside them at most `step_tokens` prompt tokens, oldest request first: a long prompt is prefilled in
-chunks between which the answers flow and a cancellation takes effect.
+A request waits, first come first served, until a slot is free and the cache has room for its prompt and the beginning
+of its answer. Each step then carries one token of every sequence that answers, and beside them prompt tokens, as many
+as the pace allows: a long prompt is read in chunks between which the answers flow and a cancellation takes effect.
+Half of the chunk belongs to the prompt that came first, the rest to whichever is nearest its end, so that short
+prompts pass long ones and none waits for ever.
+
+When the cache is full, what ended requests left there goes first. If that is not enough, the youngest running request
+steps back into the queue, and later goes on where it was: its tokens are computed again, its text is not.
 
 A request is in exactly one place: `_waiting`, `_running`, or gone.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from modelsvc.engine.cache import Cache, Line, common_prefix
+from modelsvc.engine.cells import Edit
+from modelsvc.engine.pace import Pace
+
+ANSWER_TOKENS = 64  # the room for its answer without which a request is not let in
+WORTH_WAITING = 32  # for so long a common beginning, which another prompt is computing anyway
+HEAD_START_TOKENS = 512  # prompts that came together are read in one go up to this
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     id: int
-    prompt_tokens: int
+    prompt: Sequence[int]
     max_tokens: int
 
     @property
     def cache_tokens(self) -> int:
-        return self.prompt_tokens + self.max_tokens
+        return len(self.prompt) + self.max_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,52 +41,60 @@ class Piece:
     """A run of one sequence's tokens in a step; `samples` says that a token is drawn after its last one."""
 
     id: int
-    slot: int
+    line: int
     start: int
-    count: int
+    tokens: tuple[int, ...]
     samples: bool
 
 
-@dataclass(slots=True)
-class _Sequence:
-    work: Work
-    slot: int
-    done: int = 0
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`edits` are made in the cache first. `prompt_tokens` of its tokens are not those of answers that flow."""
+
+    edits: tuple[Edit, ...]
+    pieces: tuple[Piece, ...]
+    answers: int
 
     @property
-    def prefilling(self) -> bool:
-        return self.done < self.work.prompt_tokens
-
-    def advance(self, count: int) -> Piece:
-        start, self.done = self.done, self.done + count
-        return Piece(self.work.id, self.slot, start, count, samples=not self.prefilling)
+    def tokens(self) -> int:
+        return sum(len(piece.tokens) for piece in self.pieces)
 
 
-@dataclass(frozen=True, slots=True)
-class Crowd:
-    """Unfinished requests: some contend for slots, some are held back until another one is over."""
+@dataclass(slots=True, eq=False)
+class _Sequence:
+    work: Work
+    tokens: list[int]
+    came_at: int  # both in steps
+    began_at: int | None = None
+    line: Line | None = None
+    cached: int | None = None  # what its prompt took over, at first
 
-    contending: int
-    held_back: int
+    @property
+    def done(self) -> int:
+        return len(self.line.tokens) if self.line else 0
 
-    def waiting(self, slots: int) -> int:
-        return max(0, self.contending - slots) + self.held_back
+    @property
+    def left(self) -> int:
+        return len(self.tokens) - self.done
 
-    def may_grow(self, slots: int, queue_limit: int, *, held_back: bool) -> bool:
-        """Whether one more may join. Those held back do not keep others from a free slot."""
-        if self.contending < slots and not held_back:
-            return True
-        return self.waiting(slots) < queue_limit
+    @property
+    def answering(self) -> bool:
+        return self.began_at is not None and self.left == 1
+
+    @property
+    def answer_left(self) -> int:
+        return self.work.cache_tokens - len(self.tokens)
 
 
 class Scheduler:
-    def __init__(self, slots: int, context_tokens: int, step_tokens: int) -> None:
-        self._free_slots = list(reversed(range(slots)))
-        self._free_cache = context_tokens
-        self._context_tokens = context_tokens
+    def __init__(self, slots: int, cache: Cache, step_tokens: int) -> None:
+        self.pace = Pace()
+        self._slots = slots
+        self._cache = cache
         self._step_tokens = step_tokens
-        self._waiting: deque[Work] = deque()
-        self._running: dict[int, _Sequence] = {}
+        self._steps = 0
+        self._waiting: deque[_Sequence] = deque()
+        self._running: dict[int, _Sequence] = {}  # oldest first
 
     @property
     def idle(self) -> bool:
@@ -84,42 +105,132 @@ class Scheduler:
         return len(self._running)
 
     @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def cached(self) -> int:
+        """Tokens in the cache."""
+        return self._cache.used
+
+    @property
     def prefilling(self) -> bool:
-        return any(sequence.prefilling for sequence in self._running.values())
+        return any(not sequence.answering for sequence in self._running.values())
 
     def enqueue(self, work: Work) -> None:
-        if work.cache_tokens > self._context_tokens:
-            raise ValueError(f"request {work.id} needs {work.cache_tokens} of {self._context_tokens} cache tokens")
-        self._waiting.append(work)
+        if work.cache_tokens > self._cache.capacity:
+            raise ValueError(f"request {work.id} needs {work.cache_tokens} of {self._cache.capacity} cache tokens")
+        self._waiting.append(_Sequence(work, list(work.prompt), self._steps))
 
-    def remove(self, request_id: int) -> int | None:
-        """Take a request out, wherever it is; the slot it held is returned and free. Unknown requests: None."""
+    def cached_tokens(self, request_id: int) -> int:
+        """How many of a running request's prompt tokens were computed already when it began."""
+        return self._running[request_id].cached or 0
+
+    def drawn(self, request_id: int, token: int) -> None:
+        """The token that the last step's logits gave; the next step computes it."""
+        sequence = self._running[request_id]
+        sequence.tokens.append(token)
+        if sequence.began_at is None:
+            sequence.began_at = self._steps
+
+    def remove(self, request_id: int, *, keep: bool = True) -> None:
+        """Take a request out, wherever it is. `keep`: what is computed of it may serve others."""
         sequence = self._running.pop(request_id, None)
         if sequence is None:
-            self._waiting = deque(work for work in self._waiting if work.id != request_id)
-            return None
-        self._free_slots.append(sequence.slot)
-        self._free_cache += sequence.work.cache_tokens
-        return sequence.slot
+            self._waiting = deque(each for each in self._waiting if each.work.id != request_id)
+        elif sequence.line:
+            self._cache.close(sequence.line, keep=keep)
 
-    def next_step(self) -> tuple[Piece, ...]:
-        """The next step, which counts as done: remove the requests of a step that failed."""
+    def next_step(self) -> Step:
+        """The next step, which counts as done: remove the requests of a step that failed, without keeping them."""
+        self._steps += 1
         self._admit()
-        answering = [sequence for sequence in self._running.values() if not sequence.prefilling]
-        prefilling = [sequence for sequence in self._running.values() if sequence.prefilling]
-        return (*(sequence.advance(1) for sequence in answering), *self._prefill(prefilling))
-
-    def _prefill(self, sequences: list[_Sequence]) -> list[Piece]:
-        pieces, room = [], self._step_tokens
-        for sequence in sequences:
-            count = min(room, sequence.work.prompt_tokens - sequence.done)
-            if count:
-                pieces.append(sequence.advance(count))
-                room -= count
-        return pieces
+        self._have_room_for_answers()
+        for sequence in list(self._running.values()):
+            self._open(sequence)  # all before any token is added: what this step computes cannot be copied yet
+        answering = [sequence for sequence in self._running.values() if sequence.answering]
+        reading = [each for each in self._running.values() if each.line and not each.answering]
+        shares = [*((sequence, 1) for sequence in answering), *self._shares(reading, answering)]
+        pieces = tuple(self._advance(sequence, count) for sequence, count in shares)
+        return Step(self._cache.take_edits(), pieces, len(answering))
 
     def _admit(self) -> None:
-        while self._waiting and self._free_slots and self._waiting[0].cache_tokens <= self._free_cache:
-            work = self._waiting.popleft()
-            self._free_cache -= work.cache_tokens
-            self._running[work.id] = _Sequence(work, self._free_slots.pop())
+        while self._waiting and len(self._running) < self._slots and self._has_room_for(self._waiting[0]):
+            sequence = self._waiting.popleft()
+            self._running[sequence.work.id] = sequence
+
+    def _has_room_for(self, newcomer: _Sequence) -> bool:
+        if not self._running:
+            return True
+        sequences = [*self._running.values(), newcomer]
+        promised = sum(min(each.answer_left, ANSWER_TOKENS) for each in sequences)
+        unread = sum(each.left for each in self._running.values() if not each.answering)
+        needed = newcomer.left - self._cache.shared(newcomer.tokens)
+        return promised + unread + needed <= self._cache.spare
+
+    def _have_room_for_answers(self) -> None:
+        """One cell for each answer, and one for the oldest request, whatever it does: so there is always progress."""
+        while self._running:
+            needed = sum(each.answering for each in self._running.values()) + 1
+            if self._cache.make_room(needed) >= needed or len(self._running) == 1:
+                return
+            _, youngest = self._running.popitem()
+            self._step_back(youngest)
+
+    def _step_back(self, sequence: _Sequence) -> None:
+        if sequence.line:
+            self._cache.close(sequence.line)
+        sequence.line, sequence.came_at = None, self._steps
+        self._waiting.appendleft(sequence)
+
+    def _open(self, sequence: _Sequence) -> None:
+        if sequence.line or self._better_waits(sequence):
+            return
+        sequence.line = self._cache.open(sequence.tokens)
+        if sequence.cached is None:
+            sequence.cached = sequence.done
+
+    def _better_waits(self, sequence: _Sequence) -> bool:
+        """Whether an older prompt, still being read, begins with much of this one."""
+        there = self._cache.shared(sequence.tokens)
+        for older in self._running.values():
+            if older is sequence:
+                return False
+            common = common_prefix(older.tokens, sequence.tokens)
+            if not older.answering and max(older.done, there, WORTH_WAITING - 1) < common:
+                return True
+        return False
+
+    def _shares(self, reading: list[_Sequence], answering: list[_Sequence]) -> list[tuple[_Sequence, int]]:
+        """Which prompts are read in this step, and how far."""
+        left = self._room(reading, answering)
+        counts = dict.fromkeys(reading, 0)
+        nearest_first = sorted(reading, key=lambda each: each.left)
+        for sequence, most in [*((each, left // 2) for each in reading[:1]), *((each, left) for each in nearest_first)]:
+            more = min(sequence.left - counts[sequence], most, left)
+            counts[sequence] += more
+            left -= more
+        return [(sequence, count) for sequence, count in counts.items() if count]
+
+    def _room(self, reading: list[_Sequence], answering: list[_Sequence]) -> int:
+        """How many prompt tokens this step may and can have."""
+        wanted = min(sum(each.left for each in reading), self._budget(reading, answering))
+        return min(wanted, self._cache.make_room(len(answering) + wanted) - len(answering))
+
+    def _budget(self, reading: list[_Sequence], answering: list[_Sequence]) -> int:
+        """Answers go on at their pace whatever comes; but one that just began waits for those who came with it."""
+        most = self._step_tokens - len(answering)
+        came_first = min((each.came_at for each in reading), default=0)
+        together = all(each.began_at is None or each.began_at >= came_first for each in answering)
+        unread = sum(each.left for each in reading)
+        if not answering or (together and unread <= HEAD_START_TOKENS):
+            return most
+        begun = any(each.done > (each.cached or 0) for each in reading)
+        return self.pace.beside(len(answering), most, whole=0 if begun else unread)
+
+    def _advance(self, sequence: _Sequence, count: int) -> Piece:
+        assert sequence.line is not None
+        start = sequence.done
+        tokens = sequence.tokens[start : start + count]
+        self._cache.extend(sequence.line, tokens)
+        return Piece(sequence.work.id, sequence.line.number, start, tuple(tokens), samples=not sequence.left)

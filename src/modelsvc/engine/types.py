@@ -149,13 +149,29 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class StepTaken:
+    """One decode: `seconds` for `tokens`, of which `answers` went on with an answer and the others were of prompts.
+
+    `gaps`: for each token drawn after it but a request's first, the seconds since the one before.
+    """
+
+    seconds: float
+    tokens: int
+    answers: int
+    gaps: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What liveness is judged by. `last_decode_age_s` is None while there is nothing to decode.
 
     `prefilling`: the step under way carries prompt tokens. `waiting` has also those who wait for their user's turn.
+    `cached_tokens`: what the KV cache holds, for requests that run and, until its place is needed, of ended ones.
     """
 
     alive: bool
+    slots: int
+    cached_tokens: int
     in_flight: int
     waiting: int
     prefilling: bool

@@ -8,6 +8,7 @@ from litestar.exceptions import HTTPException
 from modelsvc.worker.envelope import Envelope
 from modelsvc.worker.errors import HttpError, shown
 from modelsvc.worker.logs import log
+from modelsvc.worker.openai.routes import openai_routes
 from modelsvc.worker.openapi import document_route
 from modelsvc.worker.routes_chat import chat_routes
 from modelsvc.worker.routes_health import health_routes
@@ -24,7 +25,7 @@ _CODES = {
 
 def build_app(service: Service) -> Envelope:
     litestar = Litestar(
-        [*health_routes(service), *chat_routes(service), document_route()],
+        [*health_routes(service), *chat_routes(service), *openai_routes(service), document_route()],
         exception_handlers={HttpError: _known, HTTPException: _of_framework, Exception: _unexpected},
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=None,  # its routes would bring pages that load scripts from elsewhere

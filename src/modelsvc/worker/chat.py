@@ -4,9 +4,10 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
-from modelsvc.engine.errors import EngineError, PromptRefused, PromptTooLong, QueueFull
+from modelsvc.engine.errors import EngineError
 from modelsvc.engine.types import ChatPrompt, Event, Finished, GenerationRequest, Message, Sampling, Token
-from modelsvc.worker.errors import HttpError, NotRecorded
+from modelsvc.worker.errors import NotRecorded
+from modelsvc.worker.generations import as_http, counted
 from modelsvc.worker.logs import log
 from modelsvc.worker.schema import Ask
 from modelsvc.worker.service import Service
@@ -38,7 +39,7 @@ class Chat:
         except EngineError as error:
             raise as_http(error) from error
         held.callback(generation.cancel)
-        return self._recorded(generation, ask.message, user_id, request_id)
+        return self._recorded(counted(generation, self._service), ask.message, user_id, request_id)
 
     async def _request(self, ask: Ask, user_id: str | None) -> GenerationRequest:
         messages = (*await self._past(user_id), Message("user", ask.message))
@@ -61,11 +62,8 @@ class Chat:
             match event:
                 case Token(text):
                     parts.append(text)
-                case Finished():
-                    self._service.metrics.generated(event)
-                    self._service.latency.took(event)
-                    if user_id is not None:
-                        await self._record(user_id, message, "".join(parts), request_id)
+                case Finished() if user_id is not None:
+                    await self._record(user_id, message, "".join(parts), request_id)
             yield event
 
     async def _record(self, user_id: str, message: str, answer: str, request_id: str | None) -> None:
@@ -74,15 +72,3 @@ class Chat:
         except sqlite3.OperationalError as error:
             log.error("turn_not_recorded", reason=str(error))
             raise NotRecorded(answer) from error
-
-
-def as_http(error: EngineError) -> HttpError:
-    match error:
-        case QueueFull():
-            return HttpError(429, "queue_full", str(error), error.retry_after_s)
-        case PromptTooLong():
-            return HttpError(400, "prompt_too_long", str(error))
-        case PromptRefused():
-            return HttpError(400, "prompt_refused", str(error))
-        case _:
-            return HttpError(503, "engine_failed", f"{error}: try again", 1)

@@ -19,6 +19,7 @@ from modelsvc.worker.service import Service
 
 App = Any  # an ASGI application; the frameworks' own types for it disagree
 Scope = MutableMapping[str, Any]
+GENERATING = ("/chat/", "/v1/")  # a POST below one of these is counted
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ class Envelope:
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif scope["method"] == "POST" and f"{scope['path']}/".startswith("/chat/"):
+        elif scope["method"] == "POST" and f"{scope['path']}/".startswith(GENERATING):
             await self._counted(scope, receive, send)
         else:
             await self._exchange(scope, receive, send, Exchange())

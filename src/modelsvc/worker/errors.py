@@ -47,6 +47,7 @@ _TYPES = {
     429: "overloaded",
     431: "invalid_request",
     503: "unavailable",
+    504: "timed_out",
     507: "failed",
 }
 
@@ -61,15 +62,21 @@ def shown(value: object) -> str:
 
 
 class HttpError(WorkerError):
-    def __init__(self, status: int, code: str, message: str, retry_after_s: int | None = None) -> None:
+    """`param`: the path of the field that is wrong."""
+
+    def __init__(
+        self, status: int, code: str, message: str, retry_after_s: int | None = None, param: str | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.retry_after_s = retry_after_s
+        self.param = param
 
     def body(self) -> dict[str, object]:
-        return {"error": {"type": _TYPES.get(self.status, "failed"), "message": self.message, "code": self.code}}
+        kind = _TYPES.get(self.status, "failed")
+        return {"error": {"type": kind, "message": self.message, "code": self.code, "param": self.param}}
 
     def headers(self) -> Mapping[str, str]:
         asking = {"WWW-Authenticate": 'Bearer realm="modelsvc"'} if self.status == 401 else {}

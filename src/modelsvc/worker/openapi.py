@@ -3,6 +3,7 @@
 It is put together here, from the types that requests are read with, since those decode the body themselves.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,16 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from modelsvc import __version__
+from modelsvc.worker.openai.chat_request import ChatRequest
+from modelsvc.worker.openai.replies import ChatChunk, ChatCompletion, ModelCard, ModelList
 from modelsvc.worker.replies import Alive, Answer, Conversation, Deleted, ErrorReply, Foreground, Health, Ready
 from modelsvc.worker.schema import REQUEST_ID, USER_ID, Ask
 
 DOCUMENT_PATH = "/openapi.json"
-_TYPES: tuple[type, ...] = (*(Alive, Answer, Ask, Conversation, Deleted, ErrorReply, Foreground, Health, Ready),)
+_TYPES: tuple[type, ...] = (
+    *(Alive, Answer, Ask, Conversation, Deleted, ErrorReply, Foreground, Health, Ready),
+    *(ChatChunk, ChatCompletion, ChatRequest, ModelCard, ModelList),
+)
 _ERRORS = {
     400: "the message tells what to change",
     401: "a key is needed, and this is none; see `modelsvc keys`",
@@ -29,10 +35,14 @@ _ERRORS = {
     431: "too many headers, or too long ones",
     500: "the worker failed: see its log",
     503: "not now: try again after `Retry-After` seconds",
+    504: "it had to wait longer than it may take",
     507: "the answer, in `response`, could not be written down: the disk is full",
 }
+_NAMES = re.compile(r"\{(\w+)\}")
+_IN_PATH = {"user_id": {"type": "string", "pattern": f"^{USER_ID}$"}, "model": {"type": "string"}}
 _ALWAYS = (400, 401, 403, 405, 431, 500)
 _OF_BODIES = (408, 413, 429, 503)
+_OF_V1 = (*_OF_BODIES, 504)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +53,25 @@ class Operation:
     reply: type | str
     errors: tuple[int, ...] = ()
     body: type | None = None
-    streams: bool = False
+    streams: str = ""  # what the events are, if it can be a stream
+    remembers: bool = False
     open: bool = False  # needs no key
 
 
-_CHAT = Operation("Ask", Answer, _OF_BODIES, Ask, streams=True)
+_EVENTS = "events: token {text}; then done, with an Answer, or error, with an ErrorReply"
+_CHUNKS = "data only: a ChatChunk each, then [DONE]; or an ErrorReply, if it breaks off"
 OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
-    "/chat": {"post": _CHAT},
+    "/chat": {"post": Operation("Ask", Answer, _OF_BODIES, Ask, _EVENTS, remembers=True)},
     "/chat/{user_id}": {
-        "post": Operation("Ask within a conversation", Answer, (404, *_OF_BODIES, 507), Ask, streams=True),
+        "post": Operation("Ask within a conversation", Answer, (404, *_OF_BODIES, 507), Ask, _EVENTS, remembers=True),
         "get": Operation("Read a conversation", Conversation, (404,)),
         "delete": Operation("Forget a conversation", Deleted, (404, 503)),
     },
+    "/v1/chat/completions": {
+        "post": Operation("Continue a chat, as OpenAI's API does", ChatCompletion, _OF_V1, ChatRequest, _CHUNKS)
+    },
+    "/v1/models": {"get": Operation("The model that is served", ModelList)},
+    "/v1/models/{model}": {"get": Operation("The model of that name", ModelCard, (404,))},
     "/healthz": {"get": Operation("Does the process live?", Alive, open=True)},
     "/ready": {"get": Operation("Should it be given requests?", Ready, (503,), open=True)},
     "/health/deep": {"get": Operation("Everything about this worker", Health)},
@@ -89,9 +106,10 @@ def document() -> dict[str, Any]:
 
 def _path(path: str, methods: Mapping[str, Operation]) -> dict[str, Any]:
     described: dict[str, Any] = {method: _operation(path, method, its) for method, its in methods.items()}
-    if "{user_id}" in path:
-        schema = {"type": "string", "pattern": f"^{USER_ID}$"}
-        described["parameters"] = [{"name": "user_id", "in": "path", "required": True, "schema": schema}]
+    if names := _NAMES.findall(path):
+        described["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": _IN_PATH[name]} for name in names
+        ]
     return described
 
 
@@ -104,19 +122,19 @@ def _operation(path: str, method: str, operation: Operation) -> dict[str, Any]:
         "security": [] if operation.open else [{"key": []}, {}],
     }
     if operation.body:
+        described["requestBody"] = {"required": True, "content": _json(operation.body)}
+    if operation.remembers:
         schema = {"type": "string", "pattern": f"^{REQUEST_ID}$"}
         replayed = "Set by the edge: a turn of the same request is not remembered twice."
         name = "X-Modelsvc-Request"
         described["parameters"] = [{"name": name, "in": "header", "description": replayed, "schema": schema}]
-        described["requestBody"] = {"required": True, "content": _json(operation.body)}
     return described
 
 
 def _content(operation: Operation) -> dict[str, Any]:
     if isinstance(operation.reply, str):
         return {operation.reply: {"schema": {"type": "string" if operation.reply == "text/plain" else "object"}}}
-    events = "events: token {text}; then done, with an Answer, or error, with an ErrorReply"
-    stream = {"text/event-stream": {"schema": {"description": events}}}
+    stream = {"text/event-stream": {"schema": {"description": operation.streams}}}
     return {**_json(operation.reply), **(stream if operation.streams else {})}
 
 

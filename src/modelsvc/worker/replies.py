@@ -123,11 +123,12 @@ class Health(Reply, frozen=True):
 
 
 class ErrorDetail(Reply, frozen=True):
-    """`code` names the exact case, `message` tells what to change."""
+    """`code` names the exact case, `message` tells what to change, `param` which field, if it is one."""
 
     type: str
     message: str
     code: str
+    param: str | None
 
 
 class ErrorReply(Reply, frozen=True):

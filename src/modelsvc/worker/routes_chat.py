@@ -5,25 +5,21 @@ from dataclasses import asdict
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, delete, get, post
+from litestar import Response, delete, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from modelsvc.engine.errors import EngineError
 from modelsvc.engine.types import Event, Finished, Token
-from modelsvc.worker.chat import Chat, as_http
-from modelsvc.worker.envelope import Exchange
+from modelsvc.worker.chat import Chat
 from modelsvc.worker.errors import HttpError
+from modelsvc.worker.exchanges import AnyRequest, clients_ask, exchange_of, to_the_end
+from modelsvc.worker.generations import as_http
 from modelsvc.worker.history import NotErased
-from modelsvc.worker.logs import log
 from modelsvc.worker.presence import unless_gone
 from modelsvc.worker.schema import parse_ask, parse_request_id, parse_user_id, scoped
 from modelsvc.worker.service import Identity, Service
 
-# What the supervisor asks before there are clients. Whoever else sends it may be answered later than others.
-WARM_UP_HEADER = "x-modelsvc-warm-up"
-
-AnyRequest = Request[Any, Any, Any]
 REQUEST_HEADER = "X-Modelsvc-Request"
 _NOT_ERASED = (
     "the conversation is deleted, but traces of it may still be in the database's log, which others read just now:"
@@ -37,13 +33,12 @@ def chat_routes(service: Service) -> list[HTTPRouteHandler]:
 
     async def turn(request: AnyRequest, user_id: str | None) -> Response[Any]:
         ask = parse_ask(await request.body())
-        if WARM_UP_HEADER not in request.headers:
-            service.come_forward()
+        clients_ask(request, service)
         exchange = exchange_of(request)
         asked = chat.ask(ask, user_id, exchange.held, parse_request_id(request.headers.get(REQUEST_HEADER)))
         events = await unless_gone(request.receive, asked)
         if ask.stream:
-            return ServerSentEvent(_stream(events, identity, exchange))
+            return ServerSentEvent(to_the_end(_stream(events, identity), exchange, _broken_off))
         return Response(await unless_gone(request.receive, _whole(events, identity)))
 
     @post("/chat", status_code=200)
@@ -71,11 +66,6 @@ def chat_routes(service: Service) -> list[HTTPRouteHandler]:
     return [ask_once, ask_as_user, read_history, forget_history]
 
 
-def exchange_of(request: AnyRequest) -> Exchange:
-    exchange: Exchange = request.scope["state"]["exchange"]
-    return exchange
-
-
 def _owner(request: AnyRequest, user_id: str) -> str:
     return scoped(parse_user_id(user_id), exchange_of(request).caller)
 
@@ -94,28 +84,19 @@ async def _whole(events: AsyncIterator[Event], identity: Identity) -> dict[str, 
     raise RuntimeError("a generation ended without saying so")
 
 
-async def _stream(
-    events: AsyncIterator[Event], identity: Identity, exchange: Exchange
-) -> AsyncIterator[ServerSentEventMessage]:
+async def _stream(events: AsyncIterator[Event], identity: Identity) -> AsyncIterator[ServerSentEventMessage]:
     parts: list[str] = []
-    try:
-        async for event in events:
-            match event:
-                case Token(text):
-                    parts.append(text)
-                    yield _event("token", {"text": text})
-                case Finished():
-                    yield _event("done", _answer("".join(parts), event, identity))
-    except Exception as error:  # the status line is out: an event is the only way left to tell
-        exchange.broken = True
-        log.error("stream_failed", exc_info=error)
-        yield _event("error", _as_told(error).body())
+    async for event in events:
+        match event:
+            case Token(text):
+                parts.append(text)
+                yield _event("token", {"text": text})
+            case Finished():
+                yield _event("done", _answer("".join(parts), event, identity))
 
 
-def _as_told(error: Exception) -> HttpError:
-    if isinstance(error, HttpError):
-        return error
-    return as_http(error if isinstance(error, EngineError) else EngineError("the worker failed"))
+def _broken_off(error: HttpError) -> ServerSentEventMessage:
+    return _event("error", error.body())
 
 
 def _event(name: str, data: dict[str, Any]) -> ServerSentEventMessage:

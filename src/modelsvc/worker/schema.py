@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 
+from modelsvc.worker.bodies import Body
 from modelsvc.worker.errors import HttpError, shown
 
 MAX_MESSAGE_CHARACTERS = 100_000
@@ -26,16 +27,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             raise ValueError("message is empty: write something in it")
 
 
-_decoder = msgspec.json.Decoder(Ask)
-
-
-def parse_ask(body: bytes) -> Ask:
-    try:
-        return _decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise HttpError(400, "invalid_field", f"{_in_words(str(error), body)}; {_ALLOWED}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise HttpError(400, "invalid_json", f"the body is not JSON: {error}; send an object; {_ALLOWED}") from error
+parse_ask = Body(Ask, _ALLOWED).decode
 
 
 def parse_user_id(user_id: str) -> str:
@@ -56,16 +48,3 @@ def parse_request_id(value: str | None) -> str | None:
     if value is not None and not _REQUEST_ID.fullmatch(value):
         raise HttpError(400, "invalid_request_id", "X-Modelsvc-Request must be 1 to 64 of A-Z a-z 0-9 -, or left out")
     return value
-
-
-def _in_words(complaint: str, body: bytes) -> str:
-    """msgspec's message with the field's name in front instead of a JSON path behind, and with what is there."""
-    text, _, path = complaint.partition(" - at `$.")
-    if not path:
-        return text
-    field = path.rstrip("`")
-    try:
-        found = shown(msgspec.json.decode(body)[field])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # further on it is no JSON, or out of range
-        return f"{field}: {text}"
-    return f"{field}: {text}, not {found}"

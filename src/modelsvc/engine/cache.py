@@ -1,0 +1,129 @@
+"""What the KV cache holds, line by line, and what of it a new prompt can take over. Pure.
+
+A line belongs to a running request, or is idle: what an ended request left, kept until its cells or its number are
+needed, the least recently used first. A prompt takes the longest beginning that any line has, idle or running. Each
+change is kept as an edit, to be made in llama.cpp's own cache before the next step.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from modelsvc.engine.cells import Cells, Copy, Edit, Trim
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """A sequence id of llama.cpp, and the tokens it has computed."""
+
+    number: int
+    tokens: list[int] = field(default_factory=list)
+
+
+class Cache:
+    def __init__(self, capacity: int, lines: int, *, reuse: bool = True) -> None:
+        """`lines` must be more than requests run at once, or a finished one's is always the next one's."""
+        self._cells = Cells(capacity, lines)
+        self._reuse = reuse
+        self._idle = [Line(number) for number in range(lines)]  # least recently used first
+        self._running: list[Line] = []
+        self._edits: list[Edit] = []
+
+    @property
+    def capacity(self) -> int:
+        return self._cells.capacity
+
+    @property
+    def spare(self) -> int:
+        """Cells that are free, or would be without the idle lines."""
+        return self.capacity - self._cells.held_by(line.number for line in self._running)
+
+    @property
+    def used(self) -> int:
+        return self.capacity - self._cells.free
+
+    def take_edits(self) -> tuple[Edit, ...]:
+        """What was changed since the last call, in order."""
+        edits, self._edits = tuple(self._edits), []
+        return edits
+
+    def shared(self, tokens: Sequence[int]) -> int:
+        """How many of these tokens `open` would find computed; the last one never is, for its logits are needed."""
+        source = self._source(tokens)
+        return common_prefix(source.tokens, tokens[:-1]) if source else 0
+
+    def open(self, tokens: Sequence[int]) -> Line:
+        """A line for a request, with as much of `tokens` as is there already."""
+        source = self._source(tokens)
+        count = common_prefix(source.tokens, tokens[:-1]) if source else 0
+        whole = source in self._idle and count == len(source.tokens)
+        line = source if source and whole else self._emptied(spared=source)
+        self._idle.remove(line)
+        if source and source is not line:
+            self._touch(source)
+            self._edit(Copy(source.number, line.number, count))
+            line.tokens = source.tokens[:count]
+        self._trim(line, count)
+        self._running.append(line)
+        return line
+
+    def extend(self, line: Line, tokens: Sequence[int]) -> None:
+        """These are computed in the next step. There must be room."""
+        self._cells.extend(line.number, len(tokens))
+        line.tokens += tokens
+
+    def close(self, line: Line, *, keep: bool = True) -> None:
+        """Its request is over. `keep`: what is computed is right, and may be of use."""
+        self._running.remove(line)
+        self._idle.append(line)
+        if not (keep and self._reuse):
+            self._trim(line, 0)
+
+    def make_room(self, count: int) -> int:
+        """Have so many cells free, at the cost of idle lines, or as many as can be; how many are."""
+        for line in [line for line in self._idle if line.tokens]:
+            if self._cells.free >= count:
+                break
+            self._trim(line, 0)
+        return self._cells.free
+
+    def _source(self, tokens: Sequence[int]) -> Line | None:
+        if not self._reuse:
+            return None
+        found = max([*self._idle, *self._running], key=lambda line: common_prefix(line.tokens, tokens))
+        return found if common_prefix(found.tokens, tokens[:-1]) else None
+
+    def _emptied(self, spared: Line | None) -> Line:
+        """An idle line that holds nothing, or else the one that was longest of no use; `spared` only if it is alone."""
+        line = min(self._idle, key=lambda line: (line is spared, bool(line.tokens)))
+        if line is not spared:
+            self._trim(line, 0)
+        return line
+
+    def _touch(self, line: Line) -> None:
+        if line in self._idle:
+            self._idle.remove(line)
+            self._idle.append(line)
+
+    def _trim(self, line: Line, keep: int) -> None:
+        if len(line.tokens) > keep:
+            self._edit(Trim(line.number, keep))
+            del line.tokens[keep:]
+
+    def _edit(self, edit: Edit) -> None:
+        self._cells.apply(edit)
+        self._edits.append(edit)
+
+
+def common_prefix(some: Sequence[int], others: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    limit = min(len(some), len(others))
+    if some[:limit] == others[:limit]:
+        return limit
+    low, high = 0, limit  # some[:low] is common, some[:high] is not
+    while high - low > 1:
+        middle = (low + high) // 2
+        if some[low:middle] == others[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low

@@ -1,0 +1,77 @@
+"""How many prompt tokens a step may carry beside answers that flow. Pure; it learns from the steps that were taken.
+
+What a step costs depends on its tokens in ways that differ by machine: one token reads all the weights, the next few
+are almost as dear, and from some number on they are nearly free. So the cost of each size is what it took of late. A
+size that was not tried is expected to cost what the growth of the smaller ones lets expect, and no more than a larger.
+"""
+
+from typing import NamedTuple
+
+# While a prompt is read, gaps between tokens are this many times the usual one; steps vary, so the promise (3) has some
+# room in it. A short prompt may be read at once for a single gap of this many: several shorter ones cost more together.
+STRETCH = 2.6
+STRETCH_ONCE = 3.5
+LEAST_TOKENS = 4  # a long prompt goes on, however dear its tokens are
+_SIZES: tuple[int, ...] = (*range(1, 9), 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512)
+_RECENT = 0.25  # the weight of the newest step in an average
+_FORGET_STEPS = 5000  # so that what once was slow is tried again
+
+
+class _Cost(NamedTuple):
+    seconds: float
+    step: int
+
+
+class Pace:
+    def __init__(self) -> None:
+        self._step = 0
+        self._costs: dict[int, _Cost] = {}  # by size
+        self._usual_answers = 0.0
+
+    def took(self, tokens: int, answers: int, seconds: float) -> None:
+        """A step of `tokens`, of which `answers` were of sequences that answer, was computed in so many seconds."""
+        self._step += 1
+        size = _size(tokens)
+        before = self._costs.get(size, _Cost(seconds, 0)).seconds
+        self._costs[size] = _Cost(before + _RECENT * (seconds - before), self._step)
+        if answers:
+            usual = self._usual_answers or answers
+            self._usual_answers = usual + _RECENT * (answers - usual)
+
+    def beside(self, answers: int, most: int, whole: int = 0) -> int:
+        """The prompt tokens that a step may carry beside so many answers; `most` at most.
+
+        `whole`: with so many, the prompts would be read that nothing was read of so far.
+        """
+        usual = self.expected(max(answers, round(self._usual_answers)))
+        if usual is None:
+            return min(LEAST_TOKENS, most)
+        if 0 < whole <= most and (self.expected(answers + whole) or usual) <= usual * STRETCH_ONCE:
+            return whole
+        fitting = [size for size in _SIZES if (self.expected(size) or usual) <= usual * STRETCH]
+        return min(max(LEAST_TOKENS, fitting[-1] - answers), most) if fitting else min(LEAST_TOKENS, most)
+
+    def expected(self, tokens: int) -> float | None:
+        """Seconds for a step of so many tokens; None before any was taken."""
+        size = _size(tokens)
+        known = sorted((size, cost.seconds) for size, cost in self._costs.items() if self._fresh(cost))
+        if own := dict(known).get(size):
+            return own
+        above = [seconds for larger, seconds in known if larger > size]
+        return min([*above, *_grown([each for each in known if each[0] < size], size)], default=None)
+
+    def _fresh(self, cost: _Cost) -> bool:
+        return self._step - cost.step < _FORGET_STEPS
+
+
+def _grown(below: list[tuple[int, float]], size: int) -> list[float]:
+    """What the smaller sizes let expect: each further token costs what those before it did on average."""
+    if not below:
+        return []
+    (first, cheap), (last, dear) = below[0], below[-1]
+    each = max(dear - cheap, 0.0) / (last - first) if last > first else dear / last
+    return [dear + each * (size - last)]
+
+
+def _size(tokens: int) -> int:
+    return next((size for size in _SIZES if size >= tokens), _SIZES[-1])

@@ -1,0 +1,106 @@
+"""/v1: what clients of OpenAI's API speak."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
+
+from modelsvc.engine.errors import EngineError, PromptTooLong
+from modelsvc.engine.types import GenerationRequest
+from modelsvc.worker.errors import HttpError, shown
+from modelsvc.worker.exchanges import AnyRequest, clients_ask, exchange_of, to_the_end
+from modelsvc.worker.generations import Numbered, as_http, generate
+from modelsvc.worker.openai.answer import Answer, Kind, broken_off, model_id
+from modelsvc.worker.openai.chat_choice import ChatChoiceSoFar
+from modelsvc.worker.openai.chat_request import chat_requests, parse_chat
+from modelsvc.worker.openai.replies import ChatChunk, ChatCompletion, ModelCard, ModelList
+from modelsvc.worker.openai.wanted import Wanted
+from modelsvc.worker.presence import unless_gone
+from modelsvc.worker.release import Release, Settings
+from modelsvc.worker.service import Service
+
+CHAT = Kind("chatcmpl", ChatCompletion, ChatChunk)
+
+
+def openai_routes(service: Service) -> list[HTTPRouteHandler]:
+    identity = service.identity
+
+    async def answered(
+        request: AnyRequest, wanted: Wanted, requests: Sequence[GenerationRequest], answer: Answer
+    ) -> Response[Any]:
+        _check_count(len(requests), identity.release.settings)
+        clients_ask(request, service)
+        exchange = exchange_of(request)
+        events = await unless_gone(request.receive, _begun(service, requests, request))
+        if not wanted.stream:
+            return Response(await unless_gone(request.receive, _whole(answer, events)))
+        told = answer.stream(events, with_usage=wanted.with_usage)
+        return Stream(to_the_end(told, exchange, broken_off), media_type="text/event-stream", headers=_UNCACHED)
+
+    @post("/v1/chat/completions", status_code=200)
+    async def chat_completions(request: AnyRequest) -> Response[Any]:
+        asked = parse_chat(await request.body())
+        requests = chat_requests(asked)
+        choices = [ChatChoiceSoFar(index, logprobs=bool(asked.logprobs)) for index in range(asked.choices)]
+        return await answered(request, asked, requests, Answer(CHAT, identity, choices, asked.choices))
+
+    @get("/v1/models")
+    async def models() -> ModelList:
+        return ModelList(data=[_card(identity.release)])
+
+    @get("/v1/models/{model:str}")
+    async def one_model(model: str) -> ModelCard:
+        card = _card(identity.release)
+        if model != card.id:
+            told = f"there is no model {shown(model)}: the one that is served is {card.id}"
+            raise HttpError(404, "model_not_found", told, param="model")
+        return card
+
+    return [chat_completions, models, one_model]
+
+
+_UNCACHED = {"Cache-Control": "no-cache"}
+
+
+def _check_count(wanted: int, settings: Settings) -> None:
+    limit = settings.slots + settings.queue_limit
+    if wanted > limit:
+        told = f"the request asks for {wanted} answers at once: at most {limit} (model.slots + model.queue_limit)"
+        raise HttpError(400, "too_many_choices", told, param="n")
+
+
+async def _begun(
+    service: Service, requests: Sequence[GenerationRequest], request: AnyRequest
+) -> AsyncIterator[Numbered]:
+    """The events, once there is one: until then the answer may still be a refusal, and be asked for elsewhere."""
+    try:
+        events = await generate(service, requests, exchange_of(request).held)
+        first = await anext(events)
+    except EngineError as error:
+        raise _as_http(error) from error
+    return _with(first, events)
+
+
+async def _with(first: Numbered, others: AsyncIterator[Numbered]) -> AsyncIterator[Numbered]:
+    yield first
+    async for each in others:
+        yield each
+
+
+async def _whole(answer: Answer, events: AsyncIterator[Numbered]) -> Any:
+    try:
+        return await answer.whole(events)
+    except EngineError as error:
+        raise _as_http(error) from error
+
+
+def _as_http(error: EngineError) -> HttpError:
+    if isinstance(error, PromptTooLong):
+        return HttpError(400, "context_length_exceeded", str(error))
+    return as_http(error)
+
+
+def _card(release: Release) -> ModelCard:
+    return ModelCard(id=model_id(release), created=release.model.mtime_ns // 10**9, owned_by="modelsvc")

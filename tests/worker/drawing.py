@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modelsvc.engine.context import Context, Entry
+from modelsvc.engine.context import Context
 from modelsvc.engine.model import Model
 from modelsvc.engine.output import Output
 from modelsvc.engine.sampling import Choice, Sampler, Samplers
+from modelsvc.engine.scheduler import Piece
 from modelsvc.engine.types import EngineOptions, GenerationRequest, Sampling, TextPrompt
 
 
@@ -51,7 +52,7 @@ class Desk(NamedTuple):
 def desk(path: Path) -> Iterator[Desk]:
     model = Model.mapped(str(path), 0, lambda _: True)
     context = Context(model, EngineOptions(256, slots=1, threads=1, gpu_layers=0, kv_cache="f16", queue_limit=1))
-    context.decode([Entry(token, 0, 0, True) for token in model.tokenize("a", control=False)])
+    context.decode([Piece(1, 0, 0, tuple(model.tokenize("a", control=False)), samples=True)])
     try:
         yield Desk(model, context, Samplers(model, context.tokens))
     finally:

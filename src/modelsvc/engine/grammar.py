@@ -6,6 +6,7 @@ ignored: then the answer would be wrong. `oneOf` is taken as `anyOf`, and keywor
 without effect (`title`, `default`, a `format` not known here) have none.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
@@ -13,6 +14,7 @@ from urllib.parse import unquote
 from modelsvc.engine import gbnf
 from modelsvc.engine.ambiguity import WAYS, Shape
 from modelsvc.engine.errors import SamplingRefused
+from modelsvc.engine.patterns import Pattern
 from modelsvc.engine.ranges import integers, numbers
 from modelsvc.engine.schema import (
     ASSERTING,
@@ -164,6 +166,8 @@ class _Converter:
         return self._rules.name(expression)
 
     def _string(self, schema: Mapping[str, Any], at: Place) -> str:
+        if "pattern" in schema:
+            return self._pattern(schema, at)
         if "minLength" in schema or "maxLength" in schema:
             times = self._times(*bounds(schema, "minLength", "maxLength", at), at)
             return self._rules.name(rf'"\"" {gbnf.CHARACTER}{times} "\""')
@@ -171,6 +175,16 @@ class _Converter:
         if isinstance(kind, str) and kind in gbnf.FORMATS:
             return self._rules.name(rf'"\"" ({gbnf.FORMATS[kind]}) "\""')
         return gbnf.STRING
+
+    def _pattern(self, schema: Mapping[str, Any], at: Place) -> str:
+        pattern = schema["pattern"]
+        if not isinstance(pattern, str) or {"minLength", "maxLength"} & schema.keys():
+            refuse(at, "pattern has to be a text, with no minLength or maxLength beside it")
+        try:
+            expression = Pattern(pattern, self._rules.name).expression
+        except (ValueError, OverflowError, re.error) as error:
+            refuse(at, f"the pattern {pattern[:60]!r} cannot be held to: {error}")
+        return self._rules.name(rf'"\"" ({expression}) "\""')
 
     def _array(self, schema: Mapping[str, Any], at: Place) -> str:
         first = a_list(schema.get("prefixItems", []), at)

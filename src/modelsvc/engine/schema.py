@@ -8,7 +8,6 @@ from modelsvc.engine.ranges import MOST, Range
 
 UNKNOWN = frozenset(
     {
-        "pattern",
         "multipleOf",
         "patternProperties",
         "propertyNames",
@@ -33,7 +32,7 @@ UNKNOWN = frozenset(
 OF_TYPES: Mapping[str, frozenset[str]] = {
     "object": frozenset({"properties", "required", "additionalProperties"}),
     "array": frozenset({"items", "prefixItems", "minItems", "maxItems"}),
-    "string": frozenset({"minLength", "maxLength"}),
+    "string": frozenset({"minLength", "maxLength", "pattern"}),
     "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}),
 }
 COMBINING = ("$ref", "anyOf", "oneOf", "allOf", "const", "enum")

@@ -6,8 +6,8 @@ EngineError
 ├── Unusable          inspection found the file unfit; `code` says how (in model_file)
 ├── PromptRefused     the prompt cannot be built (the chat template rejects it)
 │   ├── SamplingRefused   what it asks of the drawing of tokens cannot be done: a grammar, a schema, a token
+│   │   └── GrammarTooSlow   following its grammar takes the decoding thread too long
 │   └── ToolsRefused  the chat template has no place for tools
-├── GrammarTooSlow    following the request's grammar takes the decoding thread too long
 ├── PromptTooLong     the newest message alone does not fit; carries the counts
 ├── QueueFull         too many requests wait already
 ├── DeadlineExceeded  the request's time was over before its answer began
@@ -36,7 +36,7 @@ class ToolsRefused(PromptRefused):
     pass
 
 
-class GrammarTooSlow(EngineError):
+class GrammarTooSlow(SamplingRefused):
     pass
 
 

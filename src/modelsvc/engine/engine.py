@@ -35,6 +35,7 @@ class Engine:
     def __init__(self, model: Model, context: Context, options: EngineOptions, encoder: Encoder) -> None:
         self.model = describe(model, context)
         self.observe: Observe = lambda step: None  # called on the decoding thread, after each step
+        self.tool_syntax = encoder.tool_syntax
         self._model = model
         self._context = context
         self._encoder = encoder

@@ -14,8 +14,9 @@ from modelsvc.worker.exchanges import AnyRequest, clients_ask, exchange_of, to_t
 from modelsvc.worker.generations import Numbered, as_http, generate
 from modelsvc.worker.openai.answer import Answer, Kind, broken_off, model_id
 from modelsvc.worker.openai.chat_choice import ChatChoiceSoFar
-from modelsvc.worker.openai.chat_request import chat_requests, parse_chat
+from modelsvc.worker.openai.chat_request import ChatRequest, chat_requests, parse_chat
 from modelsvc.worker.openai.replies import ChatChunk, ChatCompletion, ModelCard, ModelList
+from modelsvc.worker.openai.tools import Toolbox, toolbox
 from modelsvc.worker.openai.wanted import Wanted
 from modelsvc.worker.presence import unless_gone
 from modelsvc.worker.release import Release, Settings
@@ -42,8 +43,10 @@ def openai_routes(service: Service) -> list[HTTPRouteHandler]:
     @post("/v1/chat/completions", status_code=200)
     async def chat_completions(request: AnyRequest) -> Response[Any]:
         asked = parse_chat(await request.body())
-        requests = chat_requests(asked)
-        choices = [ChatChoiceSoFar(index, logprobs=bool(asked.logprobs)) for index in range(asked.choices)]
+        syntax = service.usable_engine().tool_syntax
+        tools = toolbox(asked.tools, asked.tool_choice, asked.parallel_tool_calls, syntax)
+        requests = chat_requests(asked, tools)
+        choices = chat_choices(asked, tools)
         return await answered(request, asked, requests, Answer(CHAT, identity, choices, asked.choices))
 
     @get("/v1/models")
@@ -62,6 +65,13 @@ def openai_routes(service: Service) -> list[HTTPRouteHandler]:
 
 
 _UNCACHED = {"Cache-Control": "no-cache"}
+
+
+def chat_choices(asked: ChatRequest, tools: Toolbox) -> list[ChatChoiceSoFar]:
+    return [
+        ChatChoiceSoFar(index, logprobs=bool(asked.logprobs), reader=tools.reader(), several=tools.several)
+        for index in range(asked.choices)
+    ]
 
 
 def _check_count(wanted: int, settings: Settings) -> None:

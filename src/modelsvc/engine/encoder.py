@@ -41,6 +41,10 @@ class Encoder:
             case TextPrompt(content):
                 return self._checked(self._text(content))
 
+    def text_of(self, content: str | tuple[int, ...]) -> str:
+        """What a prompt says. Raises PromptRefused for tokens that do not exist. For any thread."""
+        return content if isinstance(content, str) else self._model.text(self._existing(content))
+
     def _checked(self, tokens: list[int]) -> list[int]:
         if not tokens:
             raise PromptRefused("the prompt is empty: write something in it")
@@ -57,9 +61,12 @@ class Encoder:
     def _text(self, content: str | tuple[int, ...]) -> list[int]:
         if isinstance(content, str):
             return self._begun(self._model.tokenize(content, control=True))
-        if wrong := [token for token in content if not 0 <= token < self._model.tokens]:
+        return list(self._existing(content))
+
+    def _existing(self, tokens: tuple[int, ...]) -> tuple[int, ...]:
+        if wrong := [token for token in tokens if not 0 <= token < self._model.tokens]:
             raise PromptRefused(f"there is no token {wrong[0]}: this model's are 0 to {self._model.tokens - 1}")
-        return list(content)
+        return tokens
 
     def _begun(self, tokens: list[int]) -> list[int]:
         begin = self._model.begin

@@ -7,6 +7,7 @@ from msgspec import UNSET
 
 from modelsvc.engine.tool_reader import Call, Read, ToolReader
 from modelsvc.engine.types import Event, Finished, FinishReason, Token
+from modelsvc.worker.openai.chat_request import ChatRequest
 from modelsvc.worker.openai.logprobs import drawn_tokens
 from modelsvc.worker.openai.replies import (
     AssistantReply,
@@ -20,6 +21,7 @@ from modelsvc.worker.openai.replies import (
     ToolCall,
     ToolCallDelta,
 )
+from modelsvc.worker.openai.tools import Toolbox
 
 _ID_CHARACTERS = string.ascii_letters + string.digits
 _ID_LENGTH = 9  # what some chat templates demand
@@ -92,3 +94,10 @@ class ChatChoiceSoFar:
         self, delta: Delta, logprobs: ChatLogprobs | None = None, reason: Reason | None = None
     ) -> ChatChunkChoice:
         return ChatChunkChoice(index=self._index, delta=delta, logprobs=logprobs, finish_reason=reason)
+
+
+def chat_choices(asked: ChatRequest, tools: Toolbox) -> list[ChatChoiceSoFar]:
+    return [
+        ChatChoiceSoFar(index, logprobs=bool(asked.logprobs), reader=tools.reader(), several=tools.several)
+        for index in range(asked.choices)
+    ]

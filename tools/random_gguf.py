@@ -91,13 +91,13 @@ SHAPES = {
 }
 
 
-def write_random_gguf(shape: Shape, kind: str, seed: int, out: Path) -> None:
+def write_random_gguf(shape: Shape, kind: str, seed: int, out: Path, template: str = CHAT_TEMPLATE) -> None:
     """Write the model to ``out``, whole or not at all; the same arguments give the same bytes."""
     shape.require_type(kind)
     out.parent.mkdir(parents=True, exist_ok=True)
     plain, small = (out.with_name(f".{out.name}.{os.getpid()}.{part}") for part in ("f16", "part"))
     try:
-        _write_f16(shape, seed, plain)
+        _write_f16(shape, seed, plain, template)
         if kind == "F16":
             plain.replace(out)
         else:
@@ -138,10 +138,11 @@ def _block_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _write_f16(shape: Shape, seed: int, out: Path) -> None:
+def _write_f16(shape: Shape, seed: int, out: Path, template: str) -> None:
     """One tensor at a time, so that memory holds only the largest one."""
     writer = gguf.GGUFWriter(out, "llama")
     _add_metadata(writer, shape, seed)
+    writer.add_chat_template(template)
     for name, size in tensor_shapes(shape):
         kind = np.dtype(np.float32 if len(size) == 1 else np.float16)
         writer.add_tensor_info(name, size, kind, int(np.prod(size)) * kind.itemsize)
@@ -192,7 +193,6 @@ def _add_tokenizer(writer: gguf.GGUFWriter, size: int) -> None:
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     writer.add_add_bos_token(False)
-    writer.add_chat_template(CHAT_TEMPLATE)
 
 
 def _byte_letters() -> list[str]:

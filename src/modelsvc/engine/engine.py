@@ -26,7 +26,7 @@ from modelsvc.engine.model import Model, OnProgress
 from modelsvc.engine.output import Output
 from modelsvc.engine.sampling import Sampler, Samplers
 from modelsvc.engine.scheduler import Scheduler
-from modelsvc.engine.types import EngineOptions, Finished, GenerationRequest, Snapshot, StepTaken
+from modelsvc.engine.types import EngineOptions, Finished, GenerationRequest, Snapshot, StepTaken, TextPrompt
 
 Observe = Callable[[StepTaken], None]
 
@@ -35,6 +35,7 @@ class Engine:
     def __init__(self, model: Model, context: Context, options: EngineOptions, encoder: Encoder) -> None:
         self.model = describe(model, context)
         self.observe: Observe = lambda step: None  # called on the decoding thread, after each step
+        self.tool_syntax = encoder.tool_syntax
         self._model = model
         self._context = context
         self._encoder = encoder
@@ -106,6 +107,10 @@ class Engine:
         """On the decoding thread."""
         if self._asyncio is not None:
             self._asyncio.call_soon_threadsafe(_read, letters)
+
+    def text_of(self, prompt: TextPrompt) -> str:
+        """Raises PromptRefused for tokens that do not exist."""
+        return self._encoder.text_of(prompt.content)
 
     def come_forward(self, *, now: bool = False) -> None:
         """Clients are to be served: an engine in the background becomes one like any other, soon or `now`."""

@@ -2,13 +2,14 @@
 
 import ctypes
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 from modelsvc.engine.errors import LoadFailed
 from modelsvc.engine.library import captured_log, lib
 from modelsvc.engine.load_log import failure_reason, weight_buffers
+from modelsvc.engine.tool_syntax import MARKERS
 
 _TEXT_BYTES = 256
 
@@ -112,12 +113,27 @@ class Model:
         return list(tokens[:count])
 
     def piece(self, token: int) -> bytes:
-        """A token's bytes. For the decoding thread only."""
-        count = lib.llama_token_to_piece(self.vocabulary, token, self._text, _TEXT_BYTES, 0, False)
+        """A token's bytes, none for a control token, unless it marks a call. For the decoding thread only."""
+        told = token in self._markers
+        count = lib.llama_token_to_piece(self.vocabulary, token, self._text, _TEXT_BYTES, 0, told)
         if count < 0:
             self._text = ctypes.create_string_buffer(-count)
-            count = lib.llama_token_to_piece(self.vocabulary, token, self._text, -count, 0, False)
+            count = lib.llama_token_to_piece(self.vocabulary, token, self._text, -count, 0, told)
         return self._text.raw[:count]
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """What these tokens say, control tokens among them."""
+        given = (lib.llama_token * len(tokens))(*tokens)
+        size = -lib.llama_detokenize(self.vocabulary, given, len(tokens), None, 0, False, True)
+        said = ctypes.create_string_buffer(max(size, 1))
+        count = lib.llama_detokenize(self.vocabulary, given, len(tokens), said, size, False, True)
+        return said.raw[: max(count, 0)].decode("utf-8", "replace")
+
+    @cached_property
+    def _markers(self) -> frozenset[int]:
+        """The tokens that are one marker of a tool's call."""
+        found = [self.tokenize(text, control=True) for text in MARKERS]
+        return frozenset(tokens[0] for tokens in found if len(tokens) == 1)
 
     def is_end(self, token: int) -> bool:
         return bool(lib.llama_vocab_is_eog(self.vocabulary, token))

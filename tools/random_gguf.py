@@ -44,7 +44,10 @@ def _require(holds: bool, otherwise: str) -> None:
 
 @dataclass(frozen=True)
 class Shape:
-    """A llama model's dimensions; embeddings are tied. ``context`` is in tokens."""
+    """A llama model's dimensions; embeddings are tied. ``context`` is in tokens.
+
+    ``pooling`` is llama.cpp's number for how a text's embedding is made of its tokens' (3: the last one's); 0 is none.
+    """
 
     embedding: int = 64
     blocks: int = 2
@@ -54,10 +57,11 @@ class Shape:
     vocabulary: int = 300
     context: int = 512
     rope_base: float = 10_000.0
+    pooling: int = 0
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            _require(getattr(self, field.name) > 0, f"{field.name} must be positive")
+            _require(field.name == "pooling" or getattr(self, field.name) > 0, f"{field.name} must be positive")
         _require(self.embedding % self.heads == 0, f"heads ({self.heads}) must divide embedding ({self.embedding})")
         _require(self.heads % self.kv_heads == 0, f"kv_heads ({self.kv_heads}) must divide heads ({self.heads})")
         _require(self.head % 2 == 0, f"embedding / heads ({self.head}) must be even")
@@ -180,6 +184,8 @@ def _add_metadata(writer: gguf.GGUFWriter, shape: Shape, seed: int) -> None:
     writer.add_rope_dimension_count(shape.head)
     writer.add_rope_freq_base(shape.rope_base)
     writer.add_layer_norm_rms_eps(1e-5)
+    if shape.pooling:
+        writer.add_pooling_type(gguf.PoolingType(shape.pooling))
     _add_tokenizer(writer, shape.vocabulary)
 
 

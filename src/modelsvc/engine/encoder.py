@@ -41,6 +41,15 @@ class Encoder:
             case TextPrompt(content):
                 return self._checked(self._text(content))
 
+    def encode_whole(self, content: str | tuple[int, ...]) -> list[int]:
+        """A text by itself, with what the vocabulary wants at both ends, and no control tokens in between.
+
+        Raises PromptTooLong or PromptRefused.
+        """
+        if isinstance(content, str):
+            return self._checked(self._model.tokenize(content, control=False, framed=True) if content else [])
+        return self._checked(list(self._existing(content)))
+
     def text_of(self, content: str | tuple[int, ...]) -> str:
         """What a prompt says. Raises PromptRefused for tokens that do not exist. For any thread."""
         return content if isinstance(content, str) else self._model.text(self._existing(content))

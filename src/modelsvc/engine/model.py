@@ -75,6 +75,16 @@ class Model:
         return bool(lib.llama_model_has_decoder(self.handle)) and not lib.llama_model_has_encoder(self.handle)
 
     @property
+    def embeds(self) -> bool:
+        """Whether the model was made for embeddings, and tells them by its last token, as those that can answer do."""
+        pooling = self.metadata(f"{self.metadata('general.architecture')}.pooling_type")
+        return pooling == str(lib.LLAMA_POOLING_TYPE_LAST)
+
+    @property
+    def embedding_length(self) -> int:
+        return int(lib.llama_model_n_embd_out(self.handle))
+
+    @property
     def reusable(self) -> bool:
         """Whether a sequence in the cache can be cut and shared anywhere; a recurrent state has no places in it."""
         return not (lib.llama_model_is_recurrent(self.handle) or lib.llama_model_is_hybrid(self.handle))
@@ -105,11 +115,14 @@ class Model:
         """The spellings that the tokenizer would turn into control tokens."""
         return [text for token in self.control_tokens if (text := self._token_text(token))]
 
-    def tokenize(self, text: str, *, control: bool) -> list[int]:
-        """Tokens of `text`; `control` says whether spellings of control tokens become those."""
+    def tokenize(self, text: str, *, control: bool, framed: bool = False) -> list[int]:
+        """Tokens of `text`; `control` says whether spellings of control tokens become those.
+
+        `framed`: with the tokens at both ends that the vocabulary wants around a whole text.
+        """
         data = text.encode("utf-8", "replace")
         tokens = (lib.llama_token * (len(data) + 8))()
-        count = lib.llama_tokenize(self.vocabulary, data, len(data), tokens, len(tokens), False, control)
+        count = lib.llama_tokenize(self.vocabulary, data, len(data), tokens, len(tokens), framed, control)
         return list(tokens[:count])
 
     def piece(self, token: int) -> bytes:

@@ -21,8 +21,8 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from benchmarks.closed_loop import quantile
-from benchmarks.load import words
 from benchmarks.servers import load_average
+from loadtest.words import words
 from rich.console import Console
 from rich.table import Table
 from tools.random_gguf import Shape, write_random_gguf

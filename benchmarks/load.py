@@ -5,8 +5,7 @@ from random import Random
 from string import ascii_lowercase
 from typing import Any
 
-# One token each, in real vocabularies and in that of tools/random_gguf.py.
-WORDS = "to of in is it he we me my by do go if no on or so up us as at be an am"
+from loadtest.words import words
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +45,6 @@ class Load:
             return said
         shared = words(Random(self.seed), self.system_words)
         return [{"role": "system", "content": f"{name(own)} {shared}" if self.apart else shared}, *said]
-
-
-def words(random: Random, count: int) -> str:
-    return " ".join(random.choices(WORDS.split(), k=count))
 
 
 def name(random: Random) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import psutil
 from benchmarks.closed_loop import Figures, Run
 from benchmarks.load import Load
 from benchmarks.servers import Server, load_average
@@ -29,11 +30,19 @@ class Case:
     load: Load
 
 
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Processors that were used in a run; `others` by anything but the server, when it was started here, and us."""
+
+    server: float
+    others: float
+
+
 @dataclass(slots=True)
 class Measured:
     case: Case
     figures: list[Figures] = field(default_factory=list)
-    server_cpu: list[float] = field(default_factory=list)  # processors used
+    busy: list[Busy] = field(default_factory=list)
 
     def median(self, name: str) -> float:
         return float(median(getattr(figures, name) for figures in self.figures))
@@ -58,14 +67,14 @@ def take_turns(cases: Sequence[Case], rounds: int, told: Path | None = None) -> 
     """
     found = [Measured(case) for case in cases]
     for number, measured in order(found, rounds):
-        figures, cpu = once(measured.case, number)
+        figures, busy = once(measured.case, number)
         if number:
             measured.figures.append(figures)
-            measured.server_cpu.append(cpu)
-        line = {"group": measured.case.group, "name": measured.case.name, "round": number, "server_cpu": cpu}
+            measured.busy.append(busy)
         if told:
+            line = {"group": measured.case.group, "name": measured.case.name, "round": number}
             with told.open("a") as file:
-                file.write(json.dumps(line | {"load": load_average()} | asdict(figures)) + "\n")
+                file.write(json.dumps(line | {"busy": asdict(busy)} | asdict(figures)) + "\n")
     return found
 
 
@@ -74,14 +83,23 @@ def order(found: list[Measured], rounds: int) -> Iterator[tuple[int, Measured]]:
         yield from ((number, measured) for measured in (found if number % 2 else reversed(found)))
 
 
-def once(case: Case, number: int) -> tuple[Figures, float]:
-    """A run, and how many processors the server used meanwhile."""
+def once(case: Case, number: int) -> tuple[Figures, Busy]:
     load = replace(case.load, seed=f"{case.load.seed}/{case.group}/{number}")
-    used, began = case.server.cpu_s(), time.monotonic()
+    began, server, machine = time.monotonic(), case.server.cpu_s(), machine_cpu_s()
     figures = asyncio.run(Run(load).against(case.server.url))
-    cpu = (case.server.cpu_s() - used) / (time.monotonic() - began)
-    sys.stderr.write(f"round {number}, {case.group}, {case.name}: {figures.tokens_per_s:.1f} tokens/s\n")
-    return figures, cpu
+    seconds = time.monotonic() - began
+    used = (case.server.cpu_s() - server) / seconds
+    busy = Busy(used, (machine_cpu_s() - machine) / seconds - used - figures.client_cpu)
+    told = f"{figures.tokens_per_s:.1f} tokens/s, {busy.others:.2f} processors used by others"
+    sys.stderr.write(f"round {number}, {case.group}, {case.name}: {told}\n")
+    return figures, busy
+
+
+def machine_cpu_s() -> float:
+    """Seconds that all processors were not idle."""
+    times = psutil.cpu_times()._asdict()
+    idle = sum(times.get(name, 0.0) for name in ("idle", "iowait", "guest", "guest_nice"))
+    return float(sum(times.values()) - idle)
 
 
 COLUMNS: dict[str, Callable[[Measured], Any]] = {
@@ -94,8 +112,9 @@ COLUMNS: dict[str, Callable[[Measured], Any]] = {
     "max ms": lambda found: 1000 * max(figures.gap_max_s for figures in found.figures),
     "prompt": lambda found: found.each("prompt_tokens"),
     "cached": lambda found: found.each("cached_tokens"),
-    "server cpu": lambda found: median(found.server_cpu),
+    "server cpu": lambda found: median(busy.server for busy in found.busy),
     "client cpu": lambda found: found.median("client_cpu"),
+    "others": lambda found: median(busy.others for busy in found.busy),
     "short": lambda found: sum(figures.short for figures in found.figures),
     "failed": lambda found: found.failed or "",
 }

@@ -70,6 +70,17 @@ class GenerationRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddingRequest:
+    """The place of a text in the model's space of meanings, rather than an answer to it."""
+
+    content: str | tuple[int, ...]
+    timeout_s: float | None = None
+
+
+Request = GenerationRequest | EmbeddingRequest
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """`cached_tokens`: how many of the prompt's were computed already."""
 
@@ -146,6 +157,7 @@ class ModelInfo:
     repacked: bool
     load_seconds: float
     device_bytes: int = 0  # in a GPU's own memory
+    embeds: bool = False  # whether it was made to tell embeddings too
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,16 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from datetime import date
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jsonschema_rs
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field
 from tests.worker.drawing import Desk, desk
 
 from modelsvc.engine.errors import SamplingRefused
@@ -84,6 +87,8 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     },
     "properties that may all be left out": {"properties": {"a": {"type": "null"}, "b": {"type": "null"}}},
     "a required property that is not described": {"properties": {"a": {"type": "null"}}, "required": ["b"]},
+    "a map of certain names": {"type": "object", "propertyNames": {"pattern": "^[ab]$"}},
+    "a map without names": {"type": "object", "propertyNames": False},
     "a map": {"type": "object", "additionalProperties": {"type": "integer"}},
     "nothing in an object": {"type": "object", "additionalProperties": False},
     "arrays of a length": {"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 4},
@@ -276,6 +281,14 @@ def choosing(width: int, kind: str) -> dict[str, Any]:
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown type": ({"type": "text"}, "#: there is no type 'text'"),
     "a type that is none": ({"type": {"a": 1}}, "there is no type"),
+    "names of properties": (
+        {"properties": {"a": {}}, "propertyNames": {"const": "a"}},
+        "propertyNames beside properties",
+    ),
+    "names that are no texts": ({"propertyNames": {"type": "integer", "const": 1}}, "and its type string"),
+    "names that are none": ({"propertyNames": 1}, "a name's schema is an object"),
+    "names of all kinds": ({"propertyNames": {"anyOf": [{}]}}, "anyOf beside type"),
+    "names that go round": ({"propertyNames": {"$ref": "#/propertyNames"}}, "beside type"),
     "a place in it": ({"properties": {"a": {"multipleOf": 2}}}, "#/properties/a: multipleOf cannot be held to"),
     "a pattern that looks ahead": ({"pattern": "^(?=a)b$"}, "'.*' cannot be held to: assert in it"),
     "a pattern that looks back": ({"pattern": r"^(a)\1$"}, "groupref in it"),
@@ -358,3 +371,35 @@ def test_many_definitions_and_properties_are_taken(random: Desk) -> None:
     names = [f"p{n}" for n in range(500)]
     wide = {"properties": {name: {"type": "string"} for name in names}, "required": names[100:]}
     random.sampler(grammar=schema_grammar(wide)).close()
+
+
+class Shade(Enum):
+    LIGHT = "light"
+    DARK = "dark"
+
+
+class Part(BaseModel):
+    name: Annotated[str, Field(min_length=1, max_length=8)]
+    share: Annotated[float, Field(ge=0, le=1)]
+    parts: list["Part"] = []
+
+
+class Order(BaseModel):
+    """As applications write them."""
+
+    number: Annotated[int, Field(gt=0)]
+    code: Annotated[str, Field(pattern=r"^[A-Z]{2}-\d{3}$")]
+    shade: Shade
+    kind: Literal["new", "used"] = "new"
+    on: date
+    note: Annotated[str, Field(max_length=5)] | None = None
+    main: Part
+    sizes: tuple[int, bool]
+    counts: dict[Shade, int] = {}
+    either: Annotated[int, Field(le=5)] | Annotated[list[bool], Field(max_length=2)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_pydantic_model_reads_what_its_schema_made(random: Desk, seed: int) -> None:
+    text = answer(random, Order.model_json_schema(), seed, max_tokens=20_000)
+    assert isinstance(Order.model_validate_json(text or ""), Order)

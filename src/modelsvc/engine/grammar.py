@@ -213,23 +213,32 @@ class _Converter:
         if not isinstance(properties, Mapping) or not all(isinstance(name, str) for name in required):
             refuse(at, "properties has to be an object, and required a list of names")
         if not properties and not required:
-            return self._map(others, at)
+            return self._map(others, schema.get("propertyNames", True), at)
+        if "propertyNames" in schema:
+            refuse(at, "propertyNames beside properties or required cannot be held to: leave it out")
         schemas = {**properties, **{name: others for name in required if name not in properties}}
         pairs = [(self._pair(name, inner, at), name in required) for name, inner in schemas.items()]
         rule = self._rules.name(self._in_order(pairs, at))
         self._shape.parts(rule, [pair for pair, _ in pairs])
         return rule
 
-    def _map(self, values: object, at: Place) -> str:
-        if values is False:
+    def _map(self, values: object, names: object, at: Place) -> str:
+        if values is False or names is False:
             return self._rules.name('"{" space "}"')
-        if values is True:
-            return "object"
         value = self._visit(values, at.within("additionalProperties"))
-        pair = self._rules.name(f'{gbnf.STRING} space ":" space {value} space')
+        name = gbnf.STRING if names is True else self._name(names, at.within("propertyNames"))
+        pair = self._rules.name(f'{name} space ":" space {value} space')
         rule = self._rules.name(f'"{{" space ({pair} ("," space {pair})*)? "}}"')
-        self._shape.parts(rule, [value])
+        self._shape.parts(rule, [name, value])
         return rule
+
+    def _name(self, schema: object, at: Place) -> str:
+        for _ in range(DEPTH):
+            if isinstance(schema, Mapping) and isinstance(schema.get("$ref"), str):
+                schema = self._find(schema["$ref"], at)
+        if not isinstance(schema, Mapping) or schema.get("type", "string") != "string":
+            refuse(at, "a name's schema is an object, and its type string")
+        return self._visit({**schema, "type": "string"}, at)
 
     def _pair(self, name: str, schema: object, at: Place) -> str:
         value = self._visit(schema, at.within("properties", name))

@@ -10,7 +10,6 @@ UNKNOWN = frozenset(
     {
         "multipleOf",
         "patternProperties",
-        "propertyNames",
         "minProperties",
         "maxProperties",
         "dependentRequired",
@@ -30,7 +29,7 @@ UNKNOWN = frozenset(
     }
 )
 OF_TYPES: Mapping[str, frozenset[str]] = {
-    "object": frozenset({"properties", "required", "additionalProperties"}),
+    "object": frozenset({"properties", "required", "additionalProperties", "propertyNames"}),
     "array": frozenset({"items", "prefixItems", "minItems", "maxItems"}),
     "string": frozenset({"minLength", "maxLength", "pattern"}),
     "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}),

@@ -41,6 +41,7 @@ class Sampling:
 
     `frequency_penalty` and `presence_penalty` count the answer's tokens; `repeat_penalty` (1 is none) divides the
     logits of the last 64 tokens, the prompt's among them. `grammar` (GBNF) allows only what it derives.
+    It is to come from `engine.grammar`: one that a client wrote could hang llama.cpp, which reads it.
     """
 
     temperature: float = 0.7

@@ -44,7 +44,10 @@ def _require(holds: bool, otherwise: str) -> None:
 
 @dataclass(frozen=True)
 class Shape:
-    """A llama model's dimensions; embeddings are tied. ``context`` is in tokens."""
+    """A llama model's dimensions; embeddings are tied. ``context`` is in tokens.
+
+    ``pooling`` is llama.cpp's number for how a text's embedding is made of its tokens' (3: the last one's); 0 is none.
+    """
 
     embedding: int = 64
     blocks: int = 2
@@ -54,10 +57,11 @@ class Shape:
     vocabulary: int = 300
     context: int = 512
     rope_base: float = 10_000.0
+    pooling: int = 0
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            _require(getattr(self, field.name) > 0, f"{field.name} must be positive")
+            _require(field.name == "pooling" or getattr(self, field.name) > 0, f"{field.name} must be positive")
         _require(self.embedding % self.heads == 0, f"heads ({self.heads}) must divide embedding ({self.embedding})")
         _require(self.heads % self.kv_heads == 0, f"kv_heads ({self.kv_heads}) must divide heads ({self.heads})")
         _require(self.head % 2 == 0, f"embedding / heads ({self.head}) must be even")
@@ -91,13 +95,13 @@ SHAPES = {
 }
 
 
-def write_random_gguf(shape: Shape, kind: str, seed: int, out: Path) -> None:
+def write_random_gguf(shape: Shape, kind: str, seed: int, out: Path, template: str = CHAT_TEMPLATE) -> None:
     """Write the model to ``out``, whole or not at all; the same arguments give the same bytes."""
     shape.require_type(kind)
     out.parent.mkdir(parents=True, exist_ok=True)
     plain, small = (out.with_name(f".{out.name}.{os.getpid()}.{part}") for part in ("f16", "part"))
     try:
-        _write_f16(shape, seed, plain)
+        _write_f16(shape, seed, plain, template)
         if kind == "F16":
             plain.replace(out)
         else:
@@ -138,10 +142,11 @@ def _block_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _write_f16(shape: Shape, seed: int, out: Path) -> None:
+def _write_f16(shape: Shape, seed: int, out: Path, template: str) -> None:
     """One tensor at a time, so that memory holds only the largest one."""
     writer = gguf.GGUFWriter(out, "llama")
     _add_metadata(writer, shape, seed)
+    writer.add_chat_template(template)
     for name, size in tensor_shapes(shape):
         kind = np.dtype(np.float32 if len(size) == 1 else np.float16)
         writer.add_tensor_info(name, size, kind, int(np.prod(size)) * kind.itemsize)
@@ -179,6 +184,8 @@ def _add_metadata(writer: gguf.GGUFWriter, shape: Shape, seed: int) -> None:
     writer.add_rope_dimension_count(shape.head)
     writer.add_rope_freq_base(shape.rope_base)
     writer.add_layer_norm_rms_eps(1e-5)
+    if shape.pooling:
+        writer.add_pooling_type(gguf.PoolingType(shape.pooling))
     _add_tokenizer(writer, shape.vocabulary)
 
 
@@ -192,7 +199,6 @@ def _add_tokenizer(writer: gguf.GGUFWriter, size: int) -> None:
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     writer.add_add_bos_token(False)
-    writer.add_chat_template(CHAT_TEMPLATE)
 
 
 def _byte_letters() -> list[str]:

@@ -124,6 +124,97 @@ MESSAGES: list[Row] = [
     _ask('{"message": ""}', "invalid_field", "message is empty", path="/chat/ada", to="edge"),
 ]
 HELLO = b'{"message": "Hello"}'
+CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
+
+
+def _v1(fields: str, code: str, *words: str, path: str = CHAT, to: str = "worker") -> Http:
+    """`fields` beside what is needed."""
+    needed = '"messages": [{"role": "user", "content": "Hello"}]' if path == CHAT else '"prompt": "Hello"'
+    return _ask(f"{{{needed}, {fields}}}", code, *words, path=path, to=to)
+
+
+def _said(messages: str, *words: str) -> Http:
+    return _ask(f'{{"messages": {messages}}}', "invalid_field", *words, path=CHAT)
+
+
+TOOL = '{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}'
+OPENAI: list[Row] = [
+    _ask("", "invalid_json", "not JSON", "/openapi.json", path=CHAT),
+    _ask("[]", "invalid_field", "Expected `object`, got `array`", path=CHAT, to="edge"),
+    _ask("{}", "invalid_field", "required field `messages`", "/openapi.json", path=CHAT),
+    _said("5", "messages: Expected `array`", "not 5"),
+    _said("[]", "messages: Expected `array` of length >= 1"),
+    _said('["Hello"]', "messages[0]: Expected `object`", "not 'Hello'"),
+    _said('[{"role": "robot", "content": "x"}]', "messages[0].role", "'robot'", "allowed: system, developer, user"),
+    _said('[{"role": "user"}]', "messages[0]", "required field `content`"),
+    _said('[{"role": "user", "content": null}]', "messages[0].content", "not None"),
+    _said('[{"role": "user", "content": []}]', "messages[0].content", "length >= 1"),
+    _said(
+        '[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]',
+        "messages[0].content[0].type",
+        "'image_url'",
+        "only parts of type text",
+    ),
+    _said(
+        '[{"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f",'
+        ' "arguments": "x"}}]}]',
+        "messages[0].tool_calls[0].function.arguments",
+        "must be a JSON object",
+    ),
+    _v1('"temperature": 2.5', "invalid_field", "temperature", "<= 2.0", "not 2.5"),
+    _v1('"temperature": "hot"', "invalid_field", "temperature", "not 'hot'", to="edge"),
+    _v1('"top_p": -1', "invalid_field", "top_p", ">= 0.0", "not -1"),
+    _v1('"top_k": -2', "invalid_field", "top_k", ">= -1", "not -2"),
+    _v1('"n": 9', "invalid_field", "n: Expected `int` <= 8", "not 9"),
+    _v1('"max_tokens": 0', "invalid_field", "max_tokens", ">= 1", "not 0"),
+    _v1('"max_completion_tokens": 1.5', "invalid_field", "max_completion_tokens", "not 1.5"),
+    _v1('"seed": "x"', "invalid_field", "seed", "not 'x'"),
+    _v1('"presence_penalty": 3', "invalid_field", "presence_penalty", "<= 2.0", "not 3"),
+    _v1('"repeat_penalty": 0', "invalid_field", "repeat_penalty", "> 0.0", "not 0"),
+    _v1('"logit_bias": {"hello": 1}', "invalid_field", "logit_bias", "regex"),
+    _v1('"logit_bias": {"999999999": 1}', "prompt_refused", "999999999"),
+    _v1('"stop": [1]', "invalid_field", "stop[0]", "not 1"),
+    _v1('"stream": "yes"', "invalid_field", "stream", "not 'yes'"),
+    _v1('"top_logprobs": 2', "invalid_field", "top_logprobs", "needs logprobs"),
+    _v1('"timeout_s": 0', "invalid_field", "timeout_s", ">= 1", "not 0"),
+    _v1('"modalities": ["audio"]', "invalid_field", "modalities[0]", "'audio'", "answers are text"),
+    _v1('"audio": {}', "invalid_field", "audio", "answers are text"),
+    _v1('"functions": []', "invalid_field", "functions", "describe functions in tools"),
+    _v1('"function_call": "auto"', "invalid_field", "function_call", "tool_choice"),
+    _v1('"web_search_options": {}', "invalid_field", "web_search_options", "leave it out"),
+    _v1('"response_format": {"type": "xml"}', "invalid_field", "response_format.type", "'xml'"),
+    _v1(
+        '"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "wood"}}}',
+        "schema_refused",
+        "response_format",
+        "'wood'",
+    ),
+    _v1(f'"tools": [{TOOL}]', "tools_not_supported", "chat template", "another model"),
+    _v1(f'"tools": [{TOOL}], "tool_choice": "required"', "tools_not_supported", "no place for tools"),
+    _v1('"tools": [], "tool_choice": "required"', "invalid_field", "tool_choice", "names no tool"),
+    _v1('"tools": [{"type": "retrieval"}]', "invalid_field", "tools[0].type", "'retrieval'"),
+    _ask(
+        json.dumps({"messages": [{"role": "user", "content": "word " * 5000}]}),
+        "context_length_exceeded",
+        "1024",
+        path=CHAT,
+        to="edge",
+    ),
+    _ask("{}", "invalid_field", "required field `prompt`", path=TEXT),
+    _ask('{"prompt": []}', "invalid_field", "prompt", "length >= 1", path=TEXT),
+    _ask('{"prompt": ["a", 1]}', "invalid_field", "prompt", "texts or tokens, not both", path=TEXT),
+    _ask('{"prompt": [99999999]}', "prompt_refused", "no token 99999999", path=TEXT),
+    _ask('{"prompt": ""}', "prompt_refused", "the prompt is empty", "write something", path=TEXT),
+    _ask(json.dumps({"prompt": "word " * 5000}), "context_length_exceeded", "1024", path=TEXT),
+    _v1('"suffix": "x"', "invalid_field", "suffix", "at its end only", path=TEXT),
+    _v1('"best_of": 2', "invalid_field", "best_of", "is not n (1)", path=TEXT, to="edge"),
+    _v1('"echo": true, "logprobs": 1', "invalid_field", "logprobs", "ask for one of them", path=TEXT),
+    _ask(json.dumps({"prompt": ["a"] * 999}), "too_many_choices", "999", "at most", path=TEXT),
+    Http("worker", "GET", "/v1/models/gpt-4o", 404, "model_not_found", ("'gpt-4o'", "the one that is served is")),
+    Http("edge", "POST", "/v1/images/generations", 404, "no_such_route", ("/v1/images", "/openapi.json"), b"{}"),
+    Http("worker", "GET", CHAT, 405, "method_not_allowed", ("GET", "which it does")),
+    Http("edge", "GET", "/v1/models", 401, "no_api_key", ("Authorization: Bearer KEY",), key=False),
+]
 REQUESTS: list[Row] = [
     *(Http(to, "POST", "/chat", 413, "body_too_large", ("1048576",), b"x" * (MIB + 1)) for to in ("worker", "edge")),
     *(Http(to, "GET", "/nothing", 404, "no_such_route", ("/nothing", "/openapi.json")) for to in ("worker", "edge")),
@@ -348,7 +439,7 @@ CONFIGURATIONS: list[Row] = [
     Config("[security]\napi_keys_file = '.'", ("security.api_keys_file", "no file of keys")),
     Config("[control]\nsocket = 5", ("control.socket", "string", "5")),
 ]
-ROWS: list[Row] = [*MESSAGES, *REQUESTS, *CONTROL, *COMMANDS, *CONFIGURATIONS]
+ROWS: list[Row] = [*MESSAGES, *OPENAI, *REQUESTS, *CONTROL, *COMMANDS, *CONFIGURATIONS]
 
 
 def _short(text: str) -> str:

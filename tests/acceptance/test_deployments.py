@@ -5,18 +5,16 @@ import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 from tests.support import service_models as models
-from tests.support.service_fixture import Ran, Service, other, passed, running_service, streaming
+from tests.support.service_fixture import Ran, Service, other, passed, running_service, streaming, suspended
 from tests.support.service_traffic import steady_traffic
 
-from supervisor.protocol import Color, DeployRequest
+from supervisor.protocol import DeployRequest
 
 NAME = "What is my name?"
 
@@ -222,14 +220,3 @@ def talk(service: Service, began: threading.Barrier) -> dict[str, Any]:
     assert name == "event: done", data
     told: dict[str, Any] = json.loads(data.removeprefix("data: "))
     return told
-
-
-@contextmanager
-def suspended(service: Service, color: str) -> Iterator[None]:
-    """The worker stands still, so that its answers last as long as the test wants."""
-    process = psutil.Process(service.status().workers[Color(color)].pid)
-    process.suspend()
-    try:
-        yield
-    finally:
-        process.resume()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import tomli_w
 from tests.fake_worker import BEHAVIOUR_ENV
 from tests.support.service_ports import reserved_ports
@@ -282,6 +283,17 @@ def streaming(service: Service) -> Iterator[Iterator[str]]:
         lines = response.iter_lines()
         assert next(lines) == "event: token"
         yield lines
+
+
+@contextmanager
+def suspended(service: Service, color: str) -> Iterator[None]:
+    """The worker stands still, so that its answers last as long as the test wants."""
+    process = psutil.Process(service.status().workers[Color(color)].pid)
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
 
 
 def other(color: Color | None) -> Color:

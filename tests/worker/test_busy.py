@@ -1,6 +1,7 @@
 """A worker with more to do than it can: clients that give up, and clients that are turned away."""
 
-import socket
+from collections.abc import Iterable
+from typing import Protocol
 
 import httpx
 from tests.worker.harness import BABBLE, Worker, error_of, post_and_keep, sse, until
@@ -61,7 +62,11 @@ def test_who_hangs_up_before_his_turn_frees_his_place(babbler: Worker) -> None:
     assert babbler.chat("Hello", user="ada", max_tokens=3).status_code == 200
 
 
-def hang_up(clients: list[socket.socket]) -> None:
+class SupportsClose(Protocol):
+    def close(self) -> None: ...
+
+
+def hang_up(clients: Iterable[SupportsClose]) -> None:
     for client in clients:
         client.close()
 

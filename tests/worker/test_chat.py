@@ -197,7 +197,17 @@ def test_deep_health_tells_everything(shared: Worker) -> None:
     assert model["mapped_bytes"] > 10**6
     assert (model["copied_bytes"], model["repacked"]) == (0, False)
     assert 0 < found["memory"]["private_bytes"] <= found["memory"]["rss_bytes"]
-    told = {"alive", "in_flight", "waiting", "prefilling", "last_decode_age_s", "oldest_wait_s", "longest_left_s"}
+    told = {
+        "alive",
+        "slots",
+        "cached_tokens",
+        "in_flight",
+        "waiting",
+        "prefilling",
+        "last_decode_age_s",
+        "oldest_wait_s",
+        "longest_left_s",
+    }
     assert told == set(found["engine"])
 
 

@@ -43,7 +43,8 @@ def guarded(model: Path) -> Iterator[Guarded]:
             yield Guarded(worker.wait_ready(), file, keys)
 
 
-EVERYWHERE = [("POST", "/chat"), ("POST", "/chat/u"), ("GET", "/chat/u"), ("DELETE", "/chat/u"), ("GET", "/v1/models")]
+EVERYWHERE = [("POST", "/chat"), ("POST", "/chat/u"), ("GET", "/chat/u"), ("DELETE", "/chat/u")]
+EVERYWHERE += [("GET", "/v1/models"), ("POST", "/v1/chat/completions"), ("POST", "/v1/completions")]
 REPORTS = [("GET", "/metrics"), ("GET", "/health/deep"), ("GET", "/openapi.json")]
 SIGNS = [("GET", "/healthz"), ("GET", "/ready")]
 

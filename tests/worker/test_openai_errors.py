@@ -1,7 +1,10 @@
 """What /v1 refuses: as the exceptions of OpenAI's own package, with the field and what to do about it."""
 
+import signal
 import tempfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +100,33 @@ def test_a_full_queue_is_a_rate_limit(babbler: Worker) -> None:
     assert babbler.deep()["engine"]["waiting"] == 7
     hang_up(clients)
     until(lambda: idle(babbler), "every place is free")
+
+
+def test_time_that_is_over_is_told(babbler: Worker) -> None:
+    """As an error where the answer had not begun, and as its end where it had."""
+    with client_of(babbler) as client, ThreadPoolExecutor(1) as pool:
+        running = [client.chat.completions.create(**BABBLE, stream=True, timeout=60) for _ in range(2)]
+        heard = [next(stream) for stream in running]
+        waiting = pool.submit(lambda: client.chat.completions.create(**BABBLE, extra_body={"timeout_s": 1}))
+        until(lambda: babbler.deep()["engine"]["waiting"] == 1, "the third one waits")
+        babbler.process.send_signal(signal.SIGSTOP)
+        time.sleep(1.1)  # its time passes, while nothing else happens
+        babbler.process.send_signal(signal.SIGCONT)
+        with pytest.raises(openai.InternalServerError) as told:
+            waiting.result()
+        assert (told.value.status_code, told.value.code) == (504, "deadline_exceeded")
+        assert all(heard)
+        hang_up(running)
+        until(lambda: idle(babbler), "every place is free")
+
+        timed = client.chat.completions.create(**BABBLE, stream=True, extra_body={"timeout_s": 1})
+        next(timed)
+        babbler.process.send_signal(signal.SIGSTOP)
+        time.sleep(1.1)
+        babbler.process.send_signal(signal.SIGCONT)
+        *_, last = timed
+        assert last.choices[0].finish_reason == "length"
+        assert idle(babbler)
 
 
 def test_a_client_that_hangs_up_frees_its_places(babbler: Worker) -> None:

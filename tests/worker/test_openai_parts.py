@@ -6,6 +6,7 @@ from modelsvc.engine.types import ChatPrompt, Message, Sampling
 from modelsvc.worker.bodies import Body
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.openai.chat_request import chat_requests, parse_chat
+from modelsvc.worker.openai.tools import Toolbox
 from modelsvc.worker.openai.wanted import PLAIN_TIMEOUT_S, STREAM_TIMEOUT_S, Wanted, sampling
 
 HELLO = '"messages": [{"role": "user", "content": "Hello"}]'
@@ -29,7 +30,7 @@ def test_who_chooses_how_tokens_are_cut_off_gets_that_alone(wanted: Wanted, expe
 
 def test_a_request_becomes_a_generation_for_each_choice() -> None:
     body = f'{{{HELLO}, "n": 2, "seed": 1, "stop": "x", "max_tokens": 5, "logprobs": true, "top_logprobs": 2}}'
-    first, second = chat_requests(parse_chat(body.encode()))
+    first, second = chat_requests(parse_chat(body.encode()), Toolbox())
     assert first.prompt == ChatPrompt((Message("user", "Hello"),))
     assert (first.max_tokens, first.stop, first.logprobs, first.timeout_s) == (5, ("x",), 2, PLAIN_TIMEOUT_S)
     assert (first.sampling.seed, second.sampling.seed) == (1, 2)
@@ -39,7 +40,7 @@ def test_a_request_becomes_a_generation_for_each_choice() -> None:
     ("fields", "timeout_s"), [('"stream": true', STREAM_TIMEOUT_S), ('"timeout_s": 5, "stream": true', 5.0)]
 )
 def test_streams_may_take_longer_and_clients_may_say_how_long(fields: str, timeout_s: float) -> None:
-    (only,) = chat_requests(parse_chat(f"{{{HELLO}, {fields}}}".encode()))
+    (only,) = chat_requests(parse_chat(f"{{{HELLO}, {fields}}}".encode()), Toolbox())
     assert only.timeout_s == timeout_s
 
 

@@ -11,6 +11,7 @@ from tests.support.conformance import operations, statuses
 from tests.worker.harness import DEADLINE_S, Worker
 
 from modelsvc.worker import app, replies
+from modelsvc.worker.openai import replies as v1
 from modelsvc.worker.openapi import OPERATIONS, document
 
 EXAMPLES = 20  # of each kind for each operation
@@ -46,12 +47,19 @@ def test_what_is_answered_is_what_it_says(shared: Worker, path: str, method: str
 
 def test_every_answer_is_of_its_type(shared: Worker) -> None:
     """Strictly: no key is missing and none is unknown."""
+
+    def post(path: str, **body: Any) -> httpx.Response:
+        return httpx.post(shared.url + path, json=body, timeout=DEADLINE_S)
+
     shared.chat("Hello", user="typed")
     pairs: list[tuple[Any, httpx.Response]] = [
         (replies.Answer, shared.chat("Hello")),
         (replies.Conversation, shared.get("/chat/typed")),
         (replies.Health, shared.get("/health/deep")),
         (replies.ErrorReply, shared.get("/nothing")),
+        (v1.ChatCompletion, post("/v1/chat/completions", messages=[{"role": "user", "content": "Hi"}], logprobs=True)),
+        (v1.TextCompletion, post("/v1/completions", prompt="Hi", logprobs=1)),
+        (v1.ModelList, shared.get("/v1/models")),
         (replies.Ready, shared.get("/ready")),
     ]
     for kind, answer in pairs:

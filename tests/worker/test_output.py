@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelsvc.engine.output import Output
@@ -42,6 +42,7 @@ def before_first_stop(text: str, stop: Sequence[str]) -> str:
     return text
 
 
+@settings(max_examples=300, deadline=None)
 @given(LETTERS, STOPS, st.lists(st.integers(0, 200), max_size=40))
 def test_the_answer_ends_before_the_first_stop_string_however_it_is_cut(
     text: str, stop: list[str], places: list[int]
@@ -59,6 +60,7 @@ def test_bytes_that_are_no_characters_are_replaced(data: bytes, places: list[int
     assert "".join(texts(cut(data, places))) == data.decode("utf-8", "replace")
 
 
+@settings(max_examples=300, deadline=None)
 @given(LETTERS, STOPS, st.lists(st.integers(0, 200), max_size=40))
 def test_every_token_of_the_answer_is_told_once_in_order(text: str, stop: list[str], places: list[int]) -> None:
     """Log-probabilities travel with the text they belong to, and none of a stop string's is told."""
@@ -103,3 +105,10 @@ def test_without_stop_strings_nothing_waits() -> None:
 
 def test_an_empty_stop_string_stops_nothing() -> None:
     assert texts([b"a", b"b"], [""]) == ["a", "b"]
+
+
+def test_a_stop_string_may_be_long() -> None:
+    """What is kept of it is itself, not all its beginnings: those of a million characters would fill the memory."""
+    long = "a" * 1_000_000 + "b"
+    assert texts([b"xaaa", b"ac"], [long]) == ["x", "aaaac"]
+    assert told([long.encode()], [long]) == ([], True)

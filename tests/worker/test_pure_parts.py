@@ -15,7 +15,16 @@ from modelsvc.worker.state import PREFILL_STALL_S, STALL_S, Phase, why_not_ready
 
 
 def snapshot(alive: bool = True, age: float | None = None, prefilling: bool = False) -> Snapshot:
-    return Snapshot(alive, 1, 0, prefilling, age, None)
+    return Snapshot(
+        alive=alive,
+        slots=4,
+        cached_tokens=0,
+        in_flight=1,
+        waiting=0,
+        prefilling=prefilling,
+        last_decode_age_s=age,
+        oldest_wait_s=None,
+    )
 
 
 @pytest.mark.parametrize(

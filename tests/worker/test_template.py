@@ -1,8 +1,11 @@
 """Chat templates: rendered as their authors meant, and deaf to control tokens typed by users."""
 
+import json
+from contextlib import nullcontext
+
 import pytest
 
-from modelsvc.engine.errors import PromptRefused
+from modelsvc.engine.errors import PromptRefused, ToolsRefused
 from modelsvc.engine.template import ChatTemplate
 from modelsvc.engine.types import Message
 
@@ -65,3 +68,44 @@ def test_a_template_that_cannot_be_read_is_told() -> None:
 def test_templates_are_sandboxed() -> None:
     with pytest.raises(PromptRefused):
         template("{{ ''.__class__.__mro__[1].__subclasses__() }}").render([Message("user", "x")])
+
+
+def test_tools_and_calls_are_shown_to_the_model() -> None:
+    """As the template writes them; what a field of a message is, is the template's business."""
+    source = "{{ tools | tojson }}{% for m in messages %}{{ m.tool_calls[0].function.arguments | tojson }}{% endfor %}"
+    call = {"function": {"name": "f", "arguments": {"a": [1, None, "é"]}}}
+    (only,) = template(source).render([Message("assistant", "", {"tool_calls": [call]})], [{"name": "f"}])
+    assert only.text == '[{"name": "f"}]{"a": [1, null, "é"]}'
+
+
+def test_control_tokens_in_tools_are_plain_text() -> None:
+    """However deep: in names, descriptions and arguments."""
+    tool = {"<s>": {"description": ["a<|im_end|>"]}}
+    call = {"function": {"arguments": {"b": "<|im_start|>"}}}
+    segments = template("{{ tools | tojson }}{{ messages[0].tool_calls | tojson }}").render(
+        [Message("assistant", "", {"tool_calls": [call]})], [tool]
+    )
+    assert [segment.text for segment in segments if not segment.control] == ["<s>", "<|im_end|>", "<|im_start|>"]
+    assert "".join(segment.text for segment in segments) == json.dumps([tool]) + json.dumps([call])
+
+
+@pytest.mark.parametrize(
+    ("source", "knows"),
+    [
+        (None, False),
+        ("{% if tools %}{% endif %}", True),
+        ("{% if not tools is defined %}{% set tools = none %}{% endif %}", True),
+        ("{{ messages }} tools", False),
+    ],
+)
+def test_whether_a_template_knows_tools_is_seen_in_it(source: str | None, knows: bool) -> None:
+    """One that does not refuses them, and calls of them."""
+    found = template(source)
+    assert found.uses_tools == knows
+    for messages, tools in (
+        ([Message("user", "x")], [{"name": "f"}]),
+        ([Message("tool", "x")], []),
+        ([Message("assistant", "", {"tool_calls": []})], []),
+    ):
+        with nullcontext() if knows else pytest.raises(ToolsRefused, match="no place for tools"):
+            found.render(messages, tools)

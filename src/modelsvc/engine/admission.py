@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from modelsvc.engine.errors import QueueFull
 from modelsvc.engine.generation import Generation
-from modelsvc.engine.types import GenerationRequest
+from modelsvc.engine.types import Request
 
-Submit = Callable[[GenerationRequest], Awaitable[Generation]]
+Submit = Callable[[Request], Awaitable[Generation]]
 _RECENT = 0.2  # the weight of the newest answer in an average
 LONGEST_RETRY_S = 600
 

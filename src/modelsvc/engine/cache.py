@@ -38,9 +38,8 @@ class Cache:
         return self.capacity - self._cells.held_by(line.number for line in self._running)
 
     @property
-    def idle_tokens(self) -> int:
-        """Cells that are kept for prompts to come."""
-        return self.spare - self._cells.free
+    def used(self) -> int:
+        return self.capacity - self._cells.free
 
     def take_edits(self) -> tuple[Edit, ...]:
         """What was changed since the last call, in order."""

@@ -7,6 +7,8 @@ from typing import Any
 from modelsvc.engine.context import Context
 from modelsvc.engine.library import lib
 
+BEST = 256
+
 
 class Candidates:
     """For the decoding thread only."""
@@ -19,6 +21,7 @@ class Candidates:
         self._bytes.cast("i")[0::3] = memoryview((ctypes.c_int32 * tokens)(*range(tokens))).cast("B").cast("i")
         self._fresh = bytes(self._bytes)  # samplers sort the entries
         self._array = lib.llama_token_data_array()
+        self._best = lib.llama_sampler_init_top_k(BEST)
 
     def fill(self, context: Context, index: int) -> None:
         """All tokens, with what the model computed at the step's entry `index`."""
@@ -36,9 +39,19 @@ class Candidates:
     def apply(self, sampler: Any) -> None:
         lib.llama_sampler_apply(sampler, ctypes.byref(self._array))
 
-    @property
-    def selected(self) -> int | None:
-        """The token that a sampler drew; None when it had no choice but a forbidden one."""
+    def keep_best(self) -> None:
+        """Only the `BEST` most probable ones."""
+        self.apply(self._best)
+        self._array.sorted = False  # nor will they be once a grammar has forbidden some
+
+    def left(self) -> int:
+        """How many are not forbidden."""
+        logits: list[Any] = self._logits[: self._array.size].tolist()
+        return len(logits) - logits.count(-math.inf)
+
+    def drawn_by(self, sampler: Any) -> int | None:
+        """The token that a sampler draws; None when it had no choice but a forbidden one."""
+        self.apply(sampler)
         entry = self._data[self._array.selected]
         return None if entry.logit == -math.inf else entry.id
 

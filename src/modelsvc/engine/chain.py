@@ -23,19 +23,26 @@ class Chain:
             lib.llama_sampler_chain_add(self.handle, link)
         self.close = weakref.finalize(self, lib.llama_sampler_free, self.handle)
 
+    def give(self) -> Any:
+        """The handle, for another chain, which frees it then."""
+        self.close.detach()
+        return self.handle
+
     def accept(self, token: int) -> None:
         lib.llama_sampler_accept(self.handle, token)
 
 
-def drawing(sampling: Sampling, vocabulary: int, context_tokens: int, prompt: Sequence[int]) -> Chain:
-    """All of it but the grammar, without the links that would change nothing."""
-    links = [*_biases(sampling, vocabulary), *_penalties(sampling, vocabulary, context_tokens, prompt)]
-    return Chain([*links, *(_choice(sampling))])
+class Draws(Chain):
+    """A request's whole sampling but its grammar, without the links that would change nothing."""
 
-
-def remembers(sampling: Sampling) -> bool:
-    """Whether what was drawn changes what will be."""
-    return (sampling.frequency_penalty, sampling.presence_penalty, sampling.repeat_penalty) != (0, 0, 1)
+    def __init__(self, sampling: Sampling, vocabulary: int, context_tokens: int, prompt: Sequence[int]) -> None:
+        weights = Chain([*_biases(sampling, vocabulary), *_penalties(sampling, vocabulary, context_tokens, prompt)])
+        choice = Chain(list(_choice(sampling)))
+        super().__init__([weights.give(), choice.give()])
+        self.weights, self.choice = weights.handle, choice.handle
+        self.remembers = (sampling.frequency_penalty, sampling.presence_penalty, sampling.repeat_penalty) != (0, 0, 1)
+        self.decisive = 1 if _greedy(sampling) else max(sampling.top_k, 0)
+        """How many of the most probable tokens the choice looks at; 0: all."""
 
 
 def bias(vocabulary: int, biases: Sequence[tuple[int, float]]) -> Any:
@@ -60,7 +67,7 @@ def _penalties(sampling: Sampling, vocabulary: int, context_tokens: int, prompt:
 
 
 def _choice(sampling: Sampling) -> Iterator[Any]:
-    if sampling.temperature < _COLDEST:
+    if _greedy(sampling):
         yield lib.llama_sampler_init_greedy()
         return
     if sampling.top_k > 0:
@@ -72,3 +79,7 @@ def _choice(sampling: Sampling) -> Iterator[Any]:
     if sampling.temperature != 1:
         yield lib.llama_sampler_init_temp(sampling.temperature)
     yield lib.llama_sampler_init_dist(secrets.randbits(32) if sampling.seed is None else sampling.seed & 0xFFFFFFFF)
+
+
+def _greedy(sampling: Sampling) -> bool:
+    return sampling.temperature < _COLDEST

@@ -1,5 +1,6 @@
 """Where sequences are computed. For the decoding thread only."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +25,7 @@ class Context:
         if not self.handle:
             raise LoadFailed(failure_reason(log, "llama.cpp could not create a context: lower model.context_tokens"))
         self.tokens = int(lib.llama_n_ctx(self.handle))
+        self._embedding_length = model.embedding_length
         self.lines = options.slots + SPARE_LINES
         self._memory = lib.llama_get_memory(self.handle)
         self._batch = lib.llama_batch_init(STEP_TOKENS, 0, 1)
@@ -59,6 +61,21 @@ class Context:
             raise DecodeFailed(f"llama.cpp could not decode {at} tokens (code {code})")
         return samples
 
+    def embed(self, piece: Piece) -> tuple[float, ...]:
+        """The embedding of a sequence whose last piece was just computed: its last token again, for what is beneath
+        the logits. A vector of length 1. Raises DecodeFailed.
+        """
+        last = Piece(piece.id, piece.line, piece.start + len(piece.tokens) - 1, piece.tokens[-1:], samples=True)
+        self.edit([Trim(last.line, last.start)])
+        lib.llama_set_embeddings(self.handle, True)
+        try:
+            self.decode([last])
+            vector = lib.llama_get_embeddings_seq(self.handle, last.line)[: self._embedding_length]
+        finally:
+            lib.llama_set_embeddings(self.handle, False)
+        length = math.hypot(*vector) or 1.0
+        return tuple(value / length for value in vector)
+
     def use_threads(self, count: int) -> None:
         lib.llama_set_n_threads(self.handle, count, count)
 
@@ -89,4 +106,5 @@ def describe(model: Model, context: Context) -> ModelInfo:
         repacked=model.buffers.repacked,
         device_bytes=model.buffers.device_bytes,
         load_seconds=round(model.load_seconds, 3),
+        embeds=model.embeds,
     )

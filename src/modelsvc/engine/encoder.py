@@ -1,11 +1,13 @@
 """From a request's prompt to tokens: the model's chat template, its tokenizer, and the context they must fit in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from modelsvc.engine.errors import LoadFailed, PromptRefused, PromptTooLong
 from modelsvc.engine.model import Model
 from modelsvc.engine.prompt import fit
 from modelsvc.engine.template import ChatTemplate
+from modelsvc.engine.tool_syntax import Syntax, syntax_of
 from modelsvc.engine.types import ChatPrompt, Message, Prompt, TextPrompt
 
 
@@ -24,15 +26,33 @@ class Encoder:
         except PromptRefused as error:
             raise LoadFailed(str(error)) from error
 
+    @property
+    def tool_syntax(self) -> Syntax | None:
+        """How the model writes calls of tools, if its chat template shows that and it is known."""
+        return syntax_of(self._template.source) if self._template.uses_tools else None
+
     def encode(self, prompt: Prompt, max_tokens: int | None) -> list[int]:
         """The prompt's tokens, at least one, with room for one more. Raises PromptTooLong or PromptRefused."""
         match prompt:
             case ChatPrompt(messages, shorten=True):
                 return fit(messages, max_tokens or self._context_tokens, self._context_tokens, self._chat)
-            case ChatPrompt(messages):
-                return self._checked(self._chat(messages))
+            case ChatPrompt(messages, tools):
+                return self._checked(self._chat(messages, tools))
             case TextPrompt(content):
                 return self._checked(self._text(content))
+
+    def encode_whole(self, content: str | tuple[int, ...]) -> list[int]:
+        """A text by itself, with what the vocabulary wants at both ends, and no control tokens in between.
+
+        Raises PromptTooLong or PromptRefused.
+        """
+        if isinstance(content, str):
+            return self._checked(self._model.tokenize(content, control=False, framed=True) if content else [])
+        return self._checked(list(self._existing(content)))
+
+    def text_of(self, content: str | tuple[int, ...]) -> str:
+        """What a prompt says. Raises PromptRefused for tokens that do not exist. For any thread."""
+        return content if isinstance(content, str) else self._model.text(self._existing(content))
 
     def _checked(self, tokens: list[int]) -> list[int]:
         if not tokens:
@@ -41,14 +61,21 @@ class Encoder:
             raise PromptTooLong(len(tokens), self._context_tokens)
         return tokens
 
-    def _chat(self, messages: Sequence[Message]) -> list[int]:
-        segments = self._template.render(messages)
+    def _chat(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> list[int]:
+        segments = self._template.render(messages, tools)
         return self._begun(
             [token for text, control in segments for token in self._model.tokenize(text, control=control)]
         )
 
     def _text(self, content: str | tuple[int, ...]) -> list[int]:
-        return self._begun(self._model.tokenize(content, control=True)) if isinstance(content, str) else list(content)
+        if isinstance(content, str):
+            return self._begun(self._model.tokenize(content, control=True))
+        return list(self._existing(content))
+
+    def _existing(self, tokens: tuple[int, ...]) -> tuple[int, ...]:
+        if wrong := [token for token in tokens if not 0 <= token < self._model.tokens]:
+            raise PromptRefused(f"there is no token {wrong[0]}: this model's are 0 to {self._model.tokens - 1}")
+        return tokens
 
     def _begun(self, tokens: list[int]) -> list[int]:
         begin = self._model.begin

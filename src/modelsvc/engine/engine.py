@@ -19,14 +19,23 @@ from modelsvc.engine.cache import Cache
 from modelsvc.engine.context import STEP_TOKENS, Context, describe
 from modelsvc.engine.decoder import Decoder
 from modelsvc.engine.encoder import Encoder
-from modelsvc.engine.errors import EngineStopped, LoadFailed
+from modelsvc.engine.errors import EmbeddingsRefused, EngineStopped, LoadFailed
 from modelsvc.engine.generation import Generation
-from modelsvc.engine.loop import Cancel, DecodeLoop, Failed, Letters, Submit
+from modelsvc.engine.loop import Cancel, DecodeLoop, Failed, Letters, Submit, Task
 from modelsvc.engine.model import Model, OnProgress
 from modelsvc.engine.output import Output
-from modelsvc.engine.sampling import Sampler, Samplers
+from modelsvc.engine.sampling import Samplers
 from modelsvc.engine.scheduler import Scheduler
-from modelsvc.engine.types import EngineOptions, Finished, GenerationRequest, Snapshot, StepTaken
+from modelsvc.engine.types import (
+    EmbeddingRequest,
+    EngineOptions,
+    Finished,
+    GenerationRequest,
+    Request,
+    Snapshot,
+    StepTaken,
+    TextPrompt,
+)
 
 Observe = Callable[[StepTaken], None]
 
@@ -35,11 +44,13 @@ class Engine:
     def __init__(self, model: Model, context: Context, options: EngineOptions, encoder: Encoder) -> None:
         self.model = describe(model, context)
         self.observe: Observe = lambda step: None  # called on the decoding thread, after each step
+        self.tool_syntax = encoder.tool_syntax
         self._model = model
         self._context = context
         self._encoder = encoder
         self._samplers = Samplers(model, context.tokens)
         self._asyncio: asyncio.AbstractEventLoop | None = None
+        self._slots = options.slots
         self._closed = False
         self._prompts = ThreadPoolExecutor(1, thread_name_prefix="prompt")
         self._live: dict[int, Generation] = {}
@@ -59,7 +70,7 @@ class Engine:
         context = Context(model, options)
         return cls(model, context, options, Encoder(model, context.tokens))
 
-    async def submit(self, request: GenerationRequest) -> Generation:
+    async def submit(self, request: Request) -> Generation:
         """Queue a request. Raises QueueFull, PromptTooLong, PromptRefused or EngineStopped."""
         with self.enter() as place:
             return await place.submit(request)
@@ -71,26 +82,29 @@ class Engine:
         with self._admission.enter(held_back=held_back) as place:
             yield place
 
-    async def _submit(self, request: GenerationRequest) -> Generation:
+    async def _submit(self, request: Request) -> Generation:
         came_at = time.monotonic()
         self._asyncio = asyncio.get_running_loop()
-        tokens, sampler = await self._asyncio.run_in_executor(self._prompts, self._prepare, request)
+        task = await self._asyncio.run_in_executor(self._prompts, self._prepare, request)
         self._check_running()
-        room = self._context.tokens - len(tokens)
-        max_tokens = room if request.max_tokens is None else min(request.max_tokens, room)
         deadline = math.inf if request.timeout_s is None else came_at + request.timeout_s
         request_id = next(self._ids)
-        generation = Generation(max_tokens, partial(self._cancel, request_id), partial(self._ended, request_id))
+        generation = Generation(task.max_tokens, partial(self._cancel, request_id), partial(self._ended, request_id))
         self._live[request_id] = generation
-        order = Submit(
-            request_id, tokens, max_tokens, sampler, Output(request.stop), came_at, deadline, generation.receive
-        )
-        self._decoding.inbox.put(order)
+        self._decoding.inbox.put(Submit(request_id, task, came_at, deadline, generation.receive))
         return generation
 
-    def _prepare(self, request: GenerationRequest) -> tuple[list[int], Sampler]:
-        tokens = self._encoder.encode(request.prompt, request.max_tokens)
-        return tokens, self._samplers.make(request, tokens)
+    def _prepare(self, request: Request) -> Task:
+        match request:
+            case GenerationRequest():
+                tokens = self._encoder.encode(request.prompt, request.max_tokens)
+                room = self._context.tokens - len(tokens)
+                max_tokens = room if request.max_tokens is None else min(request.max_tokens, room)
+                return Task(tokens, max_tokens, self._samplers.make(request, tokens), Output(request.stop))
+            case EmbeddingRequest():
+                if not self.model.embeds:
+                    raise EmbeddingsRefused
+                return Task(self._encoder.encode_whole(request.content), 1, None, Output())
 
     def _cancel(self, request_id: int) -> None:
         self._decoding.inbox.put(Cancel(request_id))
@@ -106,6 +120,10 @@ class Engine:
         if self._asyncio is not None:
             self._asyncio.call_soon_threadsafe(_read, letters)
 
+    def text_of(self, prompt: TextPrompt) -> str:
+        """Raises PromptRefused for tokens that do not exist."""
+        return self._encoder.text_of(prompt.content)
+
     def come_forward(self, *, now: bool = False) -> None:
         """Clients are to be served: an engine in the background becomes one like any other, soon or `now`."""
         self._decoder.come_forward(now=now)
@@ -118,6 +136,8 @@ class Engine:
         waiting = queued + [place.entered_at for place in self._admission.places]
         return Snapshot(
             alive=self._decoder.alive,
+            slots=self._slots,
+            cached_tokens=pulse.cached_tokens,
             in_flight=len(submitted) - len(queued),
             waiting=len(waiting),
             prefilling=pulse.prefilling,

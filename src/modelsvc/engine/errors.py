@@ -5,9 +5,10 @@ EngineError
 ├── HeaderUnreadable  the file is no GGUF, or a damaged one (in gguf_header)
 ├── Unusable          inspection found the file unfit; `code` says how (in model_file)
 ├── PromptRefused     the prompt cannot be built (the chat template rejects it)
+│   ├── EmbeddingsRefused the model was not made for embeddings
 │   ├── SamplingRefused   what it asks of the drawing of tokens cannot be done: a grammar, a schema, a token
+│   │   └── GrammarTooSlow   following its grammar takes the decoding thread too long
 │   └── ToolsRefused  the chat template has no place for tools
-├── GrammarTooSlow    following the request's grammar takes the decoding thread too long
 ├── PromptTooLong     the newest message alone does not fit; carries the counts
 ├── QueueFull         too many requests wait already
 ├── DeadlineExceeded  the request's time was over before its answer began
@@ -28,6 +29,14 @@ class PromptRefused(EngineError):
     pass
 
 
+class EmbeddingsRefused(PromptRefused):
+    def __init__(self) -> None:
+        super().__init__(
+            "this model tells no embeddings: deploy one whose file names the pooling of its last token "
+            "(pooling_type 3), as the files of embedding models do that also generate text"
+        )
+
+
 class SamplingRefused(PromptRefused):
     pass
 
@@ -36,7 +45,7 @@ class ToolsRefused(PromptRefused):
     pass
 
 
-class GrammarTooSlow(EngineError):
+class GrammarTooSlow(SamplingRefused):
     pass
 
 

@@ -4,16 +4,20 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from modelsvc.engine.loop import Failed, News, Started
+from modelsvc.engine.loop import Embedded, Failed, News, Started
 from modelsvc.engine.types import Event, Finished, Token
 
 
 class Generation:
-    """An async iterator of `Token`s that ends with one `Finished`; raises the EngineError that ended it otherwise."""
+    """An async iterator of `Token`s that ends with one `Finished`; raises the EngineError that ended it otherwise.
+
+    That of an EmbeddingRequest has no tokens, and at its end the `embedding`: a vector of length 1.
+    """
 
     def __init__(self, max_tokens: int, cancel: Callable[[], None], ended: Callable[[Finished | Failed], None]) -> None:
         self.submitted_at = time.monotonic()
         self.started = False
+        self.embedding: tuple[float, ...] = ()
         self.cancel = cancel  # gives the turn back at the next step; does nothing once the generation is over
         self._max_tokens = max_tokens
         self._ended = ended
@@ -39,6 +43,9 @@ class Generation:
         match news:
             case Started():
                 self.started = True
+                return
+            case Embedded(vector):
+                self.embedding = vector
                 return
             case Token():
                 self._tokens += 1

@@ -17,10 +17,15 @@ _CONTINUED = 5
 LogSink = Callable[[int, str], None]
 
 
+# Two workers share the cores during every deployment. OpenMP's threads that spin at barriers for milliseconds then take
+# a step from milliseconds to half a second; those that sleep at once cost 10 ms of each step when alone. So they spin
+# for some 20 us, which is longer than most waits at a barrier, and sleep then (GNU's OpenMP; others sleep at once).
+_WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "500"}
+
+
 def _import_functions() -> Any:
-    # Two workers share the cores during every deployment. Threads that spin at barriers then take a step from
-    # milliseconds to half a second; threads that sleep hardly cost more alone.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    for name, value in _WAITING.items():
+        os.environ.setdefault(name, value)
     return _import_alone()
 
 

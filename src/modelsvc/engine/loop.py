@@ -28,18 +28,32 @@ class Failed:
     error: EngineError
 
 
-News = Event | Started | Failed
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Before the end of a task without a sampler."""
+
+    vector: tuple[float, ...]
+
+
+News = Event | Started | Embedded | Failed
 Receive = Callable[[News], None]
 Letters = list[tuple[Receive, News]]
 
 
 @dataclass(frozen=True, slots=True)
-class Submit:
-    id: int
+class Task:
+    """What is to be made of a prompt's tokens: an answer, or without a sampler their embedding."""
+
     tokens: list[int]
     max_tokens: int
-    sampler: Sampler
+    sampler: Sampler | None
     output: Output
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    id: int
+    task: Task
     submitted_at: float
     deadline: float  # by the monotonic clock
     receive: Receive
@@ -72,7 +86,7 @@ Command = Submit | Cancel | Stop | HandOver | UseThreads
 class Pulse:
     """The loop's sign of life, replaced before and after each step."""
 
-    running: int
+    cached_tokens: int
     prefilling: bool  # the step under way, or else the next one, has prompt tokens to compute
     last_step_at: float
 
@@ -109,6 +123,7 @@ class DecodeLoop:
         self._observe = observe
         self._sequences: dict[int, _Sequence] = {}
         self._letters: Letters = []
+        self._gaps: list[float] = []
         self._stopping = False
         self._handing_over = False
 
@@ -145,7 +160,7 @@ class DecodeLoop:
     def _obey(self, command: Command) -> None:
         match command:
             case Submit():
-                self._scheduler.enqueue(Work(command.id, command.tokens, command.max_tokens))
+                self._scheduler.enqueue(Work(command.id, command.task.tokens, command.task.max_tokens))
                 self._sequences[command.id] = _Sequence(command)
             case Cancel():
                 if command.id in self._sequences:
@@ -177,7 +192,7 @@ class DecodeLoop:
                 self._fail(sequence.order.id, DeadlineExceeded(now - sequence.order.submitted_at))
 
     def _publish(self, prefilling: bool) -> None:
-        self.pulse = Pulse(self._scheduler.running, prefilling, time.monotonic())
+        self.pulse = Pulse(self._scheduler.cached, prefilling, time.monotonic())
 
     def _announce(self, pieces: tuple[Piece, ...]) -> None:
         for piece in pieces:
@@ -196,14 +211,15 @@ class DecodeLoop:
             for piece in step.pieces:
                 self._fail(piece.id, error)
             return
-        self._took(step, time.monotonic() - began)
-        drawing = [self._sequences[piece.id] for piece in step.pieces if piece.samples]
-        for sequence, index in zip(drawing, outputs, strict=True):
-            self._draw(sequence, index)
-
-    def _took(self, step: Step, seconds: float) -> None:
+        seconds = time.monotonic() - began
         self._scheduler.pace.took(step.tokens, step.answers, seconds)
-        self._observe(StepTaken(seconds, step.tokens, step.answers))
+        due = [piece for piece in step.pieces if piece.samples]
+        for piece, index in zip(due, outputs, strict=True):
+            self._draw(self._sequences[piece.id], index)
+        for piece in due:  # after all logits of the step have been used
+            self._embed(piece)
+        gaps, self._gaps = tuple(self._gaps), []
+        self._observe(StepTaken(seconds, step.tokens, step.answers, gaps))
 
     def _tell(self, sequence: _Sequence, news: News) -> None:
         self._letters.append((sequence.order.receive, news))
@@ -214,36 +230,54 @@ class DecodeLoop:
             self._deliver(letters)
 
     def _draw(self, sequence: _Sequence, index: int) -> None:
+        sampler = sequence.order.task.sampler
+        if sampler is None:
+            return
         try:
-            choice = sequence.order.sampler.draw(self._context, index)
+            choice = sampler.draw(self._context, index)
         except GrammarTooSlow as error:
             self._fail(sequence.order.id, error)
         else:
             self._take(sequence, choice)
 
+    def _embed(self, piece: Piece) -> None:
+        sequence = self._sequences.get(piece.id)
+        if sequence is None or sequence.order.task.sampler:
+            return
+        try:
+            vector = self._context.embed(piece)
+        except DecodeFailed as error:
+            self._fail(piece.id, error)
+        else:
+            self._tell(sequence, Embedded(vector))
+            self._finish(sequence, "stop")
+
     def _take(self, sequence: _Sequence, choice: Choice | None) -> None:
-        sequence.last_token_at = time.monotonic()
-        if sequence.first_token_at is None:
-            sequence.first_token_at = sequence.last_token_at
+        now = time.monotonic()
+        if sequence.last_token_at is None:
+            sequence.first_token_at = now
+        else:
+            self._gaps.append(now - sequence.last_token_at)
+        sequence.last_token_at = now
         if choice is None or self._model.is_end(choice.token):
             self._finish(sequence, "stop")
             return
         sequence.completion += 1
-        output = sequence.order.output
+        output = sequence.order.task.output
         if piece := output.push(self._model.piece(choice.token), choice.drawn):
             self._tell(sequence, piece)
         if output.stopped:
             self._finish(sequence, "stop")
-        elif sequence.completion == sequence.order.max_tokens:
+        elif sequence.completion == sequence.order.task.max_tokens:
             self._finish(sequence, "length")
         else:
             self._scheduler.drawn(sequence.order.id, choice.token)
 
     def _finish(self, sequence: _Sequence, reason: FinishReason) -> None:
-        if rest := sequence.order.output.end():
+        if rest := sequence.order.task.output.end():
             self._tell(sequence, rest)
         self._release(sequence)
-        usage = Usage(len(sequence.order.tokens), sequence.completion, sequence.cached)
+        usage = Usage(len(sequence.order.task.tokens), sequence.completion, sequence.cached)
         self._tell(sequence, Finished(reason, usage, _timings(sequence, time.monotonic())))
 
     def _fail(self, request_id: int, error: EngineError) -> None:
@@ -254,7 +288,8 @@ class DecodeLoop:
     def _release(self, sequence: _Sequence, *, keep: bool = True) -> None:
         self._scheduler.remove(sequence.order.id, keep=keep)
         del self._sequences[sequence.order.id]
-        sequence.order.sampler.close()
+        if sequence.order.task.sampler:
+            sequence.order.task.sampler.close()
 
 
 def _timings(sequence: _Sequence, now: float) -> Timings:

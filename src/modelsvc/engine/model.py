@@ -2,13 +2,14 @@
 
 import ctypes
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 from modelsvc.engine.errors import LoadFailed
 from modelsvc.engine.library import captured_log, lib
 from modelsvc.engine.load_log import failure_reason, weight_buffers
+from modelsvc.engine.tool_syntax import MARKERS
 
 _TEXT_BYTES = 256
 
@@ -74,6 +75,16 @@ class Model:
         return bool(lib.llama_model_has_decoder(self.handle)) and not lib.llama_model_has_encoder(self.handle)
 
     @property
+    def embeds(self) -> bool:
+        """Whether the model was made for embeddings, and tells them by its last token, as those that can answer do."""
+        pooling = self.metadata(f"{self.metadata('general.architecture')}.pooling_type")
+        return pooling == str(lib.LLAMA_POOLING_TYPE_LAST)
+
+    @property
+    def embedding_length(self) -> int:
+        return int(lib.llama_model_n_embd_out(self.handle))
+
+    @property
     def reusable(self) -> bool:
         """Whether a sequence in the cache can be cut and shared anywhere; a recurrent state has no places in it."""
         return not (lib.llama_model_is_recurrent(self.handle) or lib.llama_model_is_hybrid(self.handle))
@@ -104,20 +115,38 @@ class Model:
         """The spellings that the tokenizer would turn into control tokens."""
         return [text for token in self.control_tokens if (text := self._token_text(token))]
 
-    def tokenize(self, text: str, *, control: bool) -> list[int]:
-        """Tokens of `text`; `control` says whether spellings of control tokens become those."""
+    def tokenize(self, text: str, *, control: bool, framed: bool = False) -> list[int]:
+        """Tokens of `text`; `control` says whether spellings of control tokens become those.
+
+        `framed`: with the tokens at both ends that the vocabulary wants around a whole text.
+        """
         data = text.encode("utf-8", "replace")
         tokens = (lib.llama_token * (len(data) + 8))()
-        count = lib.llama_tokenize(self.vocabulary, data, len(data), tokens, len(tokens), False, control)
+        count = lib.llama_tokenize(self.vocabulary, data, len(data), tokens, len(tokens), framed, control)
         return list(tokens[:count])
 
     def piece(self, token: int) -> bytes:
-        """A token's bytes. For the decoding thread only."""
-        count = lib.llama_token_to_piece(self.vocabulary, token, self._text, _TEXT_BYTES, 0, False)
+        """A token's bytes, none for a control token, unless it marks a call. For the decoding thread only."""
+        told = token in self._markers
+        count = lib.llama_token_to_piece(self.vocabulary, token, self._text, _TEXT_BYTES, 0, told)
         if count < 0:
             self._text = ctypes.create_string_buffer(-count)
-            count = lib.llama_token_to_piece(self.vocabulary, token, self._text, -count, 0, False)
+            count = lib.llama_token_to_piece(self.vocabulary, token, self._text, -count, 0, told)
         return self._text.raw[:count]
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """What these tokens say, control tokens among them."""
+        given = (lib.llama_token * len(tokens))(*tokens)
+        size = -lib.llama_detokenize(self.vocabulary, given, len(tokens), None, 0, False, True)
+        said = ctypes.create_string_buffer(max(size, 1))
+        count = lib.llama_detokenize(self.vocabulary, given, len(tokens), said, size, False, True)
+        return said.raw[: max(count, 0)].decode("utf-8", "replace")
+
+    @cached_property
+    def _markers(self) -> frozenset[int]:
+        """The tokens that are one marker of a tool's call."""
+        found = [self.tokenize(text, control=True) for text in MARKERS]
+        return frozenset(tokens[0] for tokens in found if len(tokens) == 1)
 
     def is_end(self, token: int) -> bool:
         return bool(lib.llama_vocab_is_eog(self.vocabulary, token))

@@ -15,8 +15,6 @@ class Output:
     def __init__(self, stop: Sequence[str] = ()) -> None:
         self.stopped = False
         self._stop = tuple(filter(None, stop))
-        self._beginnings = {text[:length] for text in self._stop for length in range(1, len(text))}
-        self._longest = max(map(len, self._stop), default=1) - 1
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
         self._told = 0  # characters of the answer in the pieces so far
@@ -37,7 +35,7 @@ class Output:
         if (cut := self._stop_in(text)) is not None:
             self.stopped, self._held, told = True, "", text[:cut]
         else:
-            held = 0 if final else self._beginning_at_end(text)
+            held = 0 if final else max((_begun(stop, text) for stop in self._stop), default=0)
             told, self._held = text[: len(text) - held], text[len(text) - held :]
         self._told += len(told)
         drawn = tuple(self._take_drawn(everything=final and not self.stopped)) if told or final else ()
@@ -48,13 +46,16 @@ class Output:
         found = [(at + len(stop), at) for stop in self._stop if (at := text.find(stop)) >= 0]
         return min(found)[1] if found else None
 
-    def _beginning_at_end(self, text: str) -> int:
-        """How many characters at the end may be the beginning of a stop string."""
-        lengths = range(min(self._longest, len(text)), 0, -1)
-        return next((length for length in lengths if text[-length:] in self._beginnings), 0)
-
     def _take_drawn(self, *, everything: bool) -> Iterator[Drawn]:
         """Those whose tokens begin in what has been told. The tokens of a stop string are no part of the answer."""
         ready = list(takewhile(lambda entry: everything or entry[0] < self._told, self._drawn))
         del self._drawn[: len(ready)]
         return (drawn for _, drawn in ready)
+
+
+def _begun(stop: str, text: str) -> int:
+    """How many characters at the end of the text are the beginning of a stop string that is not in it."""
+    at = text.find(stop[0], max(len(text) - len(stop) + 1, 0))
+    while at >= 0 and not stop.startswith(text[at:]):
+        at = text.find(stop[0], at + 1)
+    return len(text) - at if at >= 0 else 0

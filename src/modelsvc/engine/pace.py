@@ -7,8 +7,10 @@ size that was not tried is expected to cost what the growth of the smaller ones 
 
 from typing import NamedTuple
 
-# A gap between two tokens may be this many times the usual one; steps vary, so the promise (3) has some room in it.
+# While a prompt is read, gaps between tokens are this many times the usual one; steps vary, so the promise (3) has some
+# room in it. A short prompt may be read at once for a single gap of this many: several shorter ones cost more together.
 STRETCH = 2.6
+STRETCH_ONCE = 3.5
 LEAST_TOKENS = 4  # a long prompt goes on, however dear its tokens are
 _SIZES: tuple[int, ...] = (*range(1, 9), 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512)
 _RECENT = 0.25  # the weight of the newest step in an average
@@ -36,11 +38,16 @@ class Pace:
             usual = self._usual_answers or answers
             self._usual_answers = usual + _RECENT * (answers - usual)
 
-    def beside(self, answers: int, most: int) -> int:
-        """The prompt tokens that a step may carry beside so many answers; `most` at most."""
+    def beside(self, answers: int, most: int, whole: int = 0) -> int:
+        """The prompt tokens that a step may carry beside so many answers; `most` at most.
+
+        `whole`: with so many, the prompts would be read that nothing was read of so far.
+        """
         usual = self.expected(max(answers, round(self._usual_answers)))
         if usual is None:
             return min(LEAST_TOKENS, most)
+        if 0 < whole <= most and (self.expected(answers + whole) or usual) <= usual * STRETCH_ONCE:
+            return whole
         fitting = [size for size in _SIZES if (self.expected(size) or usual) <= usual * STRETCH]
         return min(max(LEAST_TOKENS, fitting[-1] - answers), most) if fitting else min(LEAST_TOKENS, most)
 

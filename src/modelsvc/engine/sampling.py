@@ -4,14 +4,14 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from modelsvc.engine import chain
-from modelsvc.engine.candidates import Candidates
+from modelsvc.engine.candidates import BEST, Candidates
+from modelsvc.engine.chain import Chain, Draws
 from modelsvc.engine.context import Context
 from modelsvc.engine.errors import SamplingRefused
 from modelsvc.engine.guide import Guide
 from modelsvc.engine.library import lib
 from modelsvc.engine.model import Model
-from modelsvc.engine.types import Drawn, GenerationRequest, Logprob, Sampling
+from modelsvc.engine.types import Drawn, GenerationRequest, Logprob
 
 
 class Choice(NamedTuple):
@@ -32,27 +32,25 @@ class Samplers:
         sampling, model = request.sampling, self._model
         for token, _ in sampling.logit_bias:
             _check_token(token, model.tokens)
-        draws = chain.drawing(sampling, model.tokens, self._context_tokens, prompt)
+        draws = Draws(sampling, model.tokens, self._context_tokens, prompt)
         guide = None if sampling.grammar is None else Guide(model, sampling.grammar)
         weigher = None if request.logprobs is None else _Weigher(model, self._candidates, request.logprobs)
-        return Sampler(draws, self._candidates, guide, weigher, sampling, model.is_end)
+        return Sampler(draws, self._candidates, guide, weigher, model.is_end)
 
 
 class Sampler:
     def __init__(
         self,
-        draws: chain.Chain,
+        draws: Draws,
         candidates: Candidates,
         guide: Guide | None,
         weigher: "_Weigher | None",
-        sampling: Sampling,
         is_end: Callable[[int], bool],
     ) -> None:
         self._draws = draws
         self._candidates = candidates
         self._guide = guide
         self._weigher = weigher
-        self._remembers = chain.remembers(sampling)
         self._is_end = is_end
 
     def draw(self, context: Context, index: int) -> Choice | None:
@@ -77,23 +75,35 @@ class Sampler:
         """
         token = self._propose(context, index)
         if token is None or not guide.allows(token):
-            self._candidates.fill(context, index)
-            guide.limit(self._candidates)
-            token = self._select()
+            token = self._among_best(context, index, guide)
+            token = self._among_all(context, index, guide) if token is None else token
         if token is not None and not self._is_end(token):
             guide.accept(token)
             self._draws.accept(token)
         return token
 
     def _propose(self, context: Context, index: int) -> int | None:
-        if not self._remembers:
+        if not self._draws.remembers:
             return self._free(context, index)
         self._candidates.fill(context, index)  # slower, but nothing is remembered of a token that may be refused
-        return self._select()
+        return self._candidates.drawn_by(self._draws.handle)
 
-    def _select(self) -> int | None:
-        self._candidates.apply(self._draws.handle)
-        return self._candidates.selected
+    def _among_best(self, context: Context, index: int, guide: Guide) -> int | None:
+        """The same draw as among all, but soon; None where too few of the best are allowed to tell."""
+        if not 0 < self._draws.decisive <= BEST:
+            return None
+        self._candidates.fill(context, index)
+        self._candidates.apply(self._draws.weights)
+        self._candidates.keep_best()
+        guide.limit(self._candidates)
+        return (
+            self._candidates.drawn_by(self._draws.choice) if self._candidates.left() >= self._draws.decisive else None
+        )
+
+    def _among_all(self, context: Context, index: int, guide: Guide) -> int | None:
+        self._candidates.fill(context, index)
+        guide.limit(self._candidates)
+        return self._candidates.drawn_by(self._draws.handle)
 
 
 class _Weigher:
@@ -104,7 +114,7 @@ class _Weigher:
         self._candidates = candidates
         self._count = count
         softmax, best = lib.llama_sampler_init_dist(0), lib.llama_sampler_init_top_k(max(count, 1))
-        self._chain = chain.Chain([softmax, best])
+        self._chain = Chain([softmax, best])
 
     def weigh(self, context: Context, index: int, token: int) -> Drawn:
         self._candidates.fill(context, index)

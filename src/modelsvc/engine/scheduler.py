@@ -109,6 +109,11 @@ class Scheduler:
         return len(self._waiting)
 
     @property
+    def cached(self) -> int:
+        """Tokens in the cache."""
+        return self._cache.used
+
+    @property
     def prefilling(self) -> bool:
         return any(not sequence.answering for sequence in self._running.values())
 
@@ -217,8 +222,11 @@ class Scheduler:
         most = self._step_tokens - len(answering)
         came_first = min((each.came_at for each in reading), default=0)
         together = all(each.began_at is None or each.began_at >= came_first for each in answering)
-        few = sum(each.left for each in reading) <= HEAD_START_TOKENS
-        return most if not answering or (together and few) else self.pace.beside(len(answering), most)
+        unread = sum(each.left for each in reading)
+        if not answering or (together and unread <= HEAD_START_TOKENS):
+            return most
+        begun = any(each.done > (each.cached or 0) for each in reading)
+        return self.pace.beside(len(answering), most, whole=0 if begun else unread)
 
     def _advance(self, sequence: _Sequence, count: int) -> Piece:
         assert sequence.line is not None

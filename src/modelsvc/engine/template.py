@@ -1,25 +1,25 @@
 """Messages to prompt text by the model's own chat template. Pure.
 
 A message must not be able to speak for the template: `<|im_end|>` typed by a user is text, not the end of their turn.
-So spellings of control tokens inside messages are replaced by unguessable marks before the template runs, and put back
-afterwards as segments that are tokenised without control tokens. Everything else the template sees and the tokenizer
-joins exactly as the model's authors meant it.
+So spellings of control tokens inside messages and tools are replaced by unguessable marks before the template runs, and
+put back afterwards as segments that are tokenised without control tokens. Everything else the template sees and the
+tokenizer joins exactly as the model's authors meant it.
 """
 
 import json
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, NoReturn
 
 from jinja2 import Environment, TemplateError
 from jinja2.ext import Extension, loopcontrols
-from jinja2.nodes import Node
+from jinja2.nodes import Name, Node
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from modelsvc.engine.errors import PromptRefused
+from modelsvc.engine.errors import PromptRefused, ToolsRefused
 from modelsvc.engine.types import Message
 
 CHATML = (
@@ -37,16 +37,27 @@ class ChatTemplate:
     def __init__(self, source: str | None, begin: str, end: str, control_texts: Sequence[str]) -> None:
         self._variables = {"bos_token": begin, "eos_token": end, "add_generation_prompt": True}
         self._control = _any_of(control_texts)
+        self.source = CHATML if source is None else source
+        environment = _environment()
         try:
-            self._template = _environment().from_string(CHATML if source is None else source)
+            self.uses_tools = any(name.name == "tools" for name in environment.parse(self.source).find_all(Name))
+            self._template = environment.from_string(self.source)
         except TemplateError as error:
             raise PromptRefused(f"the model's chat template cannot be read: {error}") from error
 
-    def render(self, messages: Sequence[Message]) -> list[Segment]:
+    def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> list[Segment]:
+        """Raises PromptRefused; ToolsRefused for tools, or calls of them, that the template does not know."""
+        if not self.uses_tools and (tools or any(map(_about_tools, messages))):
+            raise ToolsRefused(
+                "this model's chat template has no place for tools: leave them out, or ask another model"
+            )
         marks = _Marks(self._control)
-        hidden = [{"role": message.role, "content": marks.hide(message.content)} for message in messages]
+        hidden = [
+            {"role": message.role, "content": marks.hide(message.content), **marks.hide_all(message.fields)}
+            for message in messages
+        ]
         try:
-            text = self._template.render(messages=hidden, **self._variables)
+            text = self._template.render(messages=hidden, tools=marks.hide_all(tools) or None, **self._variables)
         except (TemplateError, TypeError, ValueError) as error:
             raise PromptRefused(f"the model's chat template refuses these messages: {error}") from error
         return marks.reveal(text)
@@ -62,6 +73,16 @@ class _Marks:
 
     def hide(self, text: str) -> str:
         return self._control.sub(self._replace, text) if self._control else text
+
+    def hide_all(self, value: Any) -> Any:
+        """The same in every text of a JSON value."""
+        if isinstance(value, str):
+            return self.hide(value)
+        if isinstance(value, Mapping):
+            return {self.hide(key): self.hide_all(each) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.hide_all(each) for each in value]
+        return value
 
     def _replace(self, match: re.Match[str]) -> str:
         self._hidden.append(match[0])
@@ -83,6 +104,10 @@ class _Generation(Extension):
     def parse(self, parser: Parser) -> Node | list[Node]:
         parser.stream.skip(1)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _about_tools(message: Message) -> bool:
+    return message.role == "tool" or "tool_calls" in message.fields
 
 
 def _environment() -> Environment:

@@ -41,6 +41,7 @@ class Sampling:
 
     `frequency_penalty` and `presence_penalty` count the answer's tokens; `repeat_penalty` (1 is none) divides the
     logits of the last 64 tokens, the prompt's among them. `grammar` (GBNF) allows only what it derives.
+    It is to come from `engine.grammar`: one that a client wrote could hang llama.cpp, which reads it.
     """
 
     temperature: float = 0.7
@@ -67,6 +68,17 @@ class GenerationRequest:
     stop: tuple[str, ...] = ()
     logprobs: int | None = None
     timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingRequest:
+    """The place of a text in the model's space of meanings, rather than an answer to it."""
+
+    content: str | tuple[int, ...]
+    timeout_s: float | None = None
+
+
+Request = GenerationRequest | EmbeddingRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +158,20 @@ class ModelInfo:
     repacked: bool
     load_seconds: float
     device_bytes: int = 0  # in a GPU's own memory
+    embeds: bool = False  # whether it was made to tell embeddings too
 
 
 @dataclass(frozen=True, slots=True)
 class StepTaken:
-    """One decode: `seconds` for `tokens`, of which `answers` went on with an answer and the others were of prompts."""
+    """One decode: `seconds` for `tokens`, of which `answers` went on with an answer and the others were of prompts.
+
+    `gaps`: for each token drawn after it but a request's first, the seconds since the one before.
+    """
 
     seconds: float
     tokens: int
     answers: int
+    gaps: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +179,12 @@ class Snapshot:
     """What liveness is judged by. `last_decode_age_s` is None while there is nothing to decode.
 
     `prefilling`: the step under way carries prompt tokens. `waiting` has also those who wait for their user's turn.
+    `cached_tokens`: what the KV cache holds, for requests that run and, until its place is needed, of ended ones.
     """
 
     alive: bool
+    slots: int
+    cached_tokens: int
     in_flight: int
     waiting: int
     prefilling: bool

@@ -8,6 +8,7 @@ from modelsvc.engine.engine import Engine
 from modelsvc.engine.errors import (
     DeadlineExceeded,
     EngineError,
+    GrammarTooSlow,
     PromptRefused,
     PromptTooLong,
     QueueFull,
@@ -82,6 +83,8 @@ def as_http(error: EngineError) -> HttpError:
             return HttpError(400, "tools_not_supported", str(error), param="tools")
         case PromptRefused():
             return HttpError(400, "prompt_refused", str(error))
+        case GrammarTooSlow():  # and it would be again: nobody is to ask for it elsewhere
+            return HttpError(400, "grammar_too_slow", str(error))
         case DeadlineExceeded():
             return HttpError(504, "deadline_exceeded", str(error))
         case _:

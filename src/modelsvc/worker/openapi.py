@@ -14,14 +14,15 @@ from litestar.handlers import HTTPRouteHandler
 
 from modelsvc import __version__
 from modelsvc.worker.openai.chat_request import ChatRequest
-from modelsvc.worker.openai.replies import ChatChunk, ChatCompletion, ModelCard, ModelList
+from modelsvc.worker.openai.replies import ChatChunk, ChatCompletion, ModelCard, ModelList, TextCompletion
+from modelsvc.worker.openai.text_request import TextRequest
 from modelsvc.worker.replies import Alive, Answer, Conversation, Deleted, ErrorReply, Foreground, Health, Ready
 from modelsvc.worker.schema import REQUEST_ID, USER_ID, Ask
 
 DOCUMENT_PATH = "/openapi.json"
 _TYPES: tuple[type, ...] = (
     *(Alive, Answer, Ask, Conversation, Deleted, ErrorReply, Foreground, Health, Ready),
-    *(ChatChunk, ChatCompletion, ChatRequest, ModelCard, ModelList),
+    *(ChatChunk, ChatCompletion, ChatRequest, ModelCard, ModelList, TextCompletion, TextRequest),
 )
 _ERRORS = {
     400: "the message tells what to change",
@@ -60,6 +61,7 @@ class Operation:
 
 _EVENTS = "events: token {text}; then done, with an Answer, or error, with an ErrorReply"
 _CHUNKS = "data only: a ChatChunk each, then [DONE]; or an ErrorReply, if it breaks off"
+_TEXTS = "data only: a TextCompletion each, then [DONE]; or an ErrorReply, if it breaks off"
 OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "/chat": {"post": Operation("Ask", Answer, _OF_BODIES, Ask, _EVENTS, remembers=True)},
     "/chat/{user_id}": {
@@ -69,6 +71,9 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     },
     "/v1/chat/completions": {
         "post": Operation("Continue a chat, as OpenAI's API does", ChatCompletion, _OF_V1, ChatRequest, _CHUNKS)
+    },
+    "/v1/completions": {
+        "post": Operation("Continue texts, as OpenAI's API does", TextCompletion, _OF_V1, TextRequest, _TEXTS)
     },
     "/v1/models": {"get": Operation("The model that is served", ModelList)},
     "/v1/models/{model}": {"get": Operation("The model of that name", ModelCard, (404,))},

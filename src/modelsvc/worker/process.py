@@ -62,6 +62,7 @@ class Life:
             if self._stop.is_set():
                 return
             raise
+        engine.observe = self._service.metrics.stepped
         self._service.engine = engine
         self._service.metrics.loaded(engine.model.load_seconds)
         if engine.model.repacked or not (engine.model.mapped_bytes or engine.model.device_bytes):

@@ -74,6 +74,7 @@ class ModelReport(Reply, frozen=True):
     device_bytes: int | msgspec.UnsetType = msgspec.UNSET
     repacked: bool | msgspec.UnsetType = msgspec.UNSET
     load_seconds: float | msgspec.UnsetType = msgspec.UNSET
+    embeds: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class RequestCounts(Reply, frozen=True):

@@ -1,15 +1,15 @@
 """POST /v1/chat/completions: what may be asked. Pure."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
 from modelsvc.engine.types import ChatPrompt, GenerationRequest
 from modelsvc.worker.bodies import Body
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.openai.messages import AnyMessage, as_message
-from modelsvc.worker.openai.tools import Tool, ToolChoice
+from modelsvc.worker.openai.response_format import ResponseFormat, format_grammar
+from modelsvc.worker.openai.tools import Tool, Toolbox, ToolChoice
 from modelsvc.worker.openai.wanted import Count, Wanted, requests
 
 _ROLES = "allowed: system, developer, user, assistant, tool"
@@ -27,30 +27,12 @@ _HINTS = {
 _ALLOWED = "/openapi.json tells what is allowed"
 
 
-class JsonSchema(msgspec.Struct, frozen=True):
-    name: str = ""
-    schema: dict[str, Any] = {}
-    strict: bool | None = None
-
-
-class AsText(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
-    pass
-
-
-class AsJson(msgspec.Struct, frozen=True, tag_field="type", tag="json_object"):
-    pass
-
-
-class AsSchema(msgspec.Struct, frozen=True, tag_field="type", tag="json_schema"):
-    json_schema: JsonSchema
-
-
 class ChatRequest(Wanted, frozen=True, kw_only=True):
     messages: Annotated[list[AnyMessage], Meta(min_length=1)]
     max_completion_tokens: Count | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
-    response_format: AsText | AsJson | AsSchema | None = None
+    response_format: ResponseFormat | None = None
     tools: Annotated[list[Tool], Meta(max_length=128)] | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
@@ -64,10 +46,17 @@ class ChatRequest(Wanted, frozen=True, kw_only=True):
 parse_chat = Body(ChatRequest, _ALLOWED, _HINTS).decode
 
 
-def chat_requests(asked: ChatRequest) -> list[GenerationRequest]:
+def chat_requests(asked: ChatRequest, tools: Toolbox) -> list[GenerationRequest]:
     """One for each choice. Raises HttpError."""
     if asked.top_logprobs and not asked.logprobs:
         raise HttpError(400, "invalid_field", "top_logprobs: it needs logprobs to be true", param="top_logprobs")
-    prompt = ChatPrompt(tuple(as_message(message, index) for index, message in enumerate(asked.messages)))
-    logprobs = (asked.top_logprobs or 0) if asked.logprobs else None
-    return list(requests(asked, prompt, asked.max_completion_tokens or asked.max_tokens, logprobs=logprobs))
+    messages = tuple(as_message(message, index) for index, message in enumerate(asked.messages))
+    return list(
+        requests(
+            asked,
+            ChatPrompt(messages, tools.shown),
+            asked.max_completion_tokens or asked.max_tokens,
+            logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,
+            grammar=tools.grammar or format_grammar(asked.response_format, with_tools=bool(tools.shown)),
+        )
+    )

@@ -1,9 +1,10 @@
 """Probabilities of tokens, as OpenAI tells them. Pure."""
 
 from collections.abc import Iterable
+from itertools import accumulate
 
 from modelsvc.engine.types import Drawn, Logprob
-from modelsvc.worker.openai.replies import DrawnToken, Probable
+from modelsvc.worker.openai.replies import DrawnToken, Probable, TextLogprobs
 
 
 def drawn_tokens(drawn: Iterable[Drawn]) -> list[DrawnToken]:
@@ -16,6 +17,19 @@ def drawn_tokens(drawn: Iterable[Drawn]) -> list[DrawnToken]:
         )
         for each in drawn
     ]
+
+
+def text_logprobs(drawn: Iterable[Drawn], start: int, *, with_top: bool) -> TextLogprobs:
+    """`start`: where in the text the first of them begins."""
+    drawn = list(drawn)
+    tokens = [text_of(each.chosen) for each in drawn]
+    top = [{text_of(token): token.logprob for token in (*each.top, each.chosen)} for each in drawn]
+    return TextLogprobs(
+        tokens=tokens,
+        token_logprobs=[each.chosen.logprob for each in drawn],
+        top_logprobs=top if with_top else None,
+        text_offset=list(accumulate(map(len, tokens[:-1]), initial=start)) if tokens else [],
+    )
 
 
 def text_of(token: Logprob) -> str:

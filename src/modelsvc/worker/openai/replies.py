@@ -110,6 +110,32 @@ class ChatChunk(_Answered, frozen=True):
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
 
 
+class TextLogprobs(Reply, frozen=True):
+    """Token by token; `text_offset`: where in the text it begins. `top_logprobs` is null when none were asked for."""
+
+    tokens: list[str]
+    token_logprobs: list[float]
+    top_logprobs: list[dict[str, float]] | None
+    text_offset: list[int]
+
+
+class TextChoice(Reply, frozen=True):
+    """`finish_reason` is null in a stream's events, but in a choice's last one."""
+
+    index: int
+    text: str
+    logprobs: TextLogprobs | None = None
+    finish_reason: Literal["stop", "length"] | None = None
+
+
+class TextCompletion(_Answered, frozen=True):
+    """POST /v1/completions; with `stream`, an event's data, whose `usage` is as that of a ChatChunk."""
+
+    choices: list[TextChoice]
+    usage: UsageReport | UnsetType | None = UNSET
+    object: Literal["text_completion"] = "text_completion"
+
+
 class ModelCard(Reply, frozen=True):
     id: str
     created: int

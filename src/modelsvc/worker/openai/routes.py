@@ -7,21 +7,26 @@ from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
+from modelsvc.engine.engine import Engine
 from modelsvc.engine.errors import EngineError, PromptTooLong
-from modelsvc.engine.types import GenerationRequest
+from modelsvc.engine.types import GenerationRequest, TextPrompt
 from modelsvc.worker.errors import HttpError, shown
 from modelsvc.worker.exchanges import AnyRequest, clients_ask, exchange_of, to_the_end
 from modelsvc.worker.generations import Numbered, as_http, generate
 from modelsvc.worker.openai.answer import Answer, Kind, broken_off, model_id
-from modelsvc.worker.openai.chat_choice import ChatChoiceSoFar
+from modelsvc.worker.openai.chat_choice import chat_choices
 from modelsvc.worker.openai.chat_request import chat_requests, parse_chat
-from modelsvc.worker.openai.replies import ChatChunk, ChatCompletion, ModelCard, ModelList
+from modelsvc.worker.openai.replies import ChatChunk, ChatCompletion, ModelCard, ModelList, TextCompletion
+from modelsvc.worker.openai.text_choice import text_choices
+from modelsvc.worker.openai.text_request import TextRequest, parse_text, prompts, text_requests
+from modelsvc.worker.openai.tools import toolbox
 from modelsvc.worker.openai.wanted import Wanted
 from modelsvc.worker.presence import unless_gone
 from modelsvc.worker.release import Release, Settings
 from modelsvc.worker.service import Service
 
 CHAT = Kind("chatcmpl", ChatCompletion, ChatChunk)
+TEXT = Kind("cmpl", TextCompletion, TextCompletion)
 
 
 def openai_routes(service: Service) -> list[HTTPRouteHandler]:
@@ -42,9 +47,19 @@ def openai_routes(service: Service) -> list[HTTPRouteHandler]:
     @post("/v1/chat/completions", status_code=200)
     async def chat_completions(request: AnyRequest) -> Response[Any]:
         asked = parse_chat(await request.body())
-        requests = chat_requests(asked)
-        choices = [ChatChoiceSoFar(index, logprobs=bool(asked.logprobs)) for index in range(asked.choices)]
+        syntax = service.usable_engine().tool_syntax
+        tools = toolbox(asked.tools, asked.tool_choice, asked.parallel_tool_calls, syntax)
+        requests = chat_requests(asked, tools)
+        choices = chat_choices(asked, tools)
         return await answered(request, asked, requests, Answer(CHAT, identity, choices, asked.choices))
+
+    @post("/v1/completions", status_code=200)
+    async def completions(request: AnyRequest) -> Response[Any]:
+        asked = parse_text(await request.body())
+        texts = prompts(asked)
+        requests = text_requests(asked, texts)
+        choices = text_choices(asked, _echoes(asked, texts, service.usable_engine()))
+        return await answered(request, asked, requests, Answer(TEXT, identity, choices, asked.choices))
 
     @get("/v1/models")
     async def models() -> ModelList:
@@ -58,10 +73,17 @@ def openai_routes(service: Service) -> list[HTTPRouteHandler]:
             raise HttpError(404, "model_not_found", told, param="model")
         return card
 
-    return [chat_completions, models, one_model]
+    return [chat_completions, completions, models, one_model]
 
 
 _UNCACHED = {"Cache-Control": "no-cache"}
+
+
+def _echoes(asked: TextRequest, texts: Sequence[TextPrompt], engine: Engine) -> list[str]:
+    try:
+        return [engine.text_of(text) if asked.echo else "" for text in texts]
+    except EngineError as error:
+        raise _as_http(error) from error
 
 
 def _check_count(wanted: int, settings: Settings) -> None:

@@ -1,0 +1,104 @@
+"""What prompts have in common is computed once, and the answers are the same as if it were not."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tests.worker.test_engine import answer, ask, engine, request
+
+from modelsvc.engine.engine import Engine
+from modelsvc.engine.model import Model
+from modelsvc.engine.types import ChatPrompt, GenerationRequest, Message, Sampling
+
+SYSTEM = "You are a careful assistant. " * 12
+
+
+def turns(*contents: str) -> GenerationRequest:
+    roles = ("system", "user", "assistant", "user", "assistant", "user")
+    messages = tuple(Message(role, content) for role, content in zip(roles, (SYSTEM, *contents), strict=False))
+    return GenerationRequest(ChatPrompt(messages), 24, Sampling(temperature=0.0))
+
+
+CONVERSATION = [
+    turns("My name is Ada."),
+    turns("My name is Ada.", "Nice to meet you, Ada.", "Count to 12."),
+    turns("My name is Ada.", "Nice to meet you, Ada.", "Count to 12.", "1, 2, 3", "What is my name?"),
+    turns("What is mmap?"),
+    turns("My name is Ada."),
+]
+
+
+@pytest.fixture
+def without_reuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Model, "reusable", False)
+
+
+async def one_by_one(subject: Engine) -> list[tuple[str, int]]:
+    answers = [await answer(await subject.submit(each)) for each in CONVERSATION]
+    return [(text, finished.usage.cached_tokens) for text, finished in answers]
+
+
+async def all_at_once(subject: Engine) -> list[tuple[str, int]]:
+    answers = await asyncio.gather(*[answer(await subject.submit(each)) for each in CONVERSATION])
+    return [(text, finished.usage.cached_tokens) for text, finished in answers]
+
+
+@pytest.mark.parametrize("how", [one_by_one, all_at_once])
+@pytest.mark.parametrize("slots", [1, 3])
+async def test_greedy_answers_are_the_same_with_and_without(
+    model: Path, how: object, slots: int, request: pytest.FixtureRequest
+) -> None:
+    """For every order, from ended requests and from running ones."""
+    async with engine(model, slots=slots) as subject:
+        found = await how(subject)  # type: ignore[operator]
+    request.getfixturevalue("without_reuse")
+    async with engine(model, slots=slots) as subject:
+        expected = await how(subject)  # type: ignore[operator]
+    assert [text for text, _ in found] == [text for text, _ in expected]
+    assert [cached for _, cached in expected] == [0] * len(CONVERSATION)
+    assert all(cached > 50 for _, cached in found[1:])
+
+
+async def test_a_conversation_goes_on_from_where_it_was(model: Path) -> None:
+    """Of the second turn only what is new is computed."""
+    async with engine(model) as subject:
+        _, first = await answer(await subject.submit(CONVERSATION[0]))
+        _, second = await answer(await subject.submit(CONVERSATION[1]))
+        assert second.usage.cached_tokens >= first.usage.prompt_tokens
+        _, again = await answer(await subject.submit(CONVERSATION[1]))
+        assert again.usage.cached_tokens == again.usage.prompt_tokens - 1
+
+
+async def test_what_is_kept_gives_way_to_what_runs(model: Path) -> None:
+    """A context filled by ended requests is as good as an empty one."""
+    async with engine(model, context_tokens=256, slots=2) as subject:
+        for number in range(12):
+            text, finished = await ask(subject, f"Count to {10 + number}. " + "word " * (8 * number))
+            assert finished.reason in ("stop", "length"), text
+        assert subject.snapshot().cached_tokens <= 256
+
+
+async def test_more_than_the_context_holds_at_once_is_answered_one_after_the_other(babble: Path) -> None:
+    """Four answers of 300 tokens in a context of 512: none is cut, none fails, and each is what it is alone."""
+    async with engine(babble, context_tokens=512, slots=4) as subject:
+        alone = await ask(subject, "Hello", max_tokens=300)
+        together = await asyncio.gather(*(ask(subject, "Hello", max_tokens=300) for _ in range(4)))
+        assert [finished.usage.completion_tokens for _, finished in [alone, *together]] == [300] * 5
+
+
+async def test_the_same_prompt_at_once_is_computed_once(model: Path) -> None:
+    """As the choices of one request are."""
+    async with engine(model) as subject:
+        found = await asyncio.gather(*(ask(subject, "What is a rollback? " * 20) for _ in range(4)))
+        prompt = found[0][1].usage.prompt_tokens
+        assert sorted(finished.usage.cached_tokens for _, finished in found) == [0, *[prompt - 1] * 3]
+        assert len({text for text, _ in found}) == 1
+
+
+async def test_an_answer_may_take_what_is_left_of_the_context(babble: Path) -> None:
+    """Without `max_tokens`."""
+    async with engine(babble, context_tokens=256) as subject:
+        wanted = GenerationRequest(request("Hello").prompt, None, Sampling(temperature=0.0))
+        _, finished = await answer(await subject.submit(wanted))
+        assert finished.reason == "length"
+        assert finished.usage.prompt_tokens + finished.usage.completion_tokens == 256

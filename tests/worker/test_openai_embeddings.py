@@ -1,7 +1,7 @@
 """Embeddings, as clients of OpenAI's API ask for them: of a model that pools the last token, and of one that cannot."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,11 +9,10 @@ from typing import Any
 
 import openai
 import pytest
+from tests.support.library_vectors import alike, library_vectors
 from tests.worker.harness import Worker, release_record, running, write_release
 from tests.worker.openai_clients import client_of
 from tools.random_gguf import Shape, write_random_gguf
-
-from modelsvc.engine.library import lib
 
 WIDTH = 64
 TEXTS = [
@@ -41,7 +40,7 @@ def client(pooling: Path) -> Iterator[openai.OpenAI]:
 
 def test_vectors_are_those_of_the_library_itself(client: openai.OpenAI, pooling: Path) -> None:
     """Computed there in a context that does nothing else; together, one by one, and again from the cache."""
-    expected = [unit(each) for each in reference(pooling, TEXTS)]
+    expected = library_vectors(pooling, TEXTS)
     together = client.embeddings.create(model="m", input=TEXTS)
     assert [each.index for each in together.data] == [0, 1, 2, 3]
     for _ in range(2):
@@ -113,31 +112,5 @@ def test_a_model_without_says_so(shared: Worker) -> None:
     assert told.value.code == "embeddings_not_supported"
 
 
-def near(some: Any, others: Any) -> bool:
-    return bool(sum(one * other for one, other in zip(some, others, strict=True)) > 0.9999)
-
-
-def unit(vector: list[float]) -> list[float]:
-    return [each / math.hypot(*vector) for each in vector]
-
-
-def reference(path: Path, texts: list[str]) -> list[list[float]]:
-    model = lib.llama_model_load_from_file(str(path).encode(), lib.llama_model_default_params())
-    params = lib.llama_context_default_params()
-    params.n_ctx = params.n_batch = params.n_ubatch = 1024
-    params.embeddings = True
-    context = lib.llama_init_from_model(model, params)
-    try:
-        return [_reference(model, context, text.encode()) for text in texts]
-    finally:
-        lib.llama_free(context)
-        lib.llama_model_free(model)
-
-
-def _reference(model: Any, context: Any, text: bytes) -> list[float]:
-    lib.llama_memory_clear(lib.llama_get_memory(context), True)
-    tokens = (lib.llama_token * 1024)()
-    vocabulary = lib.llama_model_get_vocab(model)
-    count = lib.llama_tokenize(vocabulary, text, len(text), tokens, 1024, True, True)
-    assert lib.llama_decode(context, lib.llama_batch_get_one(tokens, count)) == 0
-    return list(lib.llama_get_embeddings_seq(context, 0)[:WIDTH])
+def near(some: Sequence[float], others: Sequence[float]) -> bool:
+    return alike(some, others) > 0.9999

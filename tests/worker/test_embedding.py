@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
-from llama_cpp import Llama
+from tests.support.library_vectors import alike, library_vectors
 from tests.worker.test_engine import answer, ask, engine
 from tools.random_gguf import Shape, write_random_gguf
 
@@ -29,23 +29,16 @@ async def embed(subject: Engine, content: str | tuple[int, ...]) -> tuple[tuple[
     return generation.embedding, finished
 
 
-def by_the_library(path: Path, text: str) -> list[float]:
-    model = Llama(str(path), embedding=True, n_ctx=2048, n_batch=2048, n_ubatch=2048, verbose=False)
-    vector = model.embed(text)
-    length = math.hypot(*vector)
-    return [value / length for value in vector]
-
-
 async def test_it_is_what_llama_cpp_tells_of_the_text_alone(embedder: Path) -> None:
     """Read in chunks, together, and partly from the cache: the direction is the same."""
     async with engine(embedder) as subject:
         found = await asyncio.gather(*(embed(subject, text) for text in TEXTS))
         again, finished = await embed(subject, TEXTS[2])
         assert finished.usage.cached_tokens > 100
-    for text, vector in zip([*TEXTS, TEXTS[2]], [*(vector for vector, _ in found), again], strict=True):
-        expected = await asyncio.to_thread(by_the_library, embedder, text)
+    expected = library_vectors(embedder, [*TEXTS, TEXTS[2]])
+    for right, vector in zip(expected, [*(vector for vector, _ in found), again], strict=True):
         assert math.hypot(*vector) == pytest.approx(1)
-        assert sum(a * b for a, b in zip(vector, expected, strict=True)) > 0.999
+        assert alike(vector, right) > 0.999
 
 
 async def test_answers_go_on_beside_embeddings(embedder: Path) -> None:

@@ -95,6 +95,13 @@ def test_choices_differ_and_a_seed_makes_an_answer_come_again(client: openai.Ope
     assert asked(1) == asked(1)
 
 
+def test_what_was_computed_already_is_told(client: openai.OpenAI) -> None:
+    """Of a prompt that was asked before, nearly all."""
+    first, again = (client.chat.completions.create(model="demo", messages=ADA, temperature=0).usage for _ in range(2))
+    assert first and again and again.prompt_tokens_details
+    assert again.prompt_tokens_details.cached_tokens == first.prompt_tokens - 1
+
+
 def test_choices_share_a_stream(client: openai.OpenAI) -> None:
     """Each with its role, its text and its reason; a prompt that they share counts once."""
     texts = {0: "", 1: "", 2: ""}

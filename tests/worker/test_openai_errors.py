@@ -102,6 +102,19 @@ def test_a_full_queue_is_a_rate_limit(babbler: Worker) -> None:
     until(lambda: idle(babbler), "every place is free")
 
 
+def test_the_package_comes_again_when_it_is_told_to(babbler: Worker) -> None:
+    """After as long as Retry-After says, and then there is room."""
+    body = BABBLE | {"stream": True}
+    clients = [post_and_keep(babbler.port, body, "/v1/chat/completions") for _ in range(10)]
+    until(lambda: babbler.deep()["engine"]["waiting"] == 8, "the queue is full")
+    refusals = 'modelsvc_requests_total{code="429",route="/v1/chat/completions"}'
+    with client_of(babbler, max_retries=5) as client, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(lambda: client.chat.completions.create(**BABBLE | {"max_tokens": 2}))
+        until(lambda: refusals in babbler.get("/metrics").text, "it was turned away")
+        hang_up(clients)
+        assert asked.result().choices[0].finish_reason == "length"
+
+
 def test_time_that_is_over_is_told(babbler: Worker) -> None:
     """As an error where the answer had not begun, and as its end where it had."""
     with client_of(babbler) as client, ThreadPoolExecutor(1) as pool:

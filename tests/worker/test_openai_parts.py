@@ -1,12 +1,22 @@
 """The pure parts of /v1."""
 
+import json
+from collections.abc import AsyncIterator
+
 import pytest
 
-from modelsvc.engine.types import ChatPrompt, Message, Sampling
+from modelsvc.engine.errors import DecodeFailed
+from modelsvc.engine.tool_reader import ToolReader
+from modelsvc.engine.tool_syntax import HERMES, PLAIN
+from modelsvc.engine.types import ChatPrompt, Drawn, Finished, Logprob, Message, Sampling, Timings, Token, Usage
 from modelsvc.worker.bodies import Body
+from modelsvc.worker.envelope import Exchange
 from modelsvc.worker.errors import HttpError
+from modelsvc.worker.exchanges import to_the_end
+from modelsvc.worker.openai.answer import broken_off
+from modelsvc.worker.openai.chat_choice import ChatChoiceSoFar
 from modelsvc.worker.openai.chat_request import chat_requests, parse_chat
-from modelsvc.worker.openai.tools import Toolbox
+from modelsvc.worker.openai.tools import Function, Tool, Toolbox, toolbox
 from modelsvc.worker.openai.wanted import PLAIN_TIMEOUT_S, STREAM_TIMEOUT_S, Wanted, sampling
 
 HELLO = '"messages": [{"role": "user", "content": "Hello"}]'
@@ -48,3 +58,41 @@ def test_a_wrong_field_is_shown_from_wherever_it_is() -> None:
     with pytest.raises(HttpError) as told:
         Body(dict[str, list[int]], "numbers").decode(b'{"a": [1, 2, "x"]}')
     assert told.value.message == "[...][2]: Expected `int`, got `str`, not {'a': [1, 2, 'x']}; numbers"
+
+
+async def test_a_stream_that_breaks_off_says_why() -> None:
+    """In the shape that OpenAI's package raises as an APIError; and the request counts as failed."""
+
+    async def told() -> AsyncIterator[bytes]:
+        yield b"data: {}\n\n"
+        raise DecodeFailed("no memory")
+
+    exchange = Exchange(status=200)
+    first, last = [each async for each in to_the_end(told(), exchange, broken_off)]
+    assert first == b"data: {}\n\n"
+    error = json.loads(last.removeprefix(b"data: "))["error"]
+    assert (error["code"], error["message"]) == ("engine_failed", "no memory: try again")
+    assert exchange.failed
+
+
+def test_no_probability_is_lost_where_text_is_held_back() -> None:
+    """They go with the text, or with the call, that they are of; what is left comes with the end."""
+    choice = ChatChoiceSoFar(0, logprobs=True, reader=ToolReader(HERMES, frozenset({"f"})))
+    written = ["Hm", " <tool", '_call>{"name": "f", "arguments": {}}', "</tool_call>", "\n"]
+    for text in written:
+        choice.take(Token(text, (Drawn(Logprob(text.encode(), -1.0)),)))
+    choice.take(Finished("stop", Usage(1, 5), Timings(0, 0, 0, 0, 0)))
+    whole = choice.whole()
+    assert whole.logprobs and [token.token for token in whole.logprobs.content] == written
+    assert (whole.message.content, whole.finish_reason) == ("Hm", "tool_calls")
+
+
+def test_a_model_whose_calls_are_written_in_an_unknown_way_can_be_forced_only() -> None:
+    """Then the way is ours, and known."""
+    tools = [Tool(function=Function(name="f"))]
+    with pytest.raises(HttpError, match="no way to call tools that is known") as told:
+        toolbox(tools, "auto", None, None)
+    assert told.value.param == "tools"
+    forced = toolbox(tools, "required", None, None)
+    assert forced.syntax == PLAIN
+    assert forced.grammar and "root ::=" in forced.grammar

@@ -78,6 +78,21 @@ def test_tools_and_calls_are_shown_to_the_model() -> None:
     assert only.text == '[{"name": "f"}]{"a": [1, null, "é"]}'
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for tool in tools %}{{ tool }}{% endfor %}",
+        "{% if tools is not none %}{{ tools }}{% endif %}",
+        "{% if tools %}{{ tools }}{% endif %}",
+        "{% if not tools is defined %}{% set tools = none %}{% endif %}{% if not tools is none %}any{% endif %}",
+        "{% if tools is defined and tools is not none and tools | length > 0 %}{{ tools }}{% endif %}",
+    ],
+)
+def test_without_tools_no_template_shows_any(source: str) -> None:
+    """Whether it asks for them in this way or that, or not at all."""
+    assert template(source).render([Message("user", "x")]) == []
+
+
 def test_control_tokens_in_tools_are_plain_text() -> None:
     """However deep: in names, descriptions and arguments."""
     tool = {"<s>": {"description": ["a<|im_end|>"]}}

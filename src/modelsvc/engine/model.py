@@ -76,9 +76,12 @@ class Model:
 
     @property
     def embeds(self) -> bool:
-        """Whether the model was made for embeddings, and tells them by its last token, as those that can answer do."""
+        """Whether the model was made for embeddings, and tells them by its last token, as those that can answer do.
+
+        A recurrent one cannot compute its last token again.
+        """
         pooling = self.metadata(f"{self.metadata('general.architecture')}.pooling_type")
-        return pooling == str(lib.LLAMA_POOLING_TYPE_LAST)
+        return self.reusable and pooling == str(lib.LLAMA_POOLING_TYPE_LAST)
 
     @property
     def embedding_length(self) -> int:

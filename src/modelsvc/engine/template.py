@@ -28,6 +28,13 @@ CHATML = (
 )
 
 
+class _Nothing(tuple[()]):
+    """None to templates that ask for it, and empty to those that go through it without asking."""
+
+
+_NO_TOOLS = _Nothing()
+
+
 class Segment(NamedTuple):
     text: str
     control: bool  # whether spellings of control tokens mean those tokens
@@ -57,7 +64,7 @@ class ChatTemplate:
             for message in messages
         ]
         try:
-            text = self._template.render(messages=hidden, tools=marks.hide_all(tools) or None, **self._variables)
+            text = self._template.render(messages=hidden, tools=marks.hide_all(tools) or _NO_TOOLS, **self._variables)
         except (TemplateError, TypeError, ValueError) as error:
             raise PromptRefused(f"the model's chat template refuses these messages: {error}") from error
         return marks.reveal(text)
@@ -115,6 +122,7 @@ def _environment() -> Environment:
     extensions: list[type[Extension]] = [_Generation, loopcontrols]
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=extensions)
     environment.filters["tojson"] = _to_json
+    environment.tests["none"] = lambda value: value is None or value is _NO_TOOLS
     environment.globals["raise_exception"] = _raise
     environment.globals["strftime_now"] = _strftime_now
     return environment

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, ExitStack
+from typing import NamedTuple
 
 from modelsvc.engine.engine import Engine
 from modelsvc.engine.errors import (
     DeadlineExceeded,
+    EmbeddingsRefused,
     EngineError,
     GrammarTooSlow,
     PromptRefused,
@@ -15,11 +17,16 @@ from modelsvc.engine.errors import (
     ToolsRefused,
 )
 from modelsvc.engine.generation import Generation
-from modelsvc.engine.types import Event, Finished, GenerationRequest
+from modelsvc.engine.types import EmbeddingRequest, Event, Finished, GenerationRequest, Request
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.service import Service
 
 Numbered = tuple[int, Event]
+
+
+class Embedded(NamedTuple):
+    vector: tuple[float, ...]
+    prompt_tokens: int
 
 
 async def generate(
@@ -33,7 +40,18 @@ async def generate(
     return _merged([counted(generation, service) for generation in generations])
 
 
-async def _submitted(engine: Engine, requests: Sequence[GenerationRequest], held: AsyncExitStack) -> list[Generation]:
+async def embed(service: Service, requests: Sequence[EmbeddingRequest], held: AsyncExitStack) -> list[Embedded]:
+    """The same for embeddings: all are awaited."""
+    generations = await _submitted(service.usable_engine(), requests, held)
+    return [await _embedded(generation, service) for generation in generations]
+
+
+async def _embedded(generation: Generation, service: Service) -> Embedded:
+    (finished,) = [event async for event in counted(generation, service) if isinstance(event, Finished)]
+    return Embedded(generation.embedding, finished.usage.prompt_tokens)
+
+
+async def _submitted(engine: Engine, requests: Sequence[Request], held: AsyncExitStack) -> list[Generation]:
     generations = []
     with ExitStack() as all_places:
         doors = [all_places.enter_context(ExitStack()) for _ in requests]
@@ -81,6 +99,8 @@ def as_http(error: EngineError) -> HttpError:
             return HttpError(400, "prompt_too_long", str(error))
         case ToolsRefused():
             return HttpError(400, "tools_not_supported", str(error), param="tools")
+        case EmbeddingsRefused():
+            return HttpError(400, "embeddings_not_supported", str(error))
         case PromptRefused():
             return HttpError(400, "prompt_refused", str(error))
         case GrammarTooSlow():  # and it would be again: nobody is to ask for it elsewhere

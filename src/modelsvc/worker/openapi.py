@@ -14,7 +14,15 @@ from litestar.handlers import HTTPRouteHandler
 
 from modelsvc import __version__
 from modelsvc.worker.openai.chat_request import ChatRequest
-from modelsvc.worker.openai.replies import ChatChunk, ChatCompletion, ModelCard, ModelList, TextCompletion
+from modelsvc.worker.openai.embeddings import EmbeddingsRequest
+from modelsvc.worker.openai.replies import (
+    ChatChunk,
+    ChatCompletion,
+    EmbeddingList,
+    ModelCard,
+    ModelList,
+    TextCompletion,
+)
 from modelsvc.worker.openai.text_request import TextRequest
 from modelsvc.worker.replies import Alive, Answer, Conversation, Deleted, ErrorReply, Foreground, Health, Ready
 from modelsvc.worker.schema import REQUEST_ID, USER_ID, Ask
@@ -23,6 +31,7 @@ DOCUMENT_PATH = "/openapi.json"
 _TYPES: tuple[type, ...] = (
     *(Alive, Answer, Ask, Conversation, Deleted, ErrorReply, Foreground, Health, Ready),
     *(ChatChunk, ChatCompletion, ChatRequest, ModelCard, ModelList, TextCompletion, TextRequest),
+    *(EmbeddingList, EmbeddingsRequest),
 )
 _ERRORS = {
     400: "the message tells what to change",
@@ -74,6 +83,9 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     },
     "/v1/completions": {
         "post": Operation("Continue texts, as OpenAI's API does", TextCompletion, _OF_V1, TextRequest, _TEXTS)
+    },
+    "/v1/embeddings": {
+        "post": Operation("Vectors of texts, if the model has any", EmbeddingList, _OF_V1, EmbeddingsRequest)
     },
     "/v1/models": {"get": Operation("The model that is served", ModelList)},
     "/v1/models/{model}": {"get": Operation("The model of that name", ModelCard, (404,))},

@@ -53,7 +53,7 @@ class ChatChoiceSoFar:
                     self._untold += drawn_tokens(drawn)
                 return [*begin, *self._told(self._reader.push(text) if self._reader else Read(text))]
             case Finished(reason):
-                rest = self._told(self._reader.end() if self._reader else Read(""))
+                rest = self._told(self._reader.end() if self._reader else Read(""), final=True)
                 self._reason = self._ended(reason)
                 return [*begin, *rest, self._chunk(Delta(), reason=self._reason)]
 
@@ -63,9 +63,10 @@ class ChatChoiceSoFar:
         logprobs = None if self._logprobs is None else ChatLogprobs(content=self._logprobs)
         return ChatChoice(index=self._index, message=message, logprobs=logprobs, finish_reason=self._reason)
 
-    def _told(self, read: Read) -> list[ChatChunkChoice]:
+    def _told(self, read: Read, *, final: bool = False) -> list[ChatChunkChoice]:
+        """Probabilities go with the text that they are of, or in the end alone."""
         calls = [delta for call in read.calls if (delta := self._call(call))]
-        if not (read.text or calls or (self._untold and not self._reader)):
+        if not (read.text or calls or (self._untold and (final or not self._reader))):
             return []
         self._text.append(read.text)
         return [self._chunk(Delta(content=read.text or UNSET, tool_calls=calls or UNSET), self._told_logprobs())]

@@ -136,6 +136,28 @@ class TextCompletion(_Answered, frozen=True):
     object: Literal["text_completion"] = "text_completion"
 
 
+class EmbeddingUsage(Reply, frozen=True):
+    prompt_tokens: int
+    total_tokens: int
+
+
+class Embedding(Reply, frozen=True):
+    """A vector of length 1: its numbers, or those in base64."""
+
+    index: int
+    embedding: list[float] | str
+    object: Literal["embedding"] = "embedding"
+
+
+class EmbeddingList(Reply, frozen=True):
+    """POST /v1/embeddings, in the order of the inputs."""
+
+    data: list[Embedding]
+    model: str
+    usage: EmbeddingUsage
+    object: Literal["list"] = "list"
+
+
 class ModelCard(Reply, frozen=True):
     id: str
     created: int

@@ -9,13 +9,14 @@ from litestar.response import Stream
 
 from modelsvc.engine.engine import Engine
 from modelsvc.engine.errors import EngineError, PromptTooLong
-from modelsvc.engine.types import GenerationRequest, TextPrompt
+from modelsvc.engine.types import EmbeddingRequest, GenerationRequest, TextPrompt
 from modelsvc.worker.errors import HttpError, shown
 from modelsvc.worker.exchanges import AnyRequest, clients_ask, exchange_of, to_the_end
-from modelsvc.worker.generations import Numbered, as_http, generate
+from modelsvc.worker.generations import Embedded, Numbered, as_http, embed, generate
 from modelsvc.worker.openai.answer import Answer, Kind, broken_off, model_id
 from modelsvc.worker.openai.chat_choice import chat_choices
 from modelsvc.worker.openai.chat_request import chat_requests, parse_chat
+from modelsvc.worker.openai.embeddings import embedding_list, embedding_requests, parse_embedding
 from modelsvc.worker.openai.replies import ChatChunk, ChatCompletion, ModelCard, ModelList, TextCompletion
 from modelsvc.worker.openai.text_choice import text_choices
 from modelsvc.worker.openai.text_request import TextRequest, parse_text, prompts, text_requests
@@ -61,6 +62,14 @@ def openai_routes(service: Service) -> list[HTTPRouteHandler]:
         choices = text_choices(asked, _echoes(asked, texts, service.usable_engine()))
         return await answered(request, asked, requests, Answer(TEXT, identity, choices, asked.choices))
 
+    @post("/v1/embeddings", status_code=200)
+    async def embeddings(request: AnyRequest) -> Response[Any]:
+        asked = parse_embedding(await request.body())
+        requests = embedding_requests(asked)
+        clients_ask(request, service)
+        found = await unless_gone(request.receive, _embedded(service, requests, request))
+        return Response(embedding_list(asked, found, model_id(identity.release)))
+
     @get("/v1/models")
     async def models() -> ModelList:
         return ModelList(data=[_card(identity.release)])
@@ -73,10 +82,20 @@ def openai_routes(service: Service) -> list[HTTPRouteHandler]:
             raise HttpError(404, "model_not_found", told, param="model")
         return card
 
-    return [chat_completions, completions, models, one_model]
+    return [chat_completions, completions, embeddings, models, one_model]
 
 
 _UNCACHED = {"Cache-Control": "no-cache"}
+
+
+async def _embedded(service: Service, requests: Sequence[EmbeddingRequest], request: AnyRequest) -> list[Embedded]:
+    """As many at a time as there are slots: a long list is no crowd of requests."""
+    slots, held = service.identity.release.settings.slots, exchange_of(request).held
+    parts = [requests[start : start + slots] for start in range(0, len(requests), slots)]
+    try:
+        return [each for part in parts for each in await embed(service, part, held)]
+    except EngineError as error:
+        raise _as_http(error) from error
 
 
 def _echoes(asked: TextRequest, texts: Sequence[TextPrompt], engine: Engine) -> list[str]:

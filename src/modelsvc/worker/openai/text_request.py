@@ -8,20 +8,18 @@ from msgspec import Meta
 from modelsvc.engine.types import GenerationRequest, TextPrompt
 from modelsvc.worker.bodies import Body
 from modelsvc.worker.errors import HttpError
+from modelsvc.worker.openai.inputs import Inputs, contents
 from modelsvc.worker.openai.wanted import Wanted, requests
 
 DEFAULT_MAX_TOKENS = 16  # as OpenAI documents
 _HINTS = {"suffix": "a text is continued at its end only: leave it out"}
 _ALLOWED = "/openapi.json tells what is allowed"
 
-TokenId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-TokenIds = Annotated[list[TokenId], Meta(min_length=1)]
-
 
 class TextRequest(Wanted, frozen=True, kw_only=True):
     """`prompt`: a text or its tokens, or several of one kind."""
 
-    prompt: str | Annotated[list[str | TokenId | TokenIds], Meta(min_length=1)]
+    prompt: Inputs
     echo: bool | None = None
     logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     best_of: int | None = None
@@ -33,15 +31,7 @@ parse_text = Body(TextRequest, _ALLOWED, _HINTS).decode
 
 def prompts(asked: TextRequest) -> list[TextPrompt]:
     """Raises HttpError where there is a mixture."""
-    prompt = asked.prompt
-    if isinstance(prompt, str):
-        return [TextPrompt(prompt)]
-    texts = [each for each in prompt if isinstance(each, str)]
-    tokens = [each for each in prompt if isinstance(each, int)]
-    lists = [each for each in prompt if isinstance(each, list)]
-    if len(prompt) not in (len(texts), len(tokens), len(lists)):
-        raise HttpError(400, "invalid_field", "prompt: it mixes kinds: send texts or tokens, not both", param="prompt")
-    return [*map(TextPrompt, texts), *(TextPrompt(tuple(each)) for each in [*lists, tokens] if each)]
+    return [TextPrompt(content) for content in contents(asked.prompt, "prompt")]
 
 
 def text_requests(asked: TextRequest, texts: Sequence[TextPrompt]) -> list[GenerationRequest]:

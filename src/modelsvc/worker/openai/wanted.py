@@ -21,6 +21,7 @@ Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 TokenId = Annotated[str, Meta(pattern="^[0-9]{1,9}$")]
+Timeout = Annotated[float, Meta(ge=1, le=86400)]
 Stop = Annotated[str, Meta(min_length=1)]
 
 
@@ -44,7 +45,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     presence_penalty: Penalty | None = None
     repeat_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
     logit_bias: dict[TokenId, Annotated[float, Meta(ge=-100, le=100)]] | None = None
-    timeout_s: Annotated[float, Meta(ge=1, le=86400)] | None = None
+    timeout_s: Timeout | None = None
 
     @property
     def choices(self) -> int:

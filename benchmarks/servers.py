@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -52,7 +53,8 @@ def add_servers(parser: argparse.ArgumentParser) -> None:
 
 
 def start(options: argparse.Namespace, stack: ExitStack) -> list[Server]:
-    """Ours and the other one, as far as they are wanted; they end with the stack."""
+    """Ours and the other one, as far as they are wanted; they end with the stack, also when this is terminated."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     servers = []
     if options.ours == "worker":
         settings = {name: getattr(options, name) for name in ("context_tokens", "slots", "threads")}

@@ -182,19 +182,43 @@ def test_without_reuse_nothing_is_shared() -> None:
 
 def test_the_least_recently_used_goes_first_when_cells_are_needed() -> None:
     """An ended request's tokens stay no longer than their place is free."""
-    subject = scheduler(slots=1)
+    subject = scheduler(slots=1, cache=130)
     for number in (1, 2):
-        subject.enqueue(Work(number, prompt(32, number), 1))
-        take(subject)
-        take(subject)
+        subject.enqueue(Work(number, prompt(48, number), 1))
+        for _ in range(3):
+            take(subject)
         subject.remove(number)
-    subject.enqueue(Work(3, [*prompt(20, 1), *prompt(40, 3)], 1))
+    subject.enqueue(Work(3, [*prompt(40, 1), *prompt(40, 3)], 1))
     steps = [take(subject) for _ in range(3)]
     subject.remove(3)
-    subject.enqueue(Work(4, prompt(32, 1), 1))
-    subject.enqueue(Work(5, prompt(32, 2), 1))
-    assert [edit for step in steps for edit in step.edits] == [Copy(0, 2, 20), Trim(1, 0)]
-    assert take(subject).pieces[0].start == 31  # the first one's was of use just now, so the second's had to go
+    subject.enqueue(Work(4, prompt(48, 1), 1))
+    assert [edit for step in steps for edit in step.edits] == [Copy(0, 2, 40), Trim(1, 0)]
+    assert take(subject).pieces[0].start == 47  # the first one's was of use just now, so the second's had to go
+
+
+def test_what_was_of_no_use_for_long_is_given_up_though_there_is_room() -> None:
+    """Attention passes over its cells in every step. What prompts do take over is kept for longer."""
+    subject = Scheduler(1, Cache(10_000, 12), STEP)
+    kept = []
+    for number in range(100):
+        subject.enqueue(Work(number, prompt(60, number), 20))
+        while not subject.idle:
+            for piece in subject.next_step().pieces:
+                if piece.samples and piece.start + len(piece.tokens) == 79:
+                    subject.remove(piece.id)
+                elif piece.samples:
+                    subject.drawn(piece.id, 7)
+        kept.append(subject.cached)
+    assert max(kept) > 400
+    assert kept[-1] < 200
+    for number in range(200):
+        subject.enqueue(Work(1000 + number, [*prompt(60, number % 4), 9], 2))
+        take(subject)
+        while subject.running:
+            take(subject)
+            subject.remove(1000 + number)
+        kept.append(subject.cached)
+    assert kept[-1] > 4 * 60
 
 
 def test_the_youngest_steps_back_when_answers_need_its_cells_and_goes_on_later() -> None:

@@ -1,14 +1,15 @@
 """What the KV cache holds, line by line, and what of it a new prompt can take over. Pure.
 
 A line belongs to a running request, or is idle: what an ended request left, kept until its cells or its number are
-needed, the least recently used first. A prompt takes the longest beginning that any line has, idle or running. Each
-change is kept as an edit, to be made in llama.cpp's own cache before the next step.
+needed, the least recently used first, or until it is unlikely to be of use. A prompt takes the longest beginning that
+any line has, idle or running. Each change is kept as an edit, to be made in llama.cpp's own cache before the next step.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from modelsvc.engine.cells import Cells, Copy, Edit, Trim
+from modelsvc.engine.cells import Cells, Copy, Edit, Trim, common_prefix
+from modelsvc.engine.retention import OF_USE_TOKENS, Retention
 
 
 @dataclass(slots=True, eq=False)
@@ -17,6 +18,8 @@ class Line:
 
     number: int
     tokens: list[int] = field(default_factory=list)
+    used_at: int = 0  # last, told by how many tokens were computed till then
+    of_use: bool = False  # to others, since its request ended
 
 
 class Cache:
@@ -27,6 +30,8 @@ class Cache:
         self._idle = [Line(number) for number in range(lines)]  # least recently used first
         self._running: list[Line] = []
         self._edits: list[Edit] = []
+        self._computed = 0  # tokens, ever
+        self._retention = Retention()
 
     @property
     def capacity(self) -> int:
@@ -55,11 +60,13 @@ class Cache:
         """A line for a request, with as much of `tokens` as is there already."""
         source = self._source(tokens)
         count = common_prefix(source.tokens, tokens[:-1]) if source else 0
+        self._retention.opens(tokens, count)
+        if source in self._idle and count >= OF_USE_TOKENS:
+            self._use(source)
         whole = source in self._idle and count == len(source.tokens)
         line = source if source and whole else self._emptied(spared=source)
         self._idle.remove(line)
         if source and source is not line:
-            self._touch(source)
             self._edit(Copy(source.number, line.number, count))
             line.tokens = source.tokens[:count]
         self._trim(line, count)
@@ -69,12 +76,14 @@ class Cache:
     def extend(self, line: Line, tokens: Sequence[int]) -> None:
         """These are computed in the next step. There must be room."""
         self._cells.extend(line.number, len(tokens))
+        self._computed += len(tokens)
         line.tokens += tokens
 
     def close(self, line: Line, *, keep: bool = True) -> None:
         """Its request is over. `keep`: what is computed is right, and may be of use."""
         self._running.remove(line)
         self._idle.append(line)
+        line.used_at, line.of_use = self._computed, False
         if not (keep and self._reuse):
             self._trim(line, 0)
 
@@ -83,8 +92,14 @@ class Cache:
         for line in [line for line in self._idle if line.tokens]:
             if self._cells.free >= count:
                 break
-            self._trim(line, 0)
+            self._give_up(line)
         return self._cells.free
+
+    def give_up_stale(self) -> None:
+        """Idle lines that were of no use for as long as it was likely."""
+        stale = self._computed - self._retention.tokens
+        for line in [line for line in self._idle if line.tokens and line.used_at < stale]:
+            self._give_up(line)
 
     def _source(self, tokens: Sequence[int]) -> Line | None:
         if not self._reuse:
@@ -95,14 +110,20 @@ class Cache:
     def _emptied(self, spared: Line | None) -> Line:
         """An idle line that holds nothing, or else the one that was longest of no use; `spared` only if it is alone."""
         line = min(self._idle, key=lambda line: (line is spared, bool(line.tokens)))
-        if line is not spared:
-            self._trim(line, 0)
+        if line is not spared and line.tokens:
+            self._give_up(line)
         return line
 
-    def _touch(self, line: Line) -> None:
-        if line in self._idle:
-            self._idle.remove(line)
-            self._idle.append(line)
+    def _use(self, line: Line) -> None:
+        self._retention.was_of_use()
+        line.used_at, line.of_use = self._computed, True
+        self._idle.remove(line)
+        self._idle.append(line)
+
+    def _give_up(self, line: Line) -> None:
+        if not line.of_use:
+            self._retention.was_of_no_use(list(line.tokens))
+        self._trim(line, 0)
 
     def _trim(self, line: Line, keep: int) -> None:
         if len(line.tokens) > keep:
@@ -112,18 +133,3 @@ class Cache:
     def _edit(self, edit: Edit) -> None:
         self._cells.apply(edit)
         self._edits.append(edit)
-
-
-def common_prefix(some: Sequence[int], others: Sequence[int]) -> int:
-    """How many tokens both begin with."""
-    limit = min(len(some), len(others))
-    if some[:limit] == others[:limit]:
-        return limit
-    low, high = 0, limit  # some[:low] is common, some[:high] is not
-    while high - low > 1:
-        middle = (low + high) // 2
-        if some[low:middle] == others[low:middle]:
-            low = middle
-        else:
-            high = middle
-    return low

@@ -4,7 +4,7 @@ A line is one of llama.cpp's sequence ids: an ordered run of cells, one for each
 lines that begin alike; it is free again when the last of them lets go of it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -65,3 +65,18 @@ class Cells:
         self._holders[cell] -= 1
         if not self._holders[cell]:
             self._unused.append(cell)
+
+
+def common_prefix(some: Sequence[int], others: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    limit = min(len(some), len(others))
+    if some[:limit] == others[:limit]:
+        return limit
+    low, high = 0, limit  # some[:low] is common, some[:high] is not
+    while high - low > 1:
+        middle = (low + high) // 2
+        if some[low:middle] == others[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low

@@ -19,8 +19,8 @@ LogSink = Callable[[int, str], None]
 
 # Two workers share the cores during every deployment. OpenMP's threads that spin at barriers for milliseconds then take
 # a step from milliseconds to half a second; those that sleep at once cost 10 ms of each step when alone. So they spin
-# for some 20 us, which is longer than most waits at a barrier, and sleep then (GNU's OpenMP; others sleep at once).
-_WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "500"}
+# for some 40 us, which is longer than most waits at a barrier, and sleep then (GNU's OpenMP; others sleep at once).
+_WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
 
 
 def _import_functions() -> Any:

@@ -14,6 +14,7 @@ STRETCH_ONCE = 3.5
 LEAST_TOKENS = 4  # a long prompt goes on, however dear its tokens are
 _SIZES: tuple[int, ...] = (*range(1, 9), 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512)
 _RECENT = 0.25  # the weight of the newest step in an average
+_FADE = 0.05  # how much nearer to fewer answers each step brings the usual number of them
 _FORGET_STEPS = 5000  # so that what once was slow is tried again
 
 
@@ -35,15 +36,14 @@ class Pace:
         before = self._costs.get(size, _Cost(seconds, 0)).seconds
         self._costs[size] = _Cost(before + _RECENT * (seconds - before), self._step)
         if answers:
-            usual = self._usual_answers or answers
-            self._usual_answers = usual + _RECENT * (answers - usual)
+            self._usual_answers = max(answers, self._usual_answers - _FADE * (self._usual_answers - answers))
 
     def beside(self, answers: int, most: int, whole: int = 0) -> int:
         """The prompt tokens that a step may carry beside so many answers; `most` at most.
 
         `whole`: with so many, the prompts would be read that nothing was read of so far.
         """
-        usual = self.expected(max(answers, round(self._usual_answers)))
+        usual = self.expected(max(answers, round(self._usual_answers)))  # one that just ended has not gone for good
         if usual is None:
             return min(LEAST_TOKENS, most)
         if 0 < whole <= most and (self.expected(answers + whole) or usual) <= usual * STRETCH_ONCE:

@@ -16,12 +16,13 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelsvc.engine.cache import Cache, Line, common_prefix
-from modelsvc.engine.cells import Edit
+from modelsvc.engine.cache import Cache, Line
+from modelsvc.engine.cells import Edit, common_prefix
 from modelsvc.engine.pace import Pace
+from modelsvc.engine.retention import OF_USE_TOKENS
 
 ANSWER_TOKENS = 64  # the room for its answer without which a request is not let in
-WORTH_WAITING = 32  # for so long a common beginning, which another prompt is computing anyway
+WORTH_WAITING = OF_USE_TOKENS  # for so long a common beginning, which another prompt is computing anyway
 HEAD_START_TOKENS = 512  # prompts that came together are read in one go up to this
 
 
@@ -144,6 +145,7 @@ class Scheduler:
     def next_step(self) -> Step:
         """The next step, which counts as done: remove the requests of a step that failed, without keeping them."""
         self._steps += 1
+        self._cache.give_up_stale()
         self._admit()
         self._have_room_for_answers()
         for sequence in list(self._running.values()):
@@ -225,8 +227,8 @@ class Scheduler:
         unread = sum(each.left for each in reading)
         if not answering or (together and unread <= HEAD_START_TOKENS):
             return most
-        begun = any(each.done > (each.cached or 0) for each in reading)
-        return self.pace.beside(len(answering), most, whole=0 if begun else unread)
+        short = all(len(each.tokens) - (each.cached or 0) <= most for each in reading)
+        return self.pace.beside(len(answering), most, whole=unread if short else 0)
 
     def _advance(self, sequence: _Sequence, count: int) -> Piece:
         assert sequence.line is not None

@@ -3,7 +3,7 @@
 Every cell costs: attention passes over it in each step, also where no running sequence has it (on two cores here, 1,600
 idle cells take 15 % of a lone stream's speed). What it saves, if a prompt comes that begins with it, is a thousand
 times that. So it is kept for as many computed tokens as its odds to be of use are worth; while nothing is computed,
-nothing is lost by keeping it. Prompts that come too late count as well, or what is given up soon would stay so for ever.
+nothing is lost by keeping it. Prompts that come too late count as well, or what is given up soon would always be.
 """
 
 from collections import deque

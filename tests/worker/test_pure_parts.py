@@ -5,9 +5,11 @@ from importlib.resources import files
 
 import pytest
 
+from modelsvc.engine import errors
 from modelsvc.engine.load_log import failure_reason, weight_buffers
 from modelsvc.engine.types import Snapshot
 from modelsvc.worker.errors import HttpError
+from modelsvc.worker.generations import as_http
 from modelsvc.worker.guard import check_host, check_origin
 from modelsvc.worker.options import useful_threads
 from modelsvc.worker.server import IDLE_MS
@@ -45,6 +47,28 @@ def test_readiness_says_what_is_wrong(phase: Phase, engine: Snapshot | None, cod
     """A hung decode is not ready; an idle or busy engine is, also one that is slow at a prompt."""
     reason = why_not_ready(phase, engine)
     assert (reason.code if reason else None) == code
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (errors.QueueFull(3, 7), 429, "queue_full"),
+        (errors.PromptTooLong(9, 8), 400, "prompt_too_long"),
+        (errors.PromptRefused("no"), 400, "prompt_refused"),
+        (errors.SamplingRefused("no"), 400, "prompt_refused"),
+        (errors.ToolsRefused("no"), 400, "tools_not_supported"),
+        (errors.EmbeddingsRefused(), 400, "embeddings_not_supported"),
+        (errors.GrammarTooSlow("slow"), 400, "grammar_too_slow"),
+        (errors.DeadlineExceeded(3.0), 504, "deadline_exceeded"),
+        (errors.DecodeFailed("no"), 503, "engine_failed"),
+        (errors.EngineStopped("no"), 503, "engine_failed"),
+    ],
+)
+def test_each_failure_of_the_engine_has_its_status_and_code(error: errors.EngineError, status: int, code: str) -> None:
+    """Also one that is a kind of another."""
+    told = as_http(error)
+    assert (told.status, told.code) == (status, code)
+    assert str(error) in told.message
 
 
 def test_nginx_closes_idle_connections_before_the_worker_does() -> None:

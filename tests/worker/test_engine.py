@@ -1,6 +1,7 @@
 """The engine on the demo model, without a server around it."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,8 +11,9 @@ from typing import Any
 import pytest
 
 from modelsvc.engine.engine import Engine
-from modelsvc.engine.errors import EngineStopped, LoadFailed, PromptTooLong, QueueFull
+from modelsvc.engine.errors import EngineStopped, LoadFailed, PromptRefused, PromptTooLong, QueueFull
 from modelsvc.engine.generation import Generation
+from modelsvc.engine.model import Model
 from modelsvc.engine.scheduler import Piece
 from modelsvc.engine.types import ChatPrompt, EngineOptions, Finished, GenerationRequest, Message, Sampling, Token
 
@@ -141,6 +143,67 @@ async def test_a_prompt_of_a_single_step_counts_as_prefilling(model: Path, monke
         assert seen == [True, False, False, False]
 
 
+class Held:
+    """Steps that begin, and are not computed until `release`."""
+
+    def __init__(self, subject: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self._released = threading.Event(), threading.Event()
+        self._decode = subject._context.decode
+        monkeypatch.setattr(subject._context, "decode", self._computed)
+
+    def release(self) -> None:
+        self._released.set()
+
+    def _computed(self, pieces: Sequence[Piece]) -> list[int]:
+        self.begun.set()
+        assert self._released.wait(30)
+        return self._decode(pieces)
+
+
+async def test_a_request_is_in_flight_while_its_first_step_is_computed(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large model takes seconds for it."""
+    async with engine(model) as subject:
+        held = Held(subject, monkeypatch)
+        generation = await subject.submit(request("Hello", 3))
+        try:
+            async with asyncio.timeout(20):
+                while not subject.snapshot().in_flight:
+                    await asyncio.sleep(0.01)
+            assert subject.snapshot().waiting == 0
+        finally:
+            held.release()
+        assert (await answer(generation))[1].usage.completion_tokens == 3
+
+
+async def test_no_news_is_kept_back_when_the_decoding_thread_changes(
+    babble: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last request is cancelled, and the loop handed over, while one step is computed."""
+    async with engine(babble) as subject:
+        generation = await subject.submit(request("Hello", 1000))
+        await anext(generation)
+        held = Held(subject, monkeypatch)
+        assert await asyncio.to_thread(held.begun.wait, 20)
+        generation.cancel()
+        subject._decoder._hand_over()
+        held.release()
+        async with asyncio.timeout(20):
+            assert (await answer(generation))[1].reason == "cancelled"
+        assert (await ask(subject, "Hello", max_tokens=3))[1].usage.completion_tokens == 3
+
+
+async def test_a_prompt_without_tokens_is_refused(babble: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A template may leave out whatever was said; there is nothing to compute then."""
+    monkeypatch.setattr(Model, "chat_template", "{{ '' }}")
+    async with engine(babble) as subject:
+        for shorten in (True, False):
+            prompt = ChatPrompt((Message("user", "Hello"),), shorten=shorten)
+            with pytest.raises(PromptRefused, match="the prompt is empty"):
+                await subject.submit(GenerationRequest(prompt, 5))
+
+
 async def test_a_message_that_does_not_fit_is_refused(model: Path) -> None:
     async with engine(model, context_tokens=256) as subject:
         with pytest.raises(PromptTooLong, match="tokens, but the context holds 256"):
@@ -163,6 +226,14 @@ async def test_closing_tells_those_who_wait(babble: Path) -> None:
             await answer(generation)
         with pytest.raises(EngineStopped):
             await subject.submit(request("Hi"))
+
+
+async def test_who_has_a_place_when_it_closes_is_told_as_well(model: Path) -> None:
+    async with engine(model) as subject:
+        with subject.enter(held_back=True) as place:
+            await subject.close()
+            with pytest.raises(EngineStopped):
+                await place.submit(request("Hi"))
 
 
 async def test_loading_can_be_given_up(model: Path) -> None:

@@ -35,7 +35,8 @@ class Encoder:
         """The prompt's tokens, at least one, with room for one more. Raises PromptTooLong or PromptRefused."""
         match prompt:
             case ChatPrompt(messages, shorten=True):
-                return fit(messages, max_tokens or self._context_tokens, self._context_tokens, self._chat)
+                wanted = max_tokens or self._context_tokens
+                return self._checked(fit(messages, wanted, self._context_tokens, self._chat))
             case ChatPrompt(messages, tools):
                 return self._checked(self._chat(messages, tools))
             case TextPrompt(content):

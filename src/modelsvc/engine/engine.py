@@ -83,6 +83,7 @@ class Engine:
             yield place
 
     async def _submit(self, request: Request) -> Generation:
+        self._check_running()
         came_at = time.monotonic()
         self._asyncio = asyncio.get_running_loop()
         task = await self._asyncio.run_in_executor(self._prompts, self._prepare, request)

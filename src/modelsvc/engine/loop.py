@@ -142,11 +142,11 @@ class DecodeLoop:
         finally:
             if not self._handing_over or self._stopping:
                 self._fail_all()
+            self._post()
 
     def _fail_all(self) -> None:
         for request_id in list(self._sequences):
             self._fail(request_id, EngineStopped("the engine was stopped"))
-        self._post()
 
     def _obey_all(self) -> None:
         try:
@@ -179,6 +179,7 @@ class DecodeLoop:
             # Not the scheduler's word: it counts the step as done, and so a prompt's last chunk as no prefill.
             self._publish(step.answers < len(step.pieces))
             self._announce(step.pieces)
+            self._post()  # a step may take seconds
             self._compute(step)
         self._post()
         self._publish(self._scheduler.prefilling)

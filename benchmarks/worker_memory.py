@@ -61,7 +61,7 @@ def sizes(model: Path, context_tokens: int, slots: int, threads: int) -> dict[st
     loaded = Model.mapped(str(model), 0, lambda _: True)
     options = EngineOptions(context_tokens, slots, threads, gpu_layers=0, kv_cache="f16", queue_limit=64)
     with captured_log() as log:  # a Context keeps its log to itself
-        lib.llama_init_from_model(loaded.handle, context._context_params(options))
+        lib.llama_init_from_model(loaded.handle, context._context_params(loaded, options))
     found = {"weights": loaded.buffers.copied_bytes}
     for match in filter(None, (_BUFFER.search(line) for _, line in log)):
         found[match["kind"]] = found.get(match["kind"], 0) + round(float(match["mib"]) * 2**20)

@@ -2,13 +2,15 @@
 
 import asyncio
 from pathlib import Path
+from random import Random
 
 import pytest
+from tests.support.sliding_gguf import write_sliding
 from tests.worker.test_engine import answer, ask, engine, request
 
 from modelsvc.engine.engine import Engine
 from modelsvc.engine.model import Model
-from modelsvc.engine.types import ChatPrompt, GenerationRequest, Message, Sampling
+from modelsvc.engine.types import ChatPrompt, GenerationRequest, Message, Sampling, TextPrompt
 
 SYSTEM = "You are a careful assistant. " * 12
 
@@ -57,6 +59,41 @@ async def test_greedy_answers_are_the_same_with_and_without(
     assert [text for text, _ in found] == [text for text, _ in expected]
     assert [cached for _, cached in expected] == [0] * len(CONVERSATION)
     assert all(cached > 50 for _, cached in found[1:])
+
+
+async def test_greedy_answers_are_the_same_where_attention_looks_back_on_a_window(
+    sliding: Path, request: pytest.FixtureRequest
+) -> None:
+    """What llama.cpp gives away of an ended request, cells that its own next token does not need, is not shared."""
+    async with engine(sliding, context_tokens=512, slots=1) as subject:
+        found = [await answer(await subject.submit(each)) for each in crowding()]
+    request.getfixturevalue("without_reuse")
+    async with engine(sliding, context_tokens=512, slots=1) as subject:
+        expected = [await answer(await subject.submit(each)) for each in crowding()]
+    assert [text for text, _ in found] == [text for text, _ in expected]
+
+
+def crowding() -> list[GenerationRequest]:
+    """The third needs the first one's cells, and takes some of the second's with them; the fourth begins as that."""
+    rng = Random(1)
+    first, second, third = ([rng.randrange(3, 300) for _ in range(length)] for length in (30, 280, 200))
+    texts = (first, second, third, [*second[:200], *first[:20]])
+    return [GenerationRequest(TextPrompt(tuple(text)), 8, Sampling(temperature=0.0)) for text in texts]
+
+
+@pytest.fixture(scope="module")
+def sliding(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sliding") / "sliding.gguf"
+    write_sliding(path, window=64)
+    return path
+
+
+async def test_a_model_that_cannot_share_has_as_many_lines_as_slots(model: Path, without_reuse: None) -> None:
+    """Each costs a recurrent one a state; they suffice."""
+    async with engine(model, slots=2) as subject:
+        assert subject._context.lines == 2
+        found = await asyncio.gather(*(ask(subject, "My name is Ada.") for _ in range(6)))
+        assert {text for text, _ in found} == {"Nice to meet you, Ada."}
 
 
 async def test_a_conversation_goes_on_from_where_it_was(model: Path) -> None:

@@ -106,6 +106,22 @@ def test_the_first_waits_for_cache_and_is_not_overtaken() -> None:
     assert [piece.id for piece in take(subject).pieces] == [2, 3]
 
 
+def test_what_a_newcomer_takes_over_from_an_ended_request_is_not_free_as_well() -> None:
+    """It would be let in, and have to step back soon."""
+    subject = scheduler(slots=2)
+    subject.enqueue(Work(1, prompt(60), 5))
+    while not subject.next_step().pieces[0].samples:
+        pass
+    subject.remove(1)
+    subject.enqueue(Work(2, prompt(10, 2), 20))
+    take(subject)
+    subject.enqueue(Work(3, [*prompt(60), *prompt(5, 3)], 20))
+    take(subject)
+    assert (subject.running, subject.waiting) == (1, 1)
+    subject.remove(2)
+    assert [(piece.id, piece.start) for piece in take(subject).pieces] == [(3, 60)]
+
+
 def test_a_cancelled_request_frees_its_slot_for_the_next_step() -> None:
     """Also one that is half read; one that waits held none."""
     subject = scheduler(slots=1)
@@ -178,6 +194,26 @@ def test_without_reuse_nothing_is_shared() -> None:
     subject.remove(1)
     subject.enqueue(Work(2, prompt(10), 5))
     assert [(piece.start, len(piece.tokens)) for piece in take(subject).pieces] == [(0, 10)]
+
+
+def test_of_a_line_longer_than_the_window_only_the_whole_is_taken_over() -> None:
+    """Where blocks look back on a window, llama.cpp gives away what is before it; another beginning needs that."""
+    subject = Scheduler(1, Cache(100, 5, window=8), STEP)
+
+    def start(number: int, text: list[int]) -> int:
+        subject.enqueue(Work(number, text, 5))
+        (piece,) = subject.next_step().pieces
+        begin = piece.start
+        while not piece.samples:
+            (piece,) = subject.next_step().pieces
+        subject.remove(number)
+        return begin
+
+    assert start(1, prompt(20)) == 0
+    assert start(2, [*prompt(12), 99]) == 0
+    assert start(3, [*prompt(20), 98]) == 20
+    assert start(4, prompt(6, 4)) == 0
+    assert start(5, [*prompt(4, 4), 97]) == 4
 
 
 def test_the_least_recently_used_goes_first_when_cells_are_needed() -> None:
@@ -321,5 +357,5 @@ def test_every_request_gets_its_answer_whatever_comes_and_goes(
             wanted[number] = len(texts[number])
         assert step_number < 5000, "it does not come to an end"
     assert {number: len(text) for number, text in texts.items()} == wanted
-    assert subject._cache.spare == CACHE
+    assert subject._cache.spare() == CACHE
     assert len(subject._cache._idle) == slots + 2

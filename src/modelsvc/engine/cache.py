@@ -23,10 +23,15 @@ class Line:
 
 
 class Cache:
-    def __init__(self, capacity: int, lines: int, *, reuse: bool = True) -> None:
-        """`lines` must be more than requests run at once, or a finished one's is always the next one's."""
+    def __init__(self, capacity: int, lines: int, *, reuse: bool = True, window: int = 0) -> None:
+        """`lines` must be more than requests run at once, or a finished one's is always the next one's.
+
+        `window`: how many tokens attention looks back on, if not on all. Of a line that is longer, llama.cpp gives away
+        the cells that its next token does not look back on, so only the whole of it is of use.
+        """
         self._cells = Cells(capacity, lines)
         self._reuse = reuse
+        self._window = window or capacity + 1
         self._idle = [Line(number) for number in range(lines)]  # least recently used first
         self._running: list[Line] = []
         self._edits: list[Edit] = []
@@ -38,11 +43,6 @@ class Cache:
         return self._cells.capacity
 
     @property
-    def spare(self) -> int:
-        """Cells that are free, or would be without the idle lines."""
-        return self.capacity - self._cells.held_by(line.number for line in self._running)
-
-    @property
     def used(self) -> int:
         return self.capacity - self._cells.free
 
@@ -51,15 +51,29 @@ class Cache:
         edits, self._edits = tuple(self._edits), []
         return edits
 
+    def spare(self, tokens: Sequence[int] = ()) -> int:
+        """Cells that are free, or would be without the idle lines, once these tokens are computed as well."""
+        source, count = self._source(tokens)
+        held = [(line.number, len(line.tokens)) for line in self._running]
+        if source:
+            held.append((source.number, count))
+        return self.capacity - self._cells.held_by(held) - (len(tokens) - count)
+
+    def lends(self, there: Sequence[int], tokens: Sequence[int]) -> int:
+        """How many of these tokens can be taken over from a line of those `there`.
+
+        The last one never is, for its logits are needed.
+        """
+        common = common_prefix(there, tokens[:-1])
+        return common if common == len(there) or len(there) < self._window else 0
+
     def shared(self, tokens: Sequence[int]) -> int:
-        """How many of these tokens `open` would find computed; the last one never is, for its logits are needed."""
-        source = self._source(tokens)
-        return common_prefix(source.tokens, tokens[:-1]) if source else 0
+        """How many of these tokens `open` would find computed."""
+        return self._source(tokens)[1]
 
     def open(self, tokens: Sequence[int]) -> Line:
         """A line for a request, with as much of `tokens` as is there already."""
-        source = self._source(tokens)
-        count = common_prefix(source.tokens, tokens[:-1]) if source else 0
+        source, count = self._source(tokens)
         self._retention.opens(tokens, count)
         if source in self._idle and count >= OF_USE_TOKENS:
             self._use(source)
@@ -101,11 +115,13 @@ class Cache:
         for line in [line for line in self._idle if line.tokens and line.used_at < stale]:
             self._give_up(line)
 
-    def _source(self, tokens: Sequence[int]) -> Line | None:
+    def _source(self, tokens: Sequence[int]) -> tuple[Line | None, int]:
+        """The line that lends most of these tokens, and how many."""
         if not self._reuse:
-            return None
-        found = max([*self._idle, *self._running], key=lambda line: common_prefix(line.tokens, tokens))
-        return found if common_prefix(found.tokens, tokens[:-1]) else None
+            return None, 0
+        found = max([*self._idle, *self._running], key=lambda line: self.lends(line.tokens, tokens))
+        count = self.lends(found.tokens, tokens)
+        return (found, count) if count else (None, 0)
 
     def _emptied(self, spared: Line | None) -> Line:
         """An idle line that holds nothing, or else the one that was longest of no use; `spared` only if it is alone."""

@@ -39,9 +39,9 @@ class Cells:
     def free(self) -> int:
         return len(self._unused)
 
-    def held_by(self, lines: Iterable[int]) -> int:
-        """How many cells those lines hold together."""
-        return len(set().union(*(self._lines[line] for line in lines)))
+    def held_by(self, beginnings: Iterable[tuple[int, int]]) -> int:
+        """How many cells those beginnings hold together: of a line each, with its length."""
+        return len(set().union(*(self._lines[line][:count] for line, count in beginnings)))
 
     def extend(self, line: int, count: int) -> None:
         """Raises IndexError without so many free cells."""

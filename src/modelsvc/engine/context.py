@@ -14,19 +14,21 @@ from modelsvc.engine.types import EngineOptions, ModelInfo
 
 # What one step computes at most. More cost compute buffers (memory) for little speed.
 STEP_TOKENS = 256
-# Lines of the cache beside those of running requests, for what ended ones left. Each costs two rows of logits.
+# Lines of the cache beside those of running requests, for what ended ones left. Each costs two rows of logits, and
+# would cost a recurrent model, which cannot share what they hold, a whole state.
 SPARE_LINES = 8
 
 
 class Context:
     def __init__(self, model: Model, options: EngineOptions) -> None:
+        params = _context_params(model, options)
         with captured_log() as log:
-            self.handle = lib.llama_init_from_model(model.handle, _context_params(options))
+            self.handle = lib.llama_init_from_model(model.handle, params)
         if not self.handle:
             raise LoadFailed(failure_reason(log, "llama.cpp could not create a context: lower model.context_tokens"))
         self.tokens = int(lib.llama_n_ctx(self.handle))
         self._embedding_length = model.embedding_length
-        self.lines = options.slots + SPARE_LINES
+        self.lines = params.n_seq_max
         self._memory = lib.llama_get_memory(self.handle)
         self._batch = lib.llama_batch_init(STEP_TOKENS, 0, 1)
 
@@ -80,11 +82,11 @@ class Context:
         lib.llama_set_n_threads(self.handle, count, count)
 
 
-def _context_params(options: EngineOptions) -> Any:
+def _context_params(model: Model, options: EngineOptions) -> Any:
     params = lib.llama_context_default_params()
     params.n_ctx = options.context_tokens
     params.n_batch = params.n_ubatch = STEP_TOKENS
-    params.n_seq_max = options.slots + SPARE_LINES
+    params.n_seq_max = options.slots + (SPARE_LINES if model.reusable else 0)
     params.n_outputs_max = params.n_seq_max  # the least it may be: its compute buffer is of vocabulary x outputs
     params.n_threads = params.n_threads_batch = options.threads
     params.kv_unified = True

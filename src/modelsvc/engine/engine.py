@@ -56,7 +56,7 @@ class Engine:
         self._live: dict[int, Generation] = {}
         self._ids = itertools.count(1)
         self._admission = Admission(options.slots, options.queue_limit, self._submit, lambda: len(self._live))
-        cache = Cache(context.tokens, context.lines, reuse=model.reusable)
+        cache = Cache(context.tokens, context.lines, reuse=model.reusable, window=model.window)
         scheduler = Scheduler(options.slots, cache, STEP_TOKENS)
         self._decoding = DecodeLoop(model, context, scheduler, self._deliver, lambda step: self.observe(step))
         self._decoder = Decoder(self._decoding, options.threads, background=options.background)

@@ -93,6 +93,11 @@ class Model:
         return not (lib.llama_model_is_recurrent(self.handle) or lib.llama_model_is_hybrid(self.handle))
 
     @property
+    def window(self) -> int:
+        """How many tokens some of its blocks look back on at most; 0 where all of them look back on everything."""
+        return int(lib.llama_model_n_swa(self.handle))
+
+    @property
     def begin(self) -> int | None:
         """The token every prompt starts with, if the vocabulary wants one."""
         return int(lib.llama_vocab_bos(self.vocabulary)) if lib.llama_vocab_get_add_bos(self.vocabulary) else None

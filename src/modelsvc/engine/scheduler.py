@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelsvc.engine.cache import Cache, Line
-from modelsvc.engine.cells import Edit, common_prefix
+from modelsvc.engine.cells import Edit
 from modelsvc.engine.pace import Pace
 from modelsvc.engine.retention import OF_USE_TOKENS
 
@@ -50,7 +50,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`edits` are made in the cache first. `prompt_tokens` of its tokens are not those of answers that flow."""
+    """`edits` are made in the cache first. `answers` of its tokens go on with answers, the others are of prompts."""
 
     edits: tuple[Edit, ...]
     pieces: tuple[Piece, ...]
@@ -147,9 +147,9 @@ class Scheduler:
         self._steps += 1
         self._cache.give_up_stale()
         self._admit()
-        self._have_room_for_answers()
         for sequence in list(self._running.values()):
             self._open(sequence)  # all before any token is added: what this step computes cannot be copied yet
+        self._have_room_for_answers()
         answering = [sequence for sequence in self._running.values() if sequence.answering]
         reading = [each for each in self._running.values() if each.line and not each.answering]
         shares = [*((sequence, 1) for sequence in answering), *self._shares(reading, answering)]
@@ -167,8 +167,7 @@ class Scheduler:
         sequences = [*self._running.values(), newcomer]
         promised = sum(min(each.answer_left, ANSWER_TOKENS) for each in sequences)
         unread = sum(each.left for each in self._running.values() if not each.answering)
-        needed = newcomer.left - self._cache.shared(newcomer.tokens)
-        return promised + unread + needed <= self._cache.spare
+        return promised + unread <= self._cache.spare(newcomer.tokens)
 
     def _have_room_for_answers(self) -> None:
         """One cell for each answer, and one for the oldest request, whatever it does: so there is always progress."""
@@ -198,7 +197,7 @@ class Scheduler:
         for older in self._running.values():
             if older is sequence:
                 return False
-            common = common_prefix(older.tokens, sequence.tokens)
+            common = self._cache.lends(older.tokens, sequence.tokens)
             if not older.answering and max(older.done, there, WORTH_WAITING - 1) < common:
                 return True
         return False
@@ -208,7 +207,8 @@ class Scheduler:
         left = self._room(reading, answering)
         counts = dict.fromkeys(reading, 0)
         nearest_first = sorted(reading, key=lambda each: each.left)
-        for sequence, most in [*((each, left // 2) for each in reading[:1]), *((each, left) for each in nearest_first)]:
+        first = [(each, left - left // 2) for each in reading[:1]]
+        for sequence, most in [*first, *((each, left) for each in nearest_first)]:
             more = min(sequence.left - counts[sequence], most, left)
             counts[sequence] += more
             left -= more

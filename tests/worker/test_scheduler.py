@@ -83,6 +83,20 @@ def test_prompts_that_come_together_are_read_in_one_go() -> None:
     ]
 
 
+def test_a_prompt_that_waited_for_a_slot_is_read_at_the_pace_of_those_who_answer() -> None:
+    """However early it came: the answers that flow began without it."""
+    subject = scheduler(slots=2)
+    for number, length in ((1, 6), (2, 6), (3, 12)):
+        subject.enqueue(Work(number, prompt(length, number), 20))
+    take(subject)
+    take(subject)
+    subject.remove(1)
+    for tokens, seconds in ((1, 0.04), (4, 0.09), (8, 0.15), (16, 0.2)):
+        for _ in range(30):
+            subject.pace.took(tokens, 1, seconds)
+    assert shapes(take(subject)) == [(2, 1), (3, 4)]
+
+
 def test_short_prompts_pass_a_long_one_and_do_not_stop_it() -> None:
     """Half of each step is the first one's, so neither is starved."""
     subject = scheduler(cache=300)

@@ -65,7 +65,7 @@ class Step:
 class _Sequence:
     work: Work
     tokens: list[int]
-    came_at: int  # both in steps
+    let_in_at: int = 0  # both in steps
     began_at: int | None = None
     line: Line | None = None
     cached: int | None = None  # what its prompt took over, at first
@@ -121,7 +121,7 @@ class Scheduler:
     def enqueue(self, work: Work) -> None:
         if work.cache_tokens > self._cache.capacity:
             raise ValueError(f"request {work.id} needs {work.cache_tokens} of {self._cache.capacity} cache tokens")
-        self._waiting.append(_Sequence(work, list(work.prompt), self._steps))
+        self._waiting.append(_Sequence(work, list(work.prompt)))
 
     def cached_tokens(self, request_id: int) -> int:
         """How many of a running request's prompt tokens were computed already when it began."""
@@ -144,9 +144,9 @@ class Scheduler:
 
     def next_step(self) -> Step:
         """The next step, which counts as done: remove the requests of a step that failed, without keeping them."""
-        self._steps += 1
         self._cache.give_up_stale()
         self._admit()
+        self._steps += 1
         for sequence in list(self._running.values()):
             self._open(sequence)  # all before any token is added: what this step computes cannot be copied yet
         self._have_room_for_answers()
@@ -159,6 +159,7 @@ class Scheduler:
     def _admit(self) -> None:
         while self._waiting and len(self._running) < self._slots and self._has_room_for(self._waiting[0]):
             sequence = self._waiting.popleft()
+            sequence.let_in_at = self._steps
             self._running[sequence.work.id] = sequence
 
     def _has_room_for(self, newcomer: _Sequence) -> bool:
@@ -181,7 +182,7 @@ class Scheduler:
     def _step_back(self, sequence: _Sequence) -> None:
         if sequence.line:
             self._cache.close(sequence.line)
-        sequence.line, sequence.came_at = None, self._steps
+        sequence.line = None
         self._waiting.appendleft(sequence)
 
     def _open(self, sequence: _Sequence) -> None:
@@ -220,10 +221,10 @@ class Scheduler:
         return min(wanted, self._cache.make_room(len(answering) + wanted) - len(answering))
 
     def _budget(self, reading: list[_Sequence], answering: list[_Sequence]) -> int:
-        """Answers go on at their pace whatever comes; but one that just began waits for those who came with it."""
+        """Answers go on at their pace whatever comes; but one that just began waits for those let in with it."""
         most = self._step_tokens - len(answering)
-        came_first = min((each.came_at for each in reading), default=0)
-        together = all(each.began_at is None or each.began_at >= came_first for each in answering)
+        first_in = min((each.let_in_at for each in reading), default=0)
+        together = all(each.began_at is None or each.began_at >= first_in for each in answering)
         unread = sum(each.left for each in reading)
         if not answering or (together and unread <= HEAD_START_TOKENS):
             return most

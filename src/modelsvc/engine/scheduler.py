@@ -148,6 +148,10 @@ class Scheduler:
         elif sequence.line:
             self._cache.close(sequence.line, keep=keep)
 
+    def distrust(self) -> None:
+        """A step failed: nothing is taken over of what was kept so far."""
+        self._cache.forget()
+
     def next_step(self) -> Step:
         """The next step, which counts as done: remove the requests of a step that failed, without keeping them."""
         self._steps += 1

@@ -84,6 +84,16 @@ def test_the_usual_gap_is_that_of_the_answers_there_have_been_of_late() -> None:
     assert subject.beside(7, MOST) >= subject.beside(8, MOST)
 
 
+def test_what_makes_steps_dearer_is_expected_of_all_sizes() -> None:
+    """A context twice as dear is learned from the steps that are taken, not size by size."""
+    subject = learned(slow_processor, 4)
+    before = {size: subject.expected(size) or 0 for size in (16, 64, 128)}
+    for _ in range(40):
+        subject.took(4, 4, 2 * slow_processor(4))
+    for size, seconds in before.items():
+        assert subject.expected(size) == pytest.approx(2 * seconds, rel=0.15)
+
+
 def test_one_slow_step_is_not_held_against_a_size_for_ever() -> None:
     """Something else had the processors."""
     subject = learned(slow_processor, 1)

@@ -9,6 +9,7 @@ from tests.support.sliding_gguf import write_sliding
 from tests.worker.test_engine import answer, ask, engine, request
 
 from modelsvc.engine.engine import Engine
+from modelsvc.engine.errors import DecodeFailed
 from modelsvc.engine.model import Model
 from modelsvc.engine.types import ChatPrompt, GenerationRequest, Message, Sampling, TextPrompt
 
@@ -139,3 +140,33 @@ async def test_an_answer_may_take_what_is_left_of_the_context(babble: Path) -> N
         _, finished = await answer(await subject.submit(wanted))
         assert finished.reason == "length"
         assert finished.usage.prompt_tokens + finished.usage.completion_tokens == 256
+
+
+async def test_what_is_given_up_between_requests_is_given_up_in_the_cache_too(model: Path) -> None:
+    """A cancellation that comes too late is a step with nothing to compute; its edits count nevertheless."""
+    async with engine(model, slots=2) as subject:
+        answers: dict[int, str] = {}
+        for number in range(120):
+            which = number % 7 if number > 60 else number
+            generation = await subject.submit(request(f"Count to {which + 3}. " + "word " * (which % 5 * 12), 60))
+            text, _ = await answer(generation)
+            generation.cancel()
+            assert answers.setdefault(which, text) == text
+
+
+async def test_after_a_step_that_failed_nothing_of_the_cache_is_trusted(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever went wrong, the next request is computed from its beginning."""
+    async with engine(model) as subject:
+        first, _ = await ask(subject, "What is a rollback? " * 10)
+        monkeypatch.setattr(subject._context, "decode", failing)
+        with pytest.raises(DecodeFailed):
+            await ask(subject, "What is a rollback? " * 10)
+        monkeypatch.undo()
+        again, finished = await ask(subject, "What is a rollback? " * 10)
+        assert (again, finished.usage.cached_tokens) == (first, 0)
+
+
+def failing(_: object) -> list[int]:
+    raise DecodeFailed("it was told to")

@@ -101,6 +101,12 @@ class Cache:
         if not (keep and self._reuse):
             self._trim(line, 0)
 
+    def forget(self) -> None:
+        """Empty the idle lines, also in llama.cpp's cache where that differs from this one."""
+        for line in self._idle:
+            self._edit(Trim(line.number, 0))
+            line.tokens = []
+
     def make_room(self, count: int) -> int:
         """Have so many cells free, at the cost of idle lines, or as many as can be; how many are."""
         for line in [line for line in self._idle if line.tokens]:

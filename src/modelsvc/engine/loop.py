@@ -175,6 +175,7 @@ class DecodeLoop:
     def _step(self) -> None:
         self._expire()
         step = self._scheduler.next_step()
+        self._context.edit(step.edits)  # there may be some where there is nothing to compute
         if step.pieces:
             # Not the scheduler's word: it counts the step as done, and so a prompt's last chunk as no prefill.
             self._publish(step.answers < len(step.pieces))
@@ -206,11 +207,11 @@ class DecodeLoop:
     def _compute(self, step: Step) -> None:
         began = time.monotonic()
         try:
-            self._context.edit(step.edits)
             outputs = self._context.decode(step.pieces)
         except DecodeFailed as error:
             for piece in step.pieces:
                 self._fail(piece.id, error)
+            self._scheduler.distrust()
             return
         seconds = time.monotonic() - began
         self._scheduler.pace.took(step.tokens, step.answers, seconds)

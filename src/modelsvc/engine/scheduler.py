@@ -23,6 +23,7 @@ from modelsvc.engine.retention import OF_USE_TOKENS
 
 ANSWER_TOKENS = 64  # the room for its answer without which a request is not let in
 WORTH_WAITING = OF_USE_TOKENS  # for so long a common beginning, which another prompt is computing anyway
+GROUP_TOKENS = 128  # a step of several prompts is smaller: the first ones need not wait for the last
 HEAD_START_TOKENS = 512  # prompts that came together are read in one go up to this
 
 
@@ -73,6 +74,11 @@ class _Sequence:
     @property
     def done(self) -> int:
         return len(self.line.tokens) if self.line else 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether something of its prompt was computed for it."""
+        return self.done > (self.cached or 0)
 
     @property
     def left(self) -> int:
@@ -142,6 +148,10 @@ class Scheduler:
         elif sequence.line:
             self._cache.close(sequence.line, keep=keep)
 
+    def distrust(self) -> None:
+        """A step failed: nothing is taken over of what was kept so far."""
+        self._cache.forget()
+
     def next_step(self) -> Step:
         """The next step, which counts as done: remove the requests of a step that failed, without keeping them."""
         self._cache.give_up_stale()
@@ -204,15 +214,20 @@ class Scheduler:
         return False
 
     def _shares(self, reading: list[_Sequence], answering: list[_Sequence]) -> list[tuple[_Sequence, int]]:
-        """Which prompts are read in this step, and how far."""
+        """Which prompts are read in this step, and how far.
+
+        What those that are read to their end leave over is too little to begin another one with.
+        """
         left = self._room(reading, answering)
         counts = dict.fromkeys(reading, 0)
         nearest_first = sorted(reading, key=lambda each: each.left)
         first = [(each, left - left // 2) for each in reading[:1]]
         for sequence, most in [*first, *((each, left) for each in nearest_first)]:
-            more = min(sequence.left - counts[sequence], most, left)
-            counts[sequence] += more
-            left -= more
+            wanted = sequence.left - counts[sequence]
+            more = min(wanted, most, left)
+            if more == wanted or sequence.begun or not any(counts[each] == each.left for each in reading):
+                counts[sequence] += more
+                left -= more
         return [(sequence, count) for sequence, count in counts.items() if count]
 
     def _room(self, reading: list[_Sequence], answering: list[_Sequence]) -> int:
@@ -222,7 +237,7 @@ class Scheduler:
 
     def _budget(self, reading: list[_Sequence], answering: list[_Sequence]) -> int:
         """Answers go on at their pace whatever comes; but one that just began waits for those let in with it."""
-        most = self._step_tokens - len(answering)
+        most = (self._step_tokens if len(reading) == 1 else min(self._step_tokens, GROUP_TOKENS)) - len(answering)
         first_in = min((each.let_in_at for each in reading), default=0)
         together = all(each.began_at is None or each.began_at >= first_in for each in answering)
         unread = sum(each.left for each in reading)

@@ -144,7 +144,7 @@ class Cache:
 
     def _give_up(self, line: Line) -> None:
         if not line.of_use:
-            self._retention.was_of_no_use(list(line.tokens))
+            self._retention.was_of_no_use(line.tokens)
         self._trim(line, 0)
 
     def _trim(self, line: Line, keep: int) -> None:

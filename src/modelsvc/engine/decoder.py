@@ -61,4 +61,5 @@ class Decoder:
 
     def _go_on_after(self, before: Thread) -> None:
         before.join()
-        self._loop.run()
+        if self._loop.handed_over:
+            self._loop.run()

@@ -6,6 +6,7 @@ What a step brings to its requests is handed out in one go, when the next step c
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
@@ -144,7 +145,17 @@ class DecodeLoop:
                 self._fail_all()
             self._post()
 
+    @property
+    def handed_over(self) -> bool:
+        """Whether `run` returned to be called again."""
+        return self._handing_over
+
     def _fail_all(self) -> None:
+        with suppress(Empty):
+            while True:  # who submitted while it ended
+                command = self.inbox.get_nowait()
+                if isinstance(command, Submit):
+                    self._obey(command)
         for request_id in list(self._sequences):
             self._fail(request_id, EngineStopped("the engine was stopped"))
 
@@ -250,6 +261,7 @@ class DecodeLoop:
             vector = self._context.embed(piece)
         except DecodeFailed as error:
             self._fail(piece.id, error)
+            self._scheduler.distrust()
         else:
             self._tell(sequence, Embedded(vector))
             self._finish(sequence, "stop")

@@ -14,6 +14,7 @@ from modelsvc.engine.cells import common_prefix
 OF_USE_TOKENS = 32  # beginnings of templates, which all have in common, are shorter
 LONGEST_TOKENS = 2048
 LEAST_TOKENS = 64  # else nothing would ever be of use again
+_REMEMBERED_TOKENS = 1024  # of each line that was given up
 _NEWEST = 0.1  # the weight of the latest line in the odds
 
 
@@ -33,7 +34,7 @@ class Retention:
 
     def was_of_no_use(self, tokens: list[int]) -> None:
         """It was given up with nothing taken from it."""
-        self._given_up.append(tokens)
+        self._given_up.append(tokens[:_REMEMBERED_TOKENS])
         self._learn(0.0)
 
     def opens(self, tokens: Sequence[int], found: int) -> None:

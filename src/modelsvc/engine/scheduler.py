@@ -51,7 +51,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`edits` are made in the cache first. `prompt_tokens` of its tokens are not those of answers that flow."""
+    """`edits` are made in the cache first. `answers`: how many of its tokens go on with an answer."""
 
     edits: tuple[Edit, ...]
     pieces: tuple[Piece, ...]

@@ -128,7 +128,7 @@ def test_a_prompt_that_does_not_fit_is_refused_with_the_counts(shared: Worker) -
     assert response.status_code == 400
     error = error_of(response)
     assert error["code"] == "prompt_too_long"
-    assert "but the context holds 4096" in error["message"]
+    assert "but this model's maximum context length is 4096" in error["message"]
 
 
 def test_a_body_over_the_limit_is_refused(shared: Worker) -> None:

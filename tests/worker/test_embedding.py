@@ -60,7 +60,7 @@ async def test_its_usage_counts_the_text(embedder: Path) -> None:
 
 async def test_what_cannot_be_embedded_is_refused(embedder: Path, model: Path) -> None:
     async with engine(embedder, context_tokens=256) as subject:
-        with pytest.raises(PromptTooLong, match="the context holds 256"):
+        with pytest.raises(PromptTooLong, match="this model's maximum context length is 256"):
             await embed(subject, "word " * 400)
         with pytest.raises(PromptRefused, match="empty"):
             await embed(subject, "")

@@ -206,7 +206,7 @@ async def test_a_prompt_without_tokens_is_refused(babble: Path, monkeypatch: pyt
 
 async def test_a_message_that_does_not_fit_is_refused(model: Path) -> None:
     async with engine(model, context_tokens=256) as subject:
-        with pytest.raises(PromptTooLong, match="tokens, but the context holds 256"):
+        with pytest.raises(PromptTooLong, match="tokens, but this model's maximum context length is 256"):
             await subject.submit(request("word " * 500))
 
 

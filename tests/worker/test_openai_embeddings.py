@@ -72,6 +72,13 @@ def test_long_lists_are_no_crowd(client: openai.OpenAI) -> None:
     assert [each.index for each in found.data] == list(range(40))
 
 
+def test_a_long_list_has_the_time_of_one_request(client: openai.OpenAI) -> None:
+    texts = [f"{number} {TEXTS[-1]}" for number in range(1000)]
+    with pytest.raises(openai.RateLimitError, match="after 1 s") as told:
+        client.embeddings.create(model="m", input=texts, extra_body={"timeout_s": 1})
+    assert told.value.code == "deadline_exceeded"
+
+
 def test_answers_beside_them_are_what_they_are_alone(client: openai.OpenAI) -> None:
     """The engine computes both in turn, in one context."""
     asked: Any = {"model": "m", "prompt": "the cat", "max_tokens": 200, "temperature": 0}

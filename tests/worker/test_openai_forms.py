@@ -63,6 +63,12 @@ def test_an_answer_can_be_held_to_json(nonsense: openai.OpenAI) -> None:
     assert isinstance(json.loads("".join(chunk.choices[0].delta.content or "" for chunk in chunks)), dict)
 
 
+def test_a_schema_may_come_with_json_object(client: openai.OpenAI) -> None:
+    """As llama.cpp's own server takes it."""
+    form: Any = {"type": "json_object", "schema": Person.model_json_schema()}
+    assert Person.model_validate_json(text_of(client.chat.completions.create(**ASKED, response_format=form)))
+
+
 def test_text_is_a_form_too(client: openai.OpenAI) -> None:
     assert text_of(client.chat.completions.create(**ASKED, response_format={"type": "text"})) == ANSWER
 

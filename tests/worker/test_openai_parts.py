@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from modelsvc.engine.errors import DecodeFailed
+from modelsvc.engine.errors import DecodeFailed, GrammarTooSlow
 from modelsvc.engine.tool_reader import ToolReader
 from modelsvc.engine.tool_syntax import HERMES, PLAIN
 from modelsvc.engine.types import ChatPrompt, Drawn, Finished, Logprob, Message, Sampling, Timings, Token, Usage
@@ -60,19 +60,26 @@ def test_a_wrong_field_is_shown_from_wherever_it_is() -> None:
     assert told.value.message == "[...][2]: Expected `int`, got `str`, not {'a': [1, 2, 'x']}; numbers"
 
 
-async def test_a_stream_that_breaks_off_says_why() -> None:
-    """In the shape that OpenAI's package raises as an APIError; and the request counts as failed."""
+@pytest.mark.parametrize(
+    ("error", "code", "failed"),
+    [
+        (DecodeFailed("no memory"), "engine_failed", True),
+        (GrammarTooSlow("too slow"), "grammar_too_slow", False),
+        (KeyError("a defect"), "internal", True),
+    ],
+)
+async def test_a_stream_that_breaks_off_says_why(error: Exception, code: str, failed: bool) -> None:
+    """In the shape that OpenAI's package raises as an APIError; and it counts as failed where the worker did."""
 
     async def told() -> AsyncIterator[bytes]:
         yield b"data: {}\n\n"
-        raise DecodeFailed("no memory")
+        raise error
 
     exchange = Exchange(status=200)
     first, last = [each async for each in to_the_end(told(), exchange, broken_off)]
     assert first == b"data: {}\n\n"
-    error = json.loads(last.removeprefix(b"data: "))["error"]
-    assert (error["code"], error["message"]) == ("engine_failed", "no memory: try again")
-    assert exchange.failed
+    assert json.loads(last.removeprefix(b"data: "))["error"]["code"] == code
+    assert exchange.failed is failed
 
 
 def test_no_probability_is_lost_where_text_is_held_back() -> None:
@@ -96,3 +103,10 @@ def test_a_model_whose_calls_are_written_in_an_unknown_way_can_be_forced_only() 
     forced = toolbox(tools, "required", None, None)
     assert forced.syntax == PLAIN
     assert forced.grammar and "root ::=" in forced.grammar
+
+
+def test_parameters_of_nothing_are_no_parameters() -> None:
+    """Not any value: what is called has an object of arguments."""
+    nothing = Tool(function=Function(name="f", parameters=None))
+    empty = Tool(function=Function(name="f", parameters={}))
+    assert toolbox([empty], "required", None, HERMES) == toolbox([nothing], "required", None, HERMES)

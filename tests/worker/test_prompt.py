@@ -41,5 +41,5 @@ def test_the_newest_message_may_squeeze_the_answer() -> None:
 
 
 def test_a_message_that_leaves_no_room_is_refused_with_the_counts() -> None:
-    with pytest.raises(PromptTooLong, match="100 tokens, but the context holds 100"):
+    with pytest.raises(PromptTooLong, match="100 tokens, but this model's maximum context length is 100"):
         fit(conversation("a", "b", "c" * 100), 1, 100, encode)

@@ -59,7 +59,7 @@ def test_readiness_says_what_is_wrong(phase: Phase, engine: Snapshot | None, cod
         (errors.ToolsRefused("no"), 400, "tools_not_supported"),
         (errors.EmbeddingsRefused(), 400, "embeddings_not_supported"),
         (errors.GrammarTooSlow("slow"), 400, "grammar_too_slow"),
-        (errors.DeadlineExceeded(3.0), 504, "deadline_exceeded"),
+        (errors.DeadlineExceeded(3.0), 429, "deadline_exceeded"),
         (errors.DecodeFailed("no"), 503, "engine_failed"),
         (errors.EngineStopped("no"), 503, "engine_failed"),
     ],

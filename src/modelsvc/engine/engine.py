@@ -10,7 +10,6 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 
@@ -24,6 +23,7 @@ from modelsvc.engine.generation import Generation
 from modelsvc.engine.loop import Cancel, DecodeLoop, Failed, Letters, Submit, Task
 from modelsvc.engine.model import Model, OnProgress
 from modelsvc.engine.output import Output
+from modelsvc.engine.prompt_thread import prompt_thread
 from modelsvc.engine.sampling import Samplers
 from modelsvc.engine.scheduler import Scheduler
 from modelsvc.engine.types import (
@@ -52,7 +52,7 @@ class Engine:
         self._asyncio: asyncio.AbstractEventLoop | None = None
         self._slots = options.slots
         self._closed = False
-        self._prompts = ThreadPoolExecutor(1, thread_name_prefix="prompt")
+        self._prompts = prompt_thread()
         self._live: dict[int, Generation] = {}
         self._ids = itertools.count(1)
         self._admission = Admission(options.slots, options.queue_limit, self._submit, lambda: len(self._live))

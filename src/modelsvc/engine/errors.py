@@ -54,8 +54,8 @@ class PromptTooLong(EngineError):
         self.prompt_tokens = prompt_tokens
         self.context_tokens = context_tokens
         super().__init__(
-            f"the prompt needs {prompt_tokens} tokens, but the context holds {context_tokens} including the answer: "
-            "shorten it or raise model.context_tokens"
+            f"the prompt needs {prompt_tokens} tokens, but this model's maximum context length is {context_tokens}, "
+            "the answer included: shorten it or raise model.context_tokens"
         )
 
 

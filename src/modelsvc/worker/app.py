@@ -6,7 +6,7 @@ from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
 
 from modelsvc.worker.envelope import Envelope
-from modelsvc.worker.errors import HttpError, shown
+from modelsvc.worker.errors import HttpError, internal, shown
 from modelsvc.worker.logs import log
 from modelsvc.worker.openai.routes import openai_routes
 from modelsvc.worker.openapi import document_route
@@ -26,7 +26,12 @@ _CODES = {
 def build_app(service: Service) -> Envelope:
     litestar = Litestar(
         [*health_routes(service), *chat_routes(service), *openai_routes(service), document_route()],
-        exception_handlers={HttpError: _known, HTTPException: _of_framework, Exception: _unexpected},
+        exception_handlers={
+            HttpError: _known,
+            HTTPException: _of_framework,
+            RecursionError: _too_deep,
+            Exception: _unexpected,
+        },
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=None,  # its routes would bring pages that load scripts from elsewhere
         logging_config=None,
@@ -51,4 +56,9 @@ def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Resp
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, object]]:
     log.error("request_failed", path=request.scope.get("path_template"), exc_info=error)
-    return _known(request, HttpError(500, "internal", "the worker failed on this request: see its log"))
+    return _known(request, internal())
+
+
+def _too_deep(request: Request[Any, Any, Any], _: RecursionError) -> Response[dict[str, object]]:
+    """Nothing here goes deeper than what was sent."""
+    return _known(request, HttpError(400, "too_deep", "the body is nested too deep: send objects in fewer levels"))

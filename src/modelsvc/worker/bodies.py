@@ -46,8 +46,12 @@ def _found(path: str, body: bytes) -> str:
     """What is at the path, or where a mapping's key begins that the path does not tell."""
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # further on it is no JSON, or out of range
+        for name, index in _STEP.findall(path.partition("[...]")[0]):
+            value = value[name] if name else value[int(index)]
+        return f", not {shown(value)}"
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        RecursionError,
+    ):  # further on it is no JSON, out of range or too deep
         return ""
-    for name, index in _STEP.findall(path.partition("[...]")[0]):
-        value = value[name] if name else value[int(index)]
-    return f", not {shown(value)}"

@@ -47,7 +47,6 @@ _TYPES = {
     429: "overloaded",
     431: "invalid_request",
     503: "unavailable",
-    504: "timed_out",
     507: "failed",
 }
 
@@ -81,6 +80,10 @@ class HttpError(WorkerError):
     def headers(self) -> Mapping[str, str]:
         asking = {"WWW-Authenticate": 'Bearer realm="modelsvc"'} if self.status == 401 else {}
         return asking if self.retry_after_s is None else {**asking, "Retry-After": str(self.retry_after_s)}
+
+
+def internal() -> HttpError:
+    return HttpError(500, "internal", "the worker failed on this request: see its log")
 
 
 class NotRecorded(HttpError):

@@ -7,7 +7,7 @@ from litestar import Request
 
 from modelsvc.engine.errors import EngineError
 from modelsvc.worker.envelope import Exchange
-from modelsvc.worker.errors import HttpError
+from modelsvc.worker.errors import HttpError, internal
 from modelsvc.worker.generations import as_http
 from modelsvc.worker.logs import log
 from modelsvc.worker.service import Service
@@ -38,12 +38,13 @@ async def to_the_end(
         async for each in told:
             yield each
     except Exception as error:
-        exchange.broken = True
+        found = _as_told(error)
+        exchange.broken = found.status >= 500  # a grammar that is too slow, for one, is no fault of the worker
         log.error("stream_failed", exc_info=error)
-        yield broken_off(_as_told(error))
+        yield broken_off(found)
 
 
 def _as_told(error: Exception) -> HttpError:
     if isinstance(error, HttpError):
         return error
-    return as_http(error if isinstance(error, EngineError) else EngineError("the worker failed"))
+    return as_http(error) if isinstance(error, EngineError) else internal()

@@ -103,9 +103,9 @@ def as_http(error: EngineError) -> HttpError:
             return HttpError(400, "embeddings_not_supported", str(error))
         case GrammarTooSlow():  # and it would be again: nobody is to ask for it elsewhere
             return HttpError(400, "grammar_too_slow", str(error))
-        case PromptRefused():
+        case PromptRefused():  # after the kinds of it
             return HttpError(400, "prompt_refused", str(error))
-        case DeadlineExceeded():
-            return HttpError(504, "deadline_exceeded", str(error))
+        case DeadlineExceeded():  # no 504: the edge has its own, and how long a client waits is no failure of a release
+            return HttpError(429, "deadline_exceeded", str(error), 1)
         case _:
             return HttpError(503, "engine_failed", f"{error}: try again", 1)

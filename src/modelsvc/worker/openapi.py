@@ -41,18 +41,16 @@ _ERRORS = {
     405: "this path does not know that method",
     408: "the body came too slowly",
     413: "the body has more than 1 MiB",
-    429: "the queue is full: try again after `Retry-After` seconds",
+    429: "the queue is full, or it waited as long as it may take: try again after `Retry-After` seconds",
     431: "too many headers, or too long ones",
     500: "the worker failed: see its log",
     503: "not now: try again after `Retry-After` seconds",
-    504: "it had to wait longer than it may take",
     507: "the answer, in `response`, could not be written down: the disk is full",
 }
 _NAMES = re.compile(r"\{(\w+)\}")
 _IN_PATH = {"user_id": {"type": "string", "pattern": f"^{USER_ID}$"}, "model": {"type": "string"}}
 _ALWAYS = (400, 401, 403, 405, 431, 500)
 _OF_BODIES = (408, 413, 429, 503)
-_OF_V1 = (*_OF_BODIES, 504)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +77,13 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
         "delete": Operation("Forget a conversation", Deleted, (404, 503)),
     },
     "/v1/chat/completions": {
-        "post": Operation("Continue a chat, as OpenAI's API does", ChatCompletion, _OF_V1, ChatRequest, _CHUNKS)
+        "post": Operation("Continue a chat, as OpenAI's API does", ChatCompletion, _OF_BODIES, ChatRequest, _CHUNKS)
     },
     "/v1/completions": {
-        "post": Operation("Continue texts, as OpenAI's API does", TextCompletion, _OF_V1, TextRequest, _TEXTS)
+        "post": Operation("Continue texts, as OpenAI's API does", TextCompletion, _OF_BODIES, TextRequest, _TEXTS)
     },
     "/v1/embeddings": {
-        "post": Operation("Vectors of texts, if the model has any", EmbeddingList, _OF_V1, EmbeddingsRequest)
+        "post": Operation("Vectors of texts, if the model has any", EmbeddingList, _OF_BODIES, EmbeddingsRequest)
     },
     "/v1/models": {"get": Operation("The model that is served", ModelList)},
     "/v1/models/{model}": {"get": Operation("The model of that name", ModelCard, (404,))},

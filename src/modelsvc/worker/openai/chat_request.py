@@ -10,7 +10,7 @@ from modelsvc.worker.errors import HttpError
 from modelsvc.worker.openai.messages import AnyMessage, as_message
 from modelsvc.worker.openai.response_format import ResponseFormat, format_grammar
 from modelsvc.worker.openai.tools import Tool, Toolbox, ToolChoice
-from modelsvc.worker.openai.wanted import Count, Wanted, requests
+from modelsvc.worker.openai.wanted import ALLOWED, Count, Wanted, requests
 
 _ROLES = "allowed: system, developer, user, assistant, tool"
 _TEXT_ONLY = "only parts of type text are understood: images, sound and files are not"
@@ -24,7 +24,6 @@ _HINTS = {
     "function_call": f"it is no longer spoken: {_TOOLS}",
     "web_search_options": "nothing is looked up on the web: leave it out",
 }
-_ALLOWED = "/openapi.json tells what is allowed"
 
 
 class ChatRequest(Wanted, frozen=True, kw_only=True):
@@ -43,7 +42,7 @@ class ChatRequest(Wanted, frozen=True, kw_only=True):
     web_search_options: None = None
 
 
-parse_chat = Body(ChatRequest, _ALLOWED, _HINTS).decode
+parse_chat = Body(ChatRequest, ALLOWED, _HINTS).decode
 
 
 def chat_requests(asked: ChatRequest, tools: Toolbox) -> list[GenerationRequest]:

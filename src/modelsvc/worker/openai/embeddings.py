@@ -15,7 +15,7 @@ from modelsvc.worker.errors import HttpError
 from modelsvc.worker.generations import Embedded
 from modelsvc.worker.openai.inputs import Inputs, contents
 from modelsvc.worker.openai.replies import Embedding, EmbeddingList, EmbeddingUsage
-from modelsvc.worker.openai.wanted import PLAIN_TIMEOUT_S, Timeout
+from modelsvc.worker.openai.wanted import ALLOWED, PLAIN_TIMEOUT_S, Timeout
 
 
 class EmbeddingsRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +28,7 @@ class EmbeddingsRequest(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: Timeout | None = None
 
 
-parse_embedding = Body(EmbeddingsRequest, "/openapi.json tells what is allowed").decode
+parse_embedding = Body(EmbeddingsRequest, ALLOWED).decode
 
 
 def embedding_requests(asked: EmbeddingsRequest) -> list[EmbeddingRequest]:

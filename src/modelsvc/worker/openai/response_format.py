@@ -13,7 +13,7 @@ class JsonSchema(msgspec.Struct, frozen=True):
     """An answer keeps to it with `strict` and without."""
 
     name: str = ""
-    schema: dict[str, Any] = {}
+    schema: dict[str, Any] | None = None
     strict: bool | None = None
 
 
@@ -22,7 +22,9 @@ class AsText(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
 
 
 class AsJson(msgspec.Struct, frozen=True, tag_field="type", tag="json_object"):
-    pass
+    """`schema`: as llama.cpp's own server takes it."""
+
+    schema: dict[str, Any] | None = None
 
 
 class AsSchema(msgspec.Struct, frozen=True, tag_field="type", tag="json_schema"):
@@ -40,6 +42,8 @@ def format_grammar(form: ResponseFormat | None, *, with_tools: bool) -> str | No
         told = "response_format: a model that may call tools cannot be held to it: ask for one of them"
         raise HttpError(400, "invalid_field", told, param="response_format")
     try:
-        return object_grammar() if isinstance(form, AsJson) else schema_grammar(form.json_schema.schema)
+        if isinstance(form, AsJson):
+            return object_grammar() if form.schema is None else schema_grammar(form.schema)
+        return schema_grammar(form.json_schema.schema or {})
     except PromptRefused as error:
         raise HttpError(400, "schema_refused", f"response_format: {error}", param="response_format") from error

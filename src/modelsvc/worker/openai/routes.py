@@ -1,5 +1,6 @@
 """/v1: what clients of OpenAI's API speak."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
 from modelsvc.engine.engine import Engine
-from modelsvc.engine.errors import EngineError, PromptTooLong
+from modelsvc.engine.errors import DeadlineExceeded, EngineError, PromptTooLong
 from modelsvc.engine.types import EmbeddingRequest, GenerationRequest, TextPrompt
 from modelsvc.worker.errors import HttpError, shown
 from modelsvc.worker.exchanges import AnyRequest, clients_ask, exchange_of, to_the_end
@@ -36,7 +37,7 @@ def openai_routes(service: Service) -> list[HTTPRouteHandler]:
     async def answered(
         request: AnyRequest, wanted: Wanted, requests: Sequence[GenerationRequest], answer: Answer
     ) -> Response[Any]:
-        _check_count(len(requests), identity.release.settings)
+        _check_count(wanted, len(requests), identity.release.settings)
         clients_ask(request, service)
         exchange = exchange_of(request)
         events = await unless_gone(request.receive, _begun(service, requests, request))
@@ -89,11 +90,15 @@ _UNCACHED = {"Cache-Control": "no-cache"}
 
 
 async def _embedded(service: Service, requests: Sequence[EmbeddingRequest], request: AnyRequest) -> list[Embedded]:
-    """As many at a time as there are slots: a long list is no crowd of requests."""
+    """As many at a time as there are slots: a long list is no crowd of requests. Together they have the time of one."""
     slots, held = service.identity.release.settings.slots, exchange_of(request).held
     parts = [requests[start : start + slots] for start in range(0, len(requests), slots)]
+    timeout_s = requests[0].timeout_s
     try:
-        return [each for part in parts for each in await embed(service, part, held)]
+        async with asyncio.timeout(timeout_s):
+            return [each for part in parts for each in await embed(service, part, held)]
+    except TimeoutError as error:
+        raise _as_http(DeadlineExceeded(timeout_s or 0.0)) from error
     except EngineError as error:
         raise _as_http(error) from error
 
@@ -105,11 +110,11 @@ def _echoes(asked: TextRequest, texts: Sequence[TextPrompt], engine: Engine) -> 
         raise _as_http(error) from error
 
 
-def _check_count(wanted: int, settings: Settings) -> None:
+def _check_count(wanted: Wanted, count: int, settings: Settings) -> None:
     limit = settings.slots + settings.queue_limit
-    if wanted > limit:
-        told = f"the request asks for {wanted} answers at once: at most {limit} (model.slots + model.queue_limit)"
-        raise HttpError(400, "too_many_choices", told, param="n")
+    if count > limit:
+        told = f"the request asks for {count} answers at once: at most {limit} (model.slots + model.queue_limit)"
+        raise HttpError(400, "too_many_choices", told, param="n" if wanted.choices > 1 else "prompt")
 
 
 async def _begun(

@@ -9,11 +9,10 @@ from modelsvc.engine.types import GenerationRequest, TextPrompt
 from modelsvc.worker.bodies import Body
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.openai.inputs import Inputs, contents
-from modelsvc.worker.openai.wanted import Wanted, requests
+from modelsvc.worker.openai.wanted import ALLOWED, Wanted, requests
 
 DEFAULT_MAX_TOKENS = 16  # as OpenAI documents
 _HINTS = {"suffix": "a text is continued at its end only: leave it out"}
-_ALLOWED = "/openapi.json tells what is allowed"
 
 
 class TextRequest(Wanted, frozen=True, kw_only=True):
@@ -26,7 +25,7 @@ class TextRequest(Wanted, frozen=True, kw_only=True):
     suffix: None = None
 
 
-parse_text = Body(TextRequest, _ALLOWED, _HINTS).decode
+parse_text = Body(TextRequest, ALLOWED, _HINTS).decode
 
 
 def prompts(asked: TextRequest) -> list[TextPrompt]:

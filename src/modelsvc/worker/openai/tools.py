@@ -26,7 +26,7 @@ class Function(msgspec.Struct, frozen=True):
 
     def shown(self) -> dict[str, Any]:
         """To the model."""
-        parameters = _NO_PARAMETERS if self.parameters is None else self.parameters
+        parameters = self.parameters or _NO_PARAMETERS  # an empty schema would allow what is no object
         return {"name": self.name, "description": self.description or "", "parameters": parameters}
 
 

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from modelsvc.engine.types import GenerationRequest, Prompt, Sampling
 
+ALLOWED = "/openapi.json tells what is allowed"
 MAX_CHOICES = 8
 PLAIN_TIMEOUT_S = 570.0  # the edge gives up after 600 s without a byte
 STREAM_TIMEOUT_S = 3600.0
@@ -22,7 +23,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 TokenId = Annotated[str, Meta(pattern="^[0-9]{1,9}$")]
 Timeout = Annotated[float, Meta(ge=1, le=86400)]
-Stop = Annotated[str, Meta(min_length=1)]
+Stop = Annotated[str, Meta(min_length=1, max_length=1000)]
 
 
 class StreamOptions(msgspec.Struct, frozen=True):

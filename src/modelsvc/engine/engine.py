@@ -23,7 +23,7 @@ from modelsvc.engine.generation import Generation
 from modelsvc.engine.loop import Cancel, DecodeLoop, Failed, Letters, Submit, Task
 from modelsvc.engine.model import Model, OnProgress
 from modelsvc.engine.output import Output
-from modelsvc.engine.prompt_thread import prompt_thread
+from modelsvc.engine.prompt_thread import PromptThread
 from modelsvc.engine.sampling import Samplers
 from modelsvc.engine.scheduler import Scheduler
 from modelsvc.engine.types import (
@@ -52,7 +52,7 @@ class Engine:
         self._asyncio: asyncio.AbstractEventLoop | None = None
         self._slots = options.slots
         self._closed = False
-        self._prompts = prompt_thread()
+        self._prompts = PromptThread()
         self._live: dict[int, Generation] = {}
         self._ids = itertools.count(1)
         self._admission = Admission(options.slots, options.queue_limit, self._submit, lambda: len(self._live))
@@ -86,7 +86,7 @@ class Engine:
         self._check_running()
         came_at = time.monotonic()
         self._asyncio = asyncio.get_running_loop()
-        task = await self._asyncio.run_in_executor(self._prompts, self._prepare, request)
+        task = await self._prompts.run(self._prepare, request)
         self._check_running()
         deadline = math.inf if request.timeout_s is None else came_at + request.timeout_s
         request_id = next(self._ids)

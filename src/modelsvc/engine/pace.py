@@ -50,7 +50,7 @@ class Pace:
     def beside(self, answers: int, most: int, whole: int = 0) -> int:
         """The prompt tokens that a step may carry beside so many answers; `most` at most.
 
-        `whole`: with so many, the prompts would be read that nothing was read of so far.
+        `whole`: with so many, all that is being read would be read to its end; 0 where a long prompt is among it.
         """
         usual = self._usual(max(answers, round(self._usual_answers)))  # one that just ended has not gone for good
         if usual is None:

@@ -20,6 +20,7 @@ from supervisor.core.state import Color
 from supervisor.edge import CONFIG, Edge, EdgeOptions
 from supervisor.errors import ConfigError, EdgeError, PortTaken
 from supervisor.nginx import command
+from supervisor.nginx import master as nginx_master
 from supervisor.nginx.config import EdgeLimits, NginxBuild, Version
 from supervisor.nginx.master import group_members
 from supervisor.nginx.reload import MARKERS, MinTimeoutReload, RetireThenReload, strategy_for
@@ -382,3 +383,23 @@ async def test_the_inherited_socket_never_blocks() -> None:
             assert not listener.getblocking()
             await edge.start()
             await edge.stop(timeout_s=1)
+
+
+@pytest.mark.parametrize(
+    ("title", "serves", "leaves"),
+    [
+        ("nginx: worker process", True, False),
+        ("nginx: worker process is shutting down", False, True),
+        ("", False, False),
+        ("nginx: master process /usr/sbin/nginx -p edge/", False, False),
+    ],
+    ids=["serving", "leaving", "exiting", "newborn"],
+)
+async def test_only_workers_that_say_so_serve(
+    title: str, serves: bool, leaves: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that exits has lost its title: counted as serving, it made a reload look undone."""
+    async with running_edge() as edge:
+        with monkeypatch.context() as patch:
+            patch.setattr(nginx_master, "_title", lambda _: title)
+            assert (bool(edge.workers()), bool(edge.old_workers())) == (serves, leaves)

@@ -45,16 +45,21 @@ class Instance:
         logged = self._log_size()
         self.master.signal(signal.SIGHUP)
 
+        async def replaced() -> bool:
+            workers = self.master.workers()
+            return bool(workers) and workers.isdisjoint(old)
+
         async def decided() -> bool:
-            return self._replaced(old) or bool(self._complaint(logged)) or not self.master.alive()
+            return await replaced() or bool(self._complaint(logged)) or not self.master.alive()
 
-        await eventually(decided, REPLACE_TIMEOUT_S)
-        if not self._replaced(old):
-            raise EdgeError(f"nginx did not reload: {self._complaint(logged) or 'it gave no reason'}")
+        if not (await eventually(decided, REPLACE_TIMEOUT_S) and await replaced()):
+            raise EdgeError(f"nginx did not reload: {self._complaint(logged) or self._state(old)}")
 
-    def _replaced(self, old: frozenset[int]) -> bool:
-        workers = self.master.workers()
-        return bool(workers) and workers.isdisjoint(old)
+    def _state(self, old: frozenset[int]) -> str:
+        """What can be seen of an nginx that gave no reason."""
+        if not self.master.alive():
+            return "its master ended"
+        return f"after {REPLACE_TIMEOUT_S:.0f} s its old workers {sorted(old & self.master.workers())} still serve"
 
     def _log_size(self) -> int:
         log = self.folder / ERROR_LOG

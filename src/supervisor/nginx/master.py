@@ -69,7 +69,7 @@ class Master:
 
     def workers(self) -> frozenset[int]:
         """Workers that accept connections."""
-        return frozenset(worker.pid for worker in self._children() if not _is_leaving(worker))
+        return frozenset(worker.pid for worker in self._children() if _is_serving(worker))
 
     def leaving_workers(self) -> frozenset[int]:
         """Workers of before a reload, which only finish what they have."""
@@ -126,8 +126,18 @@ def _is_member(process: psutil.Process, group: int) -> bool:
     return False
 
 
+def _is_serving(worker: psutil.Process) -> bool:
+    """Its title says so: one that exits has none any more, a newborn one still has its master's."""
+    title = _title(worker)
+    return "worker process" in title and not _says_leaving(title)
+
+
 def _is_leaving(worker: psutil.Process) -> bool:
-    return "shutting down" in _title(worker)
+    return _says_leaving(_title(worker))
+
+
+def _says_leaving(title: str) -> bool:
+    return "shutting down" in title
 
 
 def _title(process: psutil.Process) -> str:

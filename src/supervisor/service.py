@@ -4,14 +4,12 @@ import asyncio
 import math
 import signal
 import time
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
 import structlog
-from prometheus_client import start_http_server
 
 from supervisor import config as configuration
 from supervisor.admission import Admission
@@ -30,6 +28,7 @@ from supervisor.core.records import EdgeChanged, RouteChanged
 from supervisor.core.state import Color, EdgePhase, State
 from supervisor.edge import Edge, EdgeOptions
 from supervisor.executor import Executor
+from supervisor.front import FrontServer, build_front
 from supervisor.gate import Gate
 from supervisor.holder import Holder
 from supervisor.holdings import Holdings
@@ -40,7 +39,7 @@ from supervisor.memory_report import MemoryReporter
 from supervisor.nginx.config import EdgeLimits
 from supervisor.notify import listen
 from supervisor.paths import StatePaths
-from supervisor.ports import check_free, naming
+from supervisor.ports import naming
 from supervisor.probe import Probe
 from supervisor.probe_key import own_key
 from supervisor.prover import Prover
@@ -119,7 +118,7 @@ class Service:
             await self._open_hold(stack)
             inbox = await listen(self.settings.paths.notify_socket, self.loop.post)
             stack.callback(inbox.close)
-            stack.callback(self._serve_metrics())
+            await self._open_front(stack)
             control = ControlServer(build_app(self._plane()), self.settings.control_socket)
             stack.push_async_callback(control.stop)
             stack.push_async_callback(self.executor.close)
@@ -137,6 +136,13 @@ class Service:
         stack.push_async_callback(server.stop)
         stack.callback(self.holder.close)
         await server.start()
+
+    async def _open_front(self, stack: AsyncExitStack) -> None:
+        config = self.settings.config
+        hosts = [*config.security.allowed_hosts, split_listen(config.control.metrics_listen)[0]]
+        front = FrontServer(build_front(self.metrics.render, hosts), config.control.metrics_listen)
+        stack.push_async_callback(front.stop)
+        await front.start()
 
     async def _take_up(self) -> None:
         """Adopt what an earlier supervisor left, or claim the ports for a new beginning."""
@@ -187,19 +193,6 @@ class Service:
     def _told_to_stop(self) -> None:
         say("stopping: running answers are finished first")
         self.loop.post(ev.ShutdownRequested("signal"))
-
-    def _serve_metrics(self) -> Callable[[], None]:
-        host, port = split_listen(self.settings.config.control.metrics_listen)
-        with naming("control.metrics_listen"):
-            check_free(host, port)
-        server, thread = start_http_server(port, host, self.metrics.registry)
-
-        def stop() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-        return stop
 
     async def _rotate_logs(self) -> None:
         """Those that workers and nginx hold open."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from supervisor import protocol
 from supervisor.core import records as rec
@@ -68,6 +68,10 @@ class Metrics:
                 self._edge.set(record.pid is not None)
             case _:
                 pass
+
+    async def render(self) -> bytes:
+        """In Prometheus' text format."""
+        return generate_latest(self.registry)
 
 
 class Narrator:

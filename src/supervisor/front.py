@@ -1,0 +1,86 @@
+"""The supervisor's HTTP server on `control.metrics_listen`: its metrics, for Prometheus.
+
+All but the metrics answer only to the names of this machine, since any web page can point a name of its own at a
+loopback address; Prometheus may come from elsewhere.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+from litestar import Litestar, Response, get
+from litestar.config.allowed_hosts import AllowedHostsConfig
+from litestar.handlers import HTTPRouteHandler
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from supervisor.config import split_listen
+from supervisor.errors import SupervisorError
+from supervisor.patience import eventually
+from supervisor.ports import check_free, naming
+
+SETTING = "control.metrics_listen"
+START_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 5.0
+
+
+def build_front(
+    render_metrics: Callable[[], Awaitable[bytes]], hosts: Sequence[str], routes: Sequence[HTTPRouteHandler] = ()
+) -> Litestar:
+    """The application; `hosts` are the names it answers to."""
+
+    @get("/metrics")
+    async def metrics() -> Response[bytes]:
+        return Response(await render_metrics(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    return Litestar(
+        route_handlers=[metrics, *routes],
+        allowed_hosts=AllowedHostsConfig(allowed_hosts=[*hosts], exclude="^/metrics$"),
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+class FrontServer:
+    """Serves `app` at `listen`, ADDRESS:PORT."""
+
+    def __init__(self, app: Litestar, listen: str) -> None:
+        self._host, self._port = split_listen(listen)
+        self._server = Server(
+            app,
+            address=self._host,
+            port=self._port,
+            interface=Interfaces.ASGINL,
+            http=HTTPModes.http1,
+            websockets=False,
+            log_enabled=False,
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen. Raises PortTaken, or SupervisorError when it cannot."""
+        with naming(SETTING):
+            check_free(self._host, self._port)
+        self._task = asyncio.get_running_loop().create_task(self._server.serve())
+        await eventually(self._decided, START_TIMEOUT_S)
+        if self._task.done() or not await self._listens():
+            reason = self._task.exception() if self._task.done() else "it does not answer"
+            raise SupervisorError(f"{SETTING} {self._host}:{self._port} cannot be served: {reason}", code="front")
+
+    async def stop(self) -> None:
+        """Finish the answers under way."""
+        if self._task is None:
+            return
+        self._server.stop()  # type: ignore[no-untyped-call]  # Granian leaves it untyped
+        await asyncio.wait({self._task}, timeout=STOP_TIMEOUT_S)
+
+    async def _decided(self) -> bool:
+        return self._task is None or self._task.done() or await self._listens()
+
+    async def _listens(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection(self._host, self._port)
+        except OSError:
+            return False
+        writer.close()
+        return True

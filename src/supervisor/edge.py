@@ -20,6 +20,7 @@ from supervisor.core.state import Color
 from supervisor.errors import EdgeError
 from supervisor.files import publish, read_text
 from supervisor.nginx import command
+from supervisor.nginx.access_log import EdgeMark, mark
 from supervisor.nginx.config import EdgeLimits, EdgeSettings, NginxBuild, fingerprint, open_files, render
 from supervisor.nginx.inherit import listening_socket
 from supervisor.nginx.instance import STATUS_SOCKET, Instance
@@ -28,7 +29,7 @@ from supervisor.nginx.orphans import Orphans
 from supervisor.nginx.reload import MARKERS, ReloadStrategy, remove_markers, strategy_for
 from supervisor.nginx.route import ROUTE, read_route, write_route
 from supervisor.nginx.status import answers, running_fingerprint
-from supervisor.nginx.tally import EdgeMark, EdgeTally, mark, tally
+from supervisor.nginx.tally import EdgeTally, tally
 from supervisor.paths import check_socket_path
 from supervisor.patience import eventually
 

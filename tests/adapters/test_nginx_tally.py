@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from supervisor.nginx import tally as tallies
-from supervisor.nginx.tally import EdgeMark, EdgeTally, mark, tally
+from supervisor.nginx.access_log import EdgeMark, mark
+from supervisor.nginx.tally import EdgeTally, tally
 
 
 def line(number: int, status: int, color: str = "blue", path: str = "/chat") -> str:
-    return json.dumps({"time": f"{number:09}", "status": status, "color": color, "path": path}) + "\n"
+    told = {"time": "2026-01-02T03:04:05+00:00", "request_id": f"{number:09}", "method": "POST", "seconds": 0.25}
+    return json.dumps({**told, "status": status, "color": color, "path": path}) + "\n"
 
 
 @pytest.fixture
@@ -66,6 +68,13 @@ def test_a_rotated_log_is_counted_from_its_beginning(log: Path, after: int) -> N
     add(log, *(line(100 + number, 200) for number in range(after)))
 
     assert tally(log, since) == EdgeTally(after, 0, {"blue": after}, {}, complete=False)
+
+
+def test_a_line_that_cannot_be_read_is_owned_up_to(log: Path) -> None:
+    """nginx writes 000 where it sent no status, which is no JSON; the others are counted all the same."""
+    add(log, line(1, 200), line(2, 200).replace("200", "000"), line(3, 500))
+
+    assert tally(log, EdgeMark()) == EdgeTally(2, 1, {"blue": 2}, {"blue": 1}, complete=False)
 
 
 def test_a_log_that_is_not_there_has_nothing(log: Path) -> None:

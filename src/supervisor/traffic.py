@@ -1,0 +1,62 @@
+"""What clients are answered at the edge, told as it happens to whoever follows: metrics, and the status page."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+
+from supervisor.nginx.access_log import EdgeEntry, LogFollower, parse
+
+LOOK_INTERVAL_S = 1.0
+
+log = structlog.get_logger()
+
+Follower = Callable[[Sequence[EdgeEntry]], None]
+
+
+class EdgeTraffic:
+    """Reads nginx's log in a thread. Questions about health are no client's, and are left out."""
+
+    def __init__(self, access_log: Path) -> None:
+        self._lines = LogFollower(access_log)
+        self._followers: list[Follower] = []
+        self._one_look = asyncio.Lock()
+
+    def follow(self, follower: Follower) -> Callable[[], None]:
+        """From now on it gets the entries of each look, in the event loop. Returns what ends that."""
+        self._followers.append(follower)
+        return lambda: self._followers.remove(follower)
+
+    async def run(self) -> None:
+        """Look every LOOK_INTERVAL_S."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_INTERVAL_S)
+
+    async def look(self) -> None:
+        """Tell what is new by now. What cannot be read at this moment is read with the next look."""
+        async with self._one_look:
+            try:
+                entries = await asyncio.to_thread(self._entries)
+            except OSError as error:
+                log.warning("edge_log_not_read", reason=str(error))
+                return
+        if entries:
+            for follower in tuple(self._followers):
+                _tell(follower, entries)
+
+    def _entries(self) -> list[EdgeEntry]:
+        lines = self._lines.gained()
+        entries = [entry for line in lines if (entry := parse(line))]
+        if len(entries) < len(lines):
+            log.warning("edge_log_lines_not_understood", lines=len(lines) - len(entries))
+        return [entry for entry in entries if not entry.asks_for_health]
+
+
+def _tell(follower: Follower, entries: Sequence[EdgeEntry]) -> None:
+    """One that fails is no reason to keep it from the others."""
+    try:
+        follower(entries)
+    except Exception:
+        log.exception("edge_entries_not_taken", follower=repr(follower))

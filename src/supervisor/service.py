@@ -26,7 +26,7 @@ from supervisor.core.outlook import outlook
 from supervisor.core.reconcile import INTERRUPTED, Resumption, reconcile
 from supervisor.core.records import EdgeChanged, RouteChanged
 from supervisor.core.state import Color, EdgePhase, State
-from supervisor.edge import Edge, EdgeOptions
+from supervisor.edge import ACCESS_LOG, Edge, EdgeOptions
 from supervisor.executor import Executor
 from supervisor.front import FrontServer, build_front
 from supervisor.gate import Gate
@@ -51,6 +51,7 @@ from supervisor.status import StatusReporter
 from supervisor.step_runner import StepRunner
 from supervisor.tally import AccessLog, Tally
 from supervisor.telemetry import Hub, Journaling, Log, Metrics
+from supervisor.traffic import EdgeTraffic
 from supervisor.unix_server import UnixServer
 from supervisor.watch import Watch
 from supervisor.worker_process import WORKER_PROGRAM, WorkerProcesses
@@ -89,6 +90,7 @@ class Service:
         self.settings, self.edge, self.journal, self.reserve = settings, edge, journal, reserve
         self.loop = Loop(State(policy=config.policy()))
         self.hub, self.metrics = Hub(), Metrics()
+        self.traffic = EdgeTraffic(paths.edge / ACCESS_LOG)
         self.holder = Holder(lambda: outlook(self.loop.state), config.edge.hold_timeout_s, config.edge.hold_limit)
         key = own_key(paths.probe_key) if config.security.api_keys_file else ""
         self.probe = Probe({color: config.port(color) for color in Color}, f"http://{config.edge.listen}", key)
@@ -124,7 +126,7 @@ class Service:
             stack.push_async_callback(self.executor.close)
             await control.start()
             self._announce()
-            for chore in (self._rotate_logs(), self._keep_reserve(), self.watch.run()):
+            for chore in (self._rotate_logs(), self._keep_reserve(), self.watch.run(), self.traffic.run()):
                 stack.callback(asyncio.create_task(chore).cancel)
             await self._until_exit()
 
@@ -197,7 +199,7 @@ class Service:
     async def _rotate_logs(self) -> None:
         """Those that workers and nginx hold open."""
         paths, colors = self.settings.paths, [f"worker-{color}.log" for color in Color]
-        held = [*(paths.logs / name for name in colors), paths.edge / "access.log", paths.edge / "error.log"]
+        held = [*(paths.logs / name for name in colors), paths.edge / ACCESS_LOG, paths.edge / "error.log"]
         while True:
             await asyncio.sleep(ROTATE_INTERVAL_S)
             for path in held:

@@ -214,13 +214,13 @@ def test_deep_health_tells_everything(shared: Worker) -> None:
 def test_metrics_count_what_happened(shared: Worker) -> None:
     shared.chat("My name is Ada.")
     text = shared.get("/metrics").text
-    assert 'modelsvc_requests_total{code="200",route="/chat"}' in text
+    assert 'modelsvc_http_requests_total{code="200",route="/chat"}' in text
     assert f'modelsvc_worker_info{{color="blue",release="7",version="{modelsvc.__version__}"}} 1.0' in text
     for name in (
         "modelsvc_prompt_tokens_total",
         "modelsvc_completion_tokens_total",
         "modelsvc_time_to_first_token_seconds_bucket",
-        "modelsvc_requests_in_flight",
+        "modelsvc_http_requests_in_flight",
         "modelsvc_process_private_memory_bytes",
     ):
         assert f"\n{name}" in text

@@ -161,7 +161,7 @@ def test_it_counts_like_any_answer(shared: Worker, client: openai.OpenAI) -> Non
     assert after["requests"]["total"] == before["requests"]["total"] + 2
     assert after["requests"]["failed"] == before["requests"]["failed"]
     assert len(after["latency"]["recent"]) >= 2
-    assert 'modelsvc_requests_total{code="200",route="/v1/chat/completions"}' in shared.get("/metrics").text
+    assert 'modelsvc_http_requests_total{code="200",route="/v1/chat/completions"}' in shared.get("/metrics").text
     assert shared.get("/chat/none").json()["messages"] == []
 
 

@@ -152,7 +152,7 @@ def test_the_package_comes_again_when_it_is_told_to(babbler: Worker) -> None:
     body = BABBLE | {"stream": True}
     clients = [post_and_keep(babbler.port, body, "/v1/chat/completions") for _ in range(10)]
     until(lambda: babbler.deep()["engine"]["waiting"] == 8, "the queue is full")
-    refusals = 'modelsvc_requests_total{code="429",route="/v1/chat/completions"}'
+    refusals = 'modelsvc_http_requests_total{code="429",route="/v1/chat/completions"}'
     with client_of(babbler, max_retries=5) as client, ThreadPoolExecutor(1) as pool:
         asked = pool.submit(lambda: client.chat.completions.create(**BABBLE | {"max_tokens": 2}))
         until(lambda: refusals in babbler.get("/metrics").text, "it was turned away")

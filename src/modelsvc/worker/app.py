@@ -7,6 +7,7 @@ from litestar.exceptions import HTTPException
 
 from modelsvc.worker.envelope import Envelope
 from modelsvc.worker.errors import HttpError, internal, shown
+from modelsvc.worker.exchanges import exchange_of
 from modelsvc.worker.logs import log
 from modelsvc.worker.openai.routes import openai_routes
 from modelsvc.worker.openapi import document_route
@@ -39,7 +40,8 @@ def build_app(service: Service) -> Envelope:
     return Envelope(litestar, service)
 
 
-def _known(_: Request[Any, Any, Any], error: HttpError) -> Response[dict[str, object]]:
+def _known(request: Request[Any, Any, Any], error: HttpError) -> Response[dict[str, object]]:
+    exchange_of(request).error = error.code
     return Response(error.body(), status_code=error.status, headers=dict(error.headers()))
 
 

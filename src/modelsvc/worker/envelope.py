@@ -30,6 +30,7 @@ class Exchange:
     caller: str | None = None  # the name of the API key it came with
     status: int = 0
     broken: bool = False  # failed after the answer had begun
+    error: str = ""  # the code of the error that was told
 
     @property
     def failed(self) -> bool:
@@ -67,6 +68,8 @@ class Envelope:
 
     async def _exchange(self, scope: Scope, receive: Any, send: Any, exchange: Exchange) -> None:
         scope.setdefault("state", {})["exchange"] = exchange
+        metrics, began = self._service.metrics, time.monotonic()
+        metrics.asked()
 
         async def labelled(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -78,7 +81,8 @@ class Envelope:
             async with exchange.held:
                 await self._answer(scope, receive, labelled, exchange)
         finally:
-            self._service.metrics.answered(scope.get("path_template") or "unmatched", exchange.status)
+            route = scope.get("path_template") or "unmatched"
+            metrics.answered(route, exchange.status, time.monotonic() - began, exchange.error)
 
     async def _answer(self, scope: Scope, receive: Any, send: Any, exchange: Exchange) -> None:
         incoming = Incoming(receive)
@@ -86,6 +90,7 @@ class Envelope:
             exchange.caller = self._admit(scope)
         except HttpError as error:
             log.warning("refused", code=error.code, path=scope["path"])
+            exchange.error = error.code
             await incoming.discard()
             await send_error(send, error)
         else:

@@ -39,6 +39,7 @@ async def to_the_end(
             yield each
     except Exception as error:
         found = _as_told(error)
+        exchange.error = found.code
         exchange.broken = found.status >= 500  # a grammar that is too slow, for one, is no fault of the worker
         log.error("stream_failed", exc_info=error)
         yield broken_off(found)

@@ -56,7 +56,7 @@ def _prepare(
     metrics = Metrics(color, release.number, __version__)
     identity = Identity(color, worker_id, release, __version__, background)
     service = Service(identity, History(chat_db), metrics, keys)
-    metrics.watch(lambda: service.tally.in_flight, service.snapshot)
+    metrics.watch(service.snapshot, lambda: service.engine.model if service.engine else None)
     return service, listener
 
 

@@ -2,10 +2,12 @@
 # Set up everything `make demo` and `make test` need, from a bare macOS (Homebrew) or Debian/Ubuntu machine on.
 #
 #   1. what the system's package manager must give: a Python >= 3.11 with venv, a C++ compiler, nginx
-#   2. .venv with the packages of requirements.lock, each checked against its hash   (python_packages.sh)
+#   2. what it should give: Prometheus for `modelsvc monitor`, Chromium for the tests of the status page
+#   3. .venv with the packages of requirements.lock, each checked against its hash   (python_packages.sh)
 #
-# A second run finds the stamp of the first and nginx, and ends at once. Runs in dash and in macOS's bash 3.2.
-# MODELSVC_SETUP_PATH replaces the folders searched beyond $PATH (the tests empty it).
+# A second run finds the stamp of the first and the programs, and ends at once. What of 2 could not be had is on the
+# stamp's list, and not asked for again until the stamp is made anew. Runs in dash and in macOS's bash 3.2.
+# MODELSVC_SETUP_PATH replaces the folders searched beyond $PATH, MODELSVC_ROOT goes before paths (the tests set them).
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -14,6 +16,9 @@ cd "$root"
 # Ordinary users of Debian lack the sbin folders, shells started by an editor lack Homebrew's.
 PATH=$PATH:${MODELSVC_SETUP_PATH-/usr/local/sbin:/usr/sbin:/sbin:/opt/homebrew/bin:/usr/local/bin}
 stamp=.venv/modelsvc-setup
+applications=${MODELSVC_ROOT-}/Applications
+unavailable=$stamp.unavailable  # names, a line each
+optional='prometheus chromium'
 
 say() { echo "setup: $*"; }
 fail() { echo "setup: $*" >&2; exit 1; }
@@ -21,7 +26,22 @@ have() { command -v "$1" > /dev/null 2>&1; }
 
 # All that decides what is installed, and where: a virtual environment cannot be moved.
 inputs() { echo "$root"; cat pyproject.toml requirements.lock; }
-set_up() { have nginx && [ -x .venv/bin/python ] && [ -f "$stamp" ] && inputs | cmp -s - "$stamp"; }
+set_up() {
+    have nginx && [ -x .venv/bin/python ] && [ -f "$stamp" ] && inputs | cmp -s - "$stamp" || return 1
+    for name in $optional; do
+        there "$name" || grep -qsx "$name" "$unavailable" || return 1
+    done
+}
+
+# Browsers of the Chromium family go by several names, and on macOS are folders.
+there() {
+    case $1 in
+        chromium)
+            have chromium || have chromium-browser || have google-chrome ||
+                [ -d "$applications/Chromium.app" ] || [ -d "$applications/Google Chrome.app" ] ;;
+        *) have "$1" ;;
+    esac
+}
 
 # --- Python ---------------------------------------------------------------------------------------------------------
 
@@ -54,6 +74,8 @@ macos_packages() {
     missing=
     find_python > /dev/null || missing="$missing python@3.13"
     have nginx || missing="$missing nginx"
+    # Chromium is no formula, and its cask fails Gatekeeper: a browser is the user's to install.
+    there prometheus || missing="$missing prometheus"
     [ -n "$missing" ] || return 0
     have brew || fail "Homebrew is needed to install$missing: get it as brew.sh says, and run this again."
     say "brew install$missing"
@@ -70,10 +92,12 @@ debian_packages() {
     fi
     have c++ || missing="$missing build-essential"
     have nginx || missing="$missing nginx"
-    [ -n "$missing" ] || return 0
-    say "apt-get install$missing"
+    wished=
+    for name in $optional; do there "$name" || wished="$wished $name"; done
+    [ -n "$missing$wished" ] || return 0
+    say "apt-get install$missing$wished"
     # shellcheck disable=SC2086  # one word for each package
-    as_root "$scripts/apt_install.sh" $missing
+    as_root "$scripts/apt_install.sh" $missing -- $wished
 }
 
 as_root() {
@@ -101,6 +125,18 @@ system_packages() {
     have nginx || fail "nginx was installed and is still not found; its folder must be on \$PATH."
 }
 
+# Tell what the optional programs would be for; print the names of those that are not there.
+list_unavailable() {
+    for name in $optional; do
+        there "$name" && continue
+        case $name in
+            prometheus) say "no Prometheus here: \`modelsvc monitor\` cannot be used, and its tests are skipped" ;;
+            chromium) say "no Chromium or Chrome here: the tests of the status page in a browser are skipped" ;;
+        esac >&2
+        echo "$name"
+    done
+}
+
 # --- all ------------------------------------------------------------------------------------------------------------
 
 if set_up; then
@@ -110,5 +146,6 @@ fi
 system_packages
 python=$(find_python) || no_python
 "$scripts/python_packages.sh" "$root" "$python"
+list_unavailable > "$unavailable"
 inputs > "$stamp"
 say "done"

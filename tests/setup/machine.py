@@ -10,9 +10,10 @@ ROOT = Path(__file__).resolve().parents[2]
 # What the scripts may use of the real machine.
 COREUTILS = (
     "sh", "awk", "cat", "chmod", "cmp", "cp", "dirname", "env", "flock", "grep", "kill", "mkdir", "mktemp", "mv", "rm",
-    "sleep", "tail",
+    "sleep", "tail", "tr",
 )  # fmt: skip
 
+PROGRAMS = ("nginx", "prometheus", "chromium")
 PYTHON = """\
 case "$*" in
     *version_info\\ \\<*) exit {too_old} ;;
@@ -54,7 +55,7 @@ class Machine:
     @property
     def calls(self) -> list[str]:
         """Calls of fake programs, without those that only ask."""
-        asked = ("id ", "uname ", "xcode-select ", "python3 -c", "python -c", "python3 --version")
+        asked = ("id ", "uname ", "xcode-select ", "python3 -c", "python -c", "python3 --version", "apt-cache ")
         lines = self._log.read_text().splitlines() if self._log.exists() else []
         return [line for line in lines if not line.startswith(asked)]
 
@@ -72,21 +73,30 @@ class Machine:
         self.has("uname", "echo Darwin")
         self.has("xcode-select")
         if brew:
-            self.has("brew", self._appears("nginx"))
+            self.has("brew", self._install(PROGRAMS))
 
-    def is_debian(self, *, apt: str = ":") -> None:
-        """apt-get install brings nginx, after running `apt`; services would start when the policy lets them."""
+    def is_debian(self, *, apt: str = ":", lacks: tuple[str, ...] = ()) -> None:
+        """apt-get install brings our programs, after running `apt`; services would start when the policy lets them."""
         self.has("uname", "echo Linux")
-        install = self._appears("nginx")
-        asked = f'if [ -x "{self.policy}" ]; then "{self.policy}" nginx start || exit 0; fi'
-        start = f'{asked}\necho nginx started >> "{self._log}"'
-        self.has("apt-get", f'case "$1" in install)\n{apt}\n{install}\n{start}\n;; esac')
+        self.has("apt-get", f'case "$1" in install)\n{apt}\n{self._install(PROGRAMS)}\n{self._start()}\n;; esac')
+        self.has("apt-cache", f'case " {" ".join(lacks)} " in *" $2 "*) exit 100 ;; esac')
         self.has("systemctl")
 
-    def _appears(self, name: str) -> str:
-        """The shell's words for installing a program."""
-        program = self.bin / name
-        return f'printf \'#!/bin/sh\\n\' > "{program}"; chmod 755 "{program}"'
+    def has_programs(self, *names: str) -> None:
+        """All that is no Python package; or these."""
+        for name in names or PROGRAMS:
+            self.has(name)
+
+    def _install(self, names: tuple[str, ...]) -> str:
+        """The shell's words for installing those of the programs that are arguments."""
+        create = f'printf \'#!/bin/sh\\n\' > "{self.bin}/$name"; chmod 755 "{self.bin}/$name"'
+        return f'for name in {" ".join(names)}; do case " $* " in *" $name "*) {create} ;; esac; done'
+
+    def _start(self) -> str:
+        """As the packages' scripts do, asking the policy."""
+        may = f'[ ! -x "{self.policy}" ] || "{self.policy}" $name start'
+        run = f'if {may}; then echo $name started >> "{self._log}"; fi'
+        return f'for name in nginx prometheus; do case " $* " in *" $name "*) {run} ;; esac; done'
 
     def run(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

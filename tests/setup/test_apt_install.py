@@ -1,4 +1,4 @@
-"""Installing nginx on Debian leaves no nginx running and the machine's policy as it was."""
+"""Installing nginx and Prometheus on Debian leaves neither running and the machine's policy as it was."""
 
 import shutil
 import signal
@@ -21,24 +21,26 @@ def leftovers(machine: Machine) -> list[str]:
     return sorted(path.name for path in machine.policy.parent.iterdir())
 
 
-def test_nginx_is_installed_but_not_started(machine: Machine) -> None:
+@pytest.mark.parametrize("packages", [("nginx",), ("--", "prometheus"), ("nginx", "--", "prometheus")], ids=" ".join)
+def test_a_service_is_installed_but_not_started(machine: Machine, packages: tuple[str, ...]) -> None:
     """Debian starts what it installs, unless the policy forbids it."""
     machine.is_debian()
 
-    done = machine.run("apt_install.sh", "nginx")
+    done = machine.run("apt_install.sh", *packages)
 
     assert done.returncode == 0, done.stderr
-    assert "nginx started" not in machine.calls
+    assert [name for name in ("nginx", "prometheus") if (machine.bin / name).exists()] == [*filter(str.isalpha, packages)]
+    assert not [call for call in machine.calls if call.endswith(" started")]
     assert leftovers(machine) == []
 
 
-def test_without_the_policy_the_fake_debian_does_start_nginx(machine: Machine) -> None:
+def test_without_the_policy_the_fake_debian_does_start_services(machine: Machine) -> None:
     """The test above can fail."""
     machine.is_debian()
 
-    subprocess.run([machine.bin / "apt-get", "install", "nginx"], check=True)
+    subprocess.run([machine.bin / "apt-get", "install", "nginx", "prometheus"], check=True)
 
-    assert "nginx started" in machine.calls
+    assert machine.calls[-2:] == ["nginx started", "prometheus started"]
 
 
 def test_nginx_does_not_start_at_the_next_boot_either(machine: Machine) -> None:
@@ -48,6 +50,16 @@ def test_nginx_does_not_start_at_the_next_boot_either(machine: Machine) -> None:
     machine.run("apt_install.sh", "nginx")
 
     assert machine.calls[-1] == "systemctl disable --quiet nginx"
+
+
+def test_only_a_fresh_service_is_taken_out_of_the_boot(machine: Machine) -> None:
+    """Whoever had an nginx that boots keeps it, also when Prometheus comes."""
+    machine.is_debian()
+    machine.has("nginx")
+
+    machine.run("apt_install.sh", "nginx", "--", "prometheus")
+
+    assert [call for call in machine.calls if call.startswith("systemctl")] == ["systemctl disable --quiet prometheus"]
 
 
 def test_without_systemd_the_boot_script_is_taken_out(machine: Machine) -> None:
@@ -126,16 +138,34 @@ def test_two_setups_at_once_wait_for_each_other(machine: Machine) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "answer"),
-    [("nginx start", 101), ("--quiet nginx start 2", 101), ("nginx.service start", 101), ("cron restart", 104)],
+    [
+        ("nginx start", 101),
+        ("--quiet nginx start 2", 101),
+        ("nginx.service start", 101),
+        ("prometheus start", 101),
+        ("prometheus.service start", 101),
+        ("prometheus-node-exporter start", 104),
+        ("cron restart", 104),
+    ],
 )
-def test_only_nginx_is_kept_from_starting(machine: Machine, asked: str, answer: int) -> None:
+def test_only_ours_are_kept_from_starting(machine: Machine, asked: str, answer: int) -> None:
     """Any other service that apt restarts is the machine's own policy's business."""
     machine.is_debian(apt=f'"{machine.policy}" {asked}; echo "answer $?"')
     own_policy(machine)
 
-    done = machine.run("apt_install.sh", "nginx")
+    done = machine.run("apt_install.sh", "nginx", "--", "prometheus")
 
     assert f"answer {answer}" in done.stdout
+
+
+def test_what_apt_does_not_know_is_left_out_when_optional(machine: Machine) -> None:
+    """And only then: a required package that is missing is a failure of apt's own."""
+    machine.is_debian(lacks=("prometheus",))
+
+    machine.run("apt_install.sh", "nginx", "--", "prometheus", "chromium")
+
+    (install,) = (call for call in machine.calls if call.startswith("apt-get install"))
+    assert install.endswith(" nginx chromium")
 
 
 def test_installing_something_else_leaves_policy_and_boot_alone(machine: Machine) -> None:

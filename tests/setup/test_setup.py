@@ -1,7 +1,7 @@
 """What `make setup` decides, on machines that are folders full of fake programs."""
 
 import pytest
-from tests.setup.machine import Machine
+from tests.setup.machine import PROGRAMS, Machine
 
 
 def bare_debian(machine: Machine) -> None:
@@ -10,7 +10,7 @@ def bare_debian(machine: Machine) -> None:
     machine.has("c++")
 
 
-def test_a_bare_mac_gets_nginx_from_homebrew(machine: Machine) -> None:
+def test_a_bare_mac_gets_nginx_and_prometheus_from_homebrew(machine: Machine) -> None:
     """brew does not start what it installs, so nothing has to be stopped."""
     machine.is_macos()
     machine.has_python()
@@ -18,7 +18,7 @@ def test_a_bare_mac_gets_nginx_from_homebrew(machine: Machine) -> None:
     done = machine.setup()
 
     assert done.returncode == 0, done.stderr
-    assert machine.calls[0] == "brew install nginx"
+    assert machine.calls[0] == "brew install nginx prometheus"
     assert not [call for call in machine.calls if "services" in call]
 
 
@@ -29,7 +29,7 @@ def test_a_mac_with_apples_old_python_gets_a_new_one(machine: Machine) -> None:
 
     done = machine.setup()
 
-    assert machine.calls[0] == "brew install python@3.13 nginx"
+    assert machine.calls[0] == "brew install python@3.13 nginx prometheus"
     assert done.returncode == 1  # the fake brew brings no Python
     assert "brew install python@3.13" in done.stderr
 
@@ -42,7 +42,7 @@ def test_a_mac_without_homebrew_is_told_what_is_missing(machine: Machine) -> Non
     done = machine.setup()
 
     assert done.returncode == 1
-    assert "Homebrew is needed to install nginx" in done.stderr
+    assert "Homebrew is needed to install nginx prometheus" in done.stderr
 
 
 def test_a_mac_without_compilers_is_told_the_command(machine: Machine) -> None:
@@ -65,7 +65,7 @@ def test_a_bare_debian_gets_everything_in_one_installation(machine: Machine) -> 
 
     assert machine.calls[0].startswith("apt-get update")
     assert machine.calls[1].startswith("apt-get install")
-    assert machine.calls[1].endswith("python3 python3-venv build-essential nginx")
+    assert machine.calls[1].endswith("python3 python3-venv build-essential nginx prometheus chromium")
     assert done.returncode == 1  # the fake apt brings no Python
     assert "sudo apt-get install python3 python3-venv" in done.stderr
 
@@ -75,7 +75,7 @@ def test_debian_installs_only_what_is_missing(machine: Machine) -> None:
     machine.is_debian()
     machine.has_python(no_venv=True)
     machine.has("c++")
-    machine.has("nginx")
+    machine.has_programs()
 
     machine.setup()
 
@@ -85,7 +85,7 @@ def test_debian_installs_only_what_is_missing(machine: Machine) -> None:
 def test_nothing_missing_means_no_package_manager(machine: Machine) -> None:
     """A machine that has all needs neither root nor network for it."""
     bare_debian(machine)
-    machine.has("nginx")
+    machine.has_programs()
 
     done = machine.setup()
 
@@ -103,7 +103,7 @@ def test_an_ordinary_user_of_debian_installs_with_sudo(machine: Machine) -> None
 
     assert done.returncode == 0, done.stderr
     assert [call.split()[1:] for call in machine.calls if call.startswith("sudo")] == [
-        [str(machine.checkout / "scripts/apt_install.sh"), "nginx"]
+        [str(machine.checkout / "scripts/apt_install.sh"), "nginx", "--", "prometheus", "chromium"]
     ]
 
 
@@ -134,7 +134,7 @@ def test_another_linux_is_told_what_to_install(machine: Machine) -> None:
 def test_every_package_is_installed_by_hash_and_nothing_built_in_isolation(machine: Machine) -> None:
     """Build isolation would fetch backends that no hash covers."""
     bare_debian(machine)
-    machine.has("nginx")
+    machine.has_programs()
 
     machine.setup()
 
@@ -149,7 +149,7 @@ def test_every_package_is_installed_by_hash_and_nothing_built_in_isolation(machi
 def test_the_lock_is_split_without_losing_a_line(machine: Machine) -> None:
     """What is compiled comes second, with its hashes; the rest first, build backends included."""
     bare_debian(machine)
-    machine.has("nginx")
+    machine.has_programs()
 
     machine.setup()
 
@@ -164,7 +164,7 @@ def test_the_lock_is_split_without_losing_a_line(machine: Machine) -> None:
 def test_a_second_run_does_nothing(machine: Machine) -> None:
     """`make demo` and `make test` run it each time."""
     bare_debian(machine)
-    machine.has("nginx")
+    machine.has_programs()
     machine.setup()
     before = machine.calls
 
@@ -178,7 +178,7 @@ def test_a_second_run_does_nothing(machine: Machine) -> None:
 def test_a_changed_dependency_is_installed(machine: Machine, name: str) -> None:
     """The stamp holds what was installed from; .venv itself is kept."""
     bare_debian(machine)
-    machine.has("nginx")
+    machine.has_programs()
     machine.setup()
     with (machine.checkout / name).open("a") as file:
         file.write("# another line\n")
@@ -192,7 +192,7 @@ def test_a_changed_dependency_is_installed(machine: Machine, name: str) -> None:
 def test_a_moved_checkout_gets_a_new_environment(machine: Machine) -> None:
     """A virtual environment's commands name the folder it was made in."""
     bare_debian(machine)
-    machine.has("nginx")
+    machine.has_programs()
     machine.setup()
     machine.checkout = machine.checkout.rename(machine.checkout.with_name("elsewhere"))
 
@@ -202,23 +202,78 @@ def test_a_moved_checkout_gets_a_new_environment(machine: Machine) -> None:
     assert len([call for call in machine.calls if " -m venv " in call]) == 2
 
 
-def test_a_removed_nginx_is_installed_again(machine: Machine) -> None:
-    """The stamp says nothing about the system's packages."""
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_removed_program_is_installed_again(machine: Machine, name: str) -> None:
+    """The stamp says nothing about what is there of the system's packages."""
     bare_debian(machine)
-    machine.has("nginx")
+    machine.has_programs()
     machine.setup()
-    (machine.bin / "nginx").unlink()
+    (machine.bin / name).unlink()
 
     done = machine.setup()
 
     assert done.returncode == 0, done.stderr
-    assert [call for call in machine.calls if call.startswith("apt-get install")]
+    assert [call for call in machine.calls if call.startswith("apt-get install") and call.endswith(f" {name}")]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("prometheus", "`modelsvc monitor` cannot be used"), ("chromium", "tests of the status page in a browser")],
+)
+def test_what_apt_does_not_have_is_told_and_not_asked_for_again(machine: Machine, name: str, told: str) -> None:
+    """Ubuntu has no Chromium of its own: the service works without, and a second run is as quick as elsewhere."""
+    machine.is_debian(lacks=(name,))
+    machine.has_python()
+    machine.has_programs("c++", "nginx")
+
+    first = machine.setup()
+    calls = machine.calls
+    second = machine.setup()
+
+    assert first.returncode == 0, first.stderr
+    assert told in first.stderr
+    assert not (machine.bin / name).exists()
+    assert second.stdout == "setup: everything is there\n"
+    assert machine.calls == calls
+
+
+def test_a_machine_with_nothing_optional_asks_apt_for_nothing_else(machine: Machine) -> None:
+    """An installation of no package would be an error of apt's."""
+    machine.is_debian(lacks=("prometheus", "chromium"))
+    machine.has_python()
+    machine.has_programs("c++", "nginx")
+
+    done = machine.setup()
+
+    assert done.returncode == 0, done.stderr
+    assert not [call for call in machine.calls if call.startswith("apt-get install")]
+
+
+def test_a_mac_without_a_browser_is_told_what_is_skipped(machine: Machine) -> None:
+    """Homebrew has no Chromium that Gatekeeper lets run."""
+    machine.is_macos()
+    machine.has_python()
+
+    done = machine.setup()
+
+    assert "no Chromium or Chrome here" in done.stderr
+    assert machine.setup().stdout == "setup: everything is there\n"
+
+
+@pytest.mark.parametrize("app", ["Chromium", "Google Chrome"])
+def test_a_browser_in_the_applications_folder_counts(machine: Machine, app: str) -> None:
+    """Neither is on a Mac's PATH."""
+    machine.is_macos()
+    machine.has_python()
+    (machine.root / "Applications" / f"{app}.app").mkdir(parents=True)
+
+    assert "no Chromium" not in machine.setup().stderr
 
 
 def test_a_failed_installation_shows_why_and_is_tried_again(machine: Machine) -> None:
     """No stamp without success."""
     bare_debian(machine)
-    machine.has("nginx")
+    machine.has_programs()
     machine.has_python(pip="echo no such compiler; exit 7")
 
     failed = machine.setup()
@@ -233,7 +288,7 @@ def test_a_failed_installation_shows_why_and_is_tried_again(machine: Machine) ->
 def test_a_chosen_python_is_taken(machine: Machine) -> None:
     """make setup PYTHON=... for those who have several."""
     bare_debian(machine)
-    machine.has("nginx")
+    machine.has_programs()
     machine.has_python(too_old=True)
     (machine.bin / "mine").write_text((machine.bin / "python3").read_text().replace("exit 1", "exit 0"))
     (machine.bin / "mine").chmod(0o755)

@@ -17,19 +17,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 import h11
+from loadtest import judge
+from loadtest.judge import Answer, Failed
 
 PROMPTS = ("What is a rollback?", "Count to 20.", "Hello!")
 FAILURES_KEPT = 20
 READ_BYTES = 65536
 PERCENTILE = 0.95
-
-
-class Failed(Exception):
-    """An answer that came, but is not what was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +74,6 @@ class Report:
     by_color: Mapping[str, int]
     cut_by_color: Mapping[str, int]  # whose streams they were
     failures: tuple[Failure, ...]  # the first FAILURES_KEPT
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer."""
-
-    color: str
-    text: str
 
 
 class Connection:
@@ -278,67 +268,12 @@ class Traffic:
     async def _ask(self, connection: Connection, prompt: str, stream: bool) -> Answer:
         asked = {"message": prompt, "temperature": 0, "max_tokens": self._max_tokens, "stream": stream}
         response, body = await connection.post("/chat", json.dumps(asked).encode())
-        return check_stream(response, body) if stream else check_plain(response, body)
+        reply = judge.Reply(response.status_code, _headers(response), body)
+        return judge.stream(reply) if stream else judge.plain(reply)
 
     async def _pause(self, seconds: float) -> None:
         if seconds and not self._stopping.is_set():
             await asyncio.sleep(seconds)
-
-
-def check_plain(response: h11.Response, body: bytes) -> Answer:
-    """The answer to a plain request. Raises Failed when it is not a right one."""
-    headers = _headers(response)
-    if response.status_code != 200:
-        raise Failed(f"HTTP {response.status_code}: {body[:200]!r}")
-    return _answer(headers, _object(body))
-
-
-def check_stream(response: h11.Response, body: bytes) -> Answer:
-    """The answer to a streamed request: `token` events, whose texts make up that of the `done` event at the end."""
-    headers = _headers(response)
-    if response.status_code != 200 or not headers.get("content-type", "").startswith("text/event-stream"):
-        raise Failed(f"HTTP {response.status_code}, {headers.get('content-type')}: {body[:200]!r}")
-    try:
-        events = [_event(block) for block in body.decode().replace("\r\n", "\n").split("\n\n") if block]
-        *tokens, (last, done) = events
-    except ValueError as error:
-        raise Failed(f"no events in {body[-200:]!r}") from error
-    if last != "done" or any(name != "token" for name, _ in tokens):
-        raise Failed(f"the stream ended with {last}: {json.dumps(done)[:200]}")
-    answer = _answer(headers, done)
-    if "".join(token["text"] for _, token in tokens) != answer.text:
-        raise Failed(f"the tokens are not those of {answer.text!r}")
-    return answer
-
-
-def _answer(headers: Mapping[str, str], told: Mapping[str, Any]) -> Answer:
-    """What plain answers and `done` events tell; the headers must tell the same."""
-    try:
-        answer = Answer(str(told["color"]), str(told["response"]))
-        release, finish = told["release"], told["finish_reason"]
-    except KeyError as error:
-        raise Failed(f"the answer has no {error}: {json.dumps(told)[:200]}") from error
-    if not answer.text or finish not in ("stop", "length"):
-        raise Failed(f"the answer is empty or not finished: {json.dumps(told)[:200]}")
-    named = (headers.get("x-modelsvc-color"), headers.get("x-modelsvc-release"))
-    if named != (answer.color, str(release)):
-        raise Failed(f"the headers tell {named}, the answer {answer.color} and {release}")
-    return answer
-
-
-def _event(block: str) -> tuple[str, dict[str, Any]]:
-    fields = dict(line.split(": ", 1) for line in block.split("\n"))
-    return fields["event"], _object(fields["data"].encode())
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(body)
-    except ValueError as error:
-        raise Failed(f"no JSON: {body[:200]!r}") from error
-    if not isinstance(value, dict):
-        raise Failed(f"no JSON object: {body[:200]!r}")
-    return value
 
 
 def _headers(response: h11.Response) -> dict[str, str]:

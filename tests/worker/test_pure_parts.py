@@ -1,6 +1,7 @@
 """Small pure parts of the worker and the engine: readiness, guard, load log, threads."""
 
 import re
+import socket
 from importlib.resources import files
 
 import pytest
@@ -12,7 +13,7 @@ from modelsvc.worker.errors import HttpError
 from modelsvc.worker.generations import as_http
 from modelsvc.worker.guard import check_host, check_origin
 from modelsvc.worker.options import useful_threads
-from modelsvc.worker.server import IDLE_MS
+from modelsvc.worker.server import IDLE_MS, listen
 from modelsvc.worker.state import PREFILL_STALL_S, STALL_S, Phase, why_not_ready
 
 
@@ -138,3 +139,12 @@ def test_the_reason_of_a_failed_load_is_llama_cpps_own() -> None:
 @pytest.mark.parametrize(("mib", "cores", "threads"), [(2, 8, 1), (100, 8, 4), (1000, 8, 8), (1000, 2, 2)])
 def test_tiny_models_take_few_threads(mib: int, cores: int, threads: int) -> None:
     assert useful_threads(mib * 2**20, cores) == threads
+
+
+def test_small_pieces_of_an_answer_are_sent_at_once() -> None:
+    """The first token must not wait until the head of its answer is acknowledged."""
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        listener.setblocking(True)
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

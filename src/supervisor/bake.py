@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 
-from supervisor.core.bake import Baseline, Limits, Look, breach, counts, medians, unjudged
+from supervisor.core.bake import Baseline, BreachKind, Limits, Look, breach, counts, medians, unjudged
 from supervisor.core.state import Color
 from supervisor.errors import WorkerError
 from supervisor.probe import Probe
@@ -24,9 +24,13 @@ class Bake:
         self._baseline = Baseline(await self._look(old), await self._look(old.other))
 
     async def run(self, color: Color, seconds: float) -> tuple[str, Mapping[str, object]]:
-        """Detail and evidence. Raises WorkerError at the first breach."""
+        """Detail and evidence. Raises WorkerError at the first breach, whose kind is in its evidence as `breach`."""
         self._began, self._now = time.monotonic(), None
-        told = await self._probe.bake(color, seconds, self._judge)
+        try:
+            told = await self._probe.bake(color, seconds, self._judge)
+        except WorkerError as error:
+            error.evidence = {"breach": BreachKind.NOT_READY, **error.evidence}
+            raise
         baseline, now, baked_s = self._baseline, self._now or Look(), self._baked_s()
         answered, failed = counts(baseline, now) if self._now else (0, 0)
         why_not = unjudged(baseline, now, baked_s, self._limits)
@@ -49,7 +53,7 @@ class Bake:
             return
         self._now = now
         if why := breach(self._baseline, now, self._baked_s(), self._limits):
-            raise WorkerError(f"the {color} worker: {why}", code="bake_breach")
+            raise WorkerError(f"the {color} worker: {why.text}", code="bake_breach", evidence={"breach": why.kind})
 
     async def _look(self, color: Color) -> Look | None:
         return Look.from_health(await self._probe.health(color))

@@ -22,6 +22,7 @@ from supervisor.control_openapi import STREAM, Document
 from supervisor.core import events as ev
 from supervisor.core.state import Change, Color, DeploymentKind
 from supervisor.errors import InvalidRequest, NotFound, SupervisorError
+from supervisor.feed import Feed
 from supervisor.journal import Journal
 from supervisor.logs import last_lines
 from supervisor.memory_report import MemoryReporter
@@ -41,6 +42,7 @@ from supervisor.protocol import (
     check_settable,
     encode,
 )
+from supervisor.sse import events_route
 from supervisor.status import StatusReporter
 from supervisor.telemetry import Hub
 
@@ -60,6 +62,7 @@ class ControlPlane:
     journal: Journal
     logs: dict[str, Path]
     memory: MemoryReporter
+    feed: Feed
 
     def operate(self, event: Callable[[str], ev.Event]) -> Stream:
         """Hand the request in, and answer with everything that becomes of it."""
@@ -139,7 +142,7 @@ def build_app(plane: ControlPlane) -> Litestar:
         path=API_PREFIX,
         route_handlers=[
             *(status, deploy, prewarm, cancel, pause, resume, rollback, swap, start, stop, shutdown),
-            *(history, logs),
+            *(history, logs, events_route(plane.feed)),
             *ledger_routes(plane.memory, plane.status, plane.journal, _change),
         ],
         exception_handlers={SupervisorError: _known, HTTPException: _of_framework, Exception: _unexpected},

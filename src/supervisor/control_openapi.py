@@ -1,6 +1,6 @@
 """The control API's own description. Litestar makes it from the handlers; what they do not say is added here.
 
-That is: errors have our shape, and a stream has one event a line. No page is served, for it would load scripts from
+That is: errors have our shape, and what a stream consists of. No page is served, for it would load scripts from
 elsewhere.
 """
 
@@ -11,6 +11,8 @@ from litestar import Request
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from supervisor.protocol import ErrorReply, StreamEvent
+from supervisor.protocol.happenings import Happening
+from supervisor.sse import EVENT_STREAM
 
 STREAM = "application/x-ndjson"
 _ERRORS = {
@@ -30,11 +32,21 @@ class Document(JsonRenderPlugin):
 
 
 def completed(document: dict[str, Any]) -> dict[str, Any]:
-    events = get_args(StreamEvent)
-    _, schemas = msgspec.json.schema_components([ErrorReply, *events], ref_template="#/components/schemas/{name}")
-    lines = {"oneOf": [_ref(event.__name__) for event in events]}
+    events, happenings = get_args(StreamEvent), get_args(Happening)
+    kinds = [ErrorReply, *events, *happenings]
+    _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    streams = {
+        STREAM: {
+            "schema": {"description": "one event a line, the last is `finished`"},
+            "x-line-schema": _one_of(events),
+        },
+        EVENT_STREAM: {
+            "schema": {"type": "string", "description": "server-sent events, without end; `data` is one JSON object"},
+            "x-data-schema": _one_of(happenings),
+        },
+    }
     paths = {
-        path: {method: _operation(its, lines) for method, its in methods.items()}
+        path: {method: _operation(its, streams) for method, its in methods.items()}
         for path, methods in document["paths"].items()
     }
     components = {**document["components"], "schemas": {**schemas, **_inclusive(document["components"]["schemas"])}}
@@ -48,14 +60,17 @@ def _inclusive(node: Any) -> Any:
     return [_inclusive(each) for each in node] if isinstance(node, list) else node
 
 
-def _operation(operation: dict[str, Any], lines: dict[str, Any]) -> dict[str, Any]:
+def _one_of(kinds: tuple[type, ...]) -> dict[str, Any]:
+    return {"oneOf": [_ref(kind.__name__) for kind in kinds]}
+
+
+def _operation(operation: dict[str, Any], streams: dict[str, Any]) -> dict[str, Any]:
     error = {"application/json": {"schema": _ref(ErrorReply.__name__)}}
     answers = operation["responses"] | {
         status: {"description": why, "content": error} for status, why in _ERRORS.items()
     }
-    if STREAM in answers["200"].get("content", {}):
-        content = {"schema": {"description": "one event a line, the last is `finished`"}, "x-line-schema": lines}
-        answers["200"] = {"description": "what becomes of it, line by line", "content": {STREAM: content}}
+    for kind in answers["200"].get("content", {}).keys() & streams.keys():
+        answers["200"] = {"description": "what becomes of it, as it happens", "content": {kind: streams[kind]}}
     return {**operation, "responses": dict(sorted(answers.items()))}
 
 

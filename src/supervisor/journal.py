@@ -133,7 +133,7 @@ class Journal:
         """Keep the record, stamped with the time of day."""
         now = time.time()
         match record:
-            case rec.DeploymentBegan():
+            case rec.DeploymentBegan(resumed=False):
                 self._run(
                     "INSERT INTO deployments (id, kind, from_color, to_color, started_at) VALUES (?, ?, ?, ?, ?)",
                     (record.deployment, record.kind, record.from_color, record.to_color, now),
@@ -167,7 +167,9 @@ class Journal:
                 self.remember("paused", record.paused)
             case rec.Prewarmed():
                 self.remember("prewarmed", record.release)
-            case rec.StepShown() | rec.Warned():
+            case rec.DeploymentBegan() | rec.WorkerChanged() | rec.BakeBreached():
+                pass  # it has a row already, or is told by others
+            case rec.StepShown() | rec.Warned() | rec.HookFailed() | rec.MonitorChanged():
                 pass  # of the moment only
             case _:
                 assert_never(record)
@@ -406,12 +408,12 @@ def _last_exit(row: sqlite3.Row) -> LastExit:
     return LastExit(
         at=rfc3339(row["ended_at"]),
         code=None if killed else code,
-        signal=_signal_name(-code) if killed else None,
+        signal=signal_name(-code) if killed else None,
         reason=row["reason"],
     )
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
     """Most real-time signals have no name."""
     try:
         return signal.Signals(number).name

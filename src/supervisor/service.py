@@ -28,6 +28,7 @@ from supervisor.core.records import EdgeChanged, RouteChanged
 from supervisor.core.state import Color, EdgePhase, State
 from supervisor.edge import ACCESS_LOG, Edge, EdgeOptions
 from supervisor.executor import Executor
+from supervisor.feed import Feed, first_id
 from supervisor.front import FrontServer, build_front
 from supervisor.gate import Gate
 from supervisor.holder import Holder
@@ -89,7 +90,7 @@ class Service:
         config, paths = settings.config, settings.paths
         self.settings, self.edge, self.journal, self.reserve = settings, edge, journal, reserve
         self.loop = Loop(State(policy=config.policy()))
-        self.hub, self.metrics = Hub(), Metrics()
+        self.hub, self.metrics, self.feed = Hub(), Metrics(), Feed(first_id(journal))
         self.traffic = EdgeTraffic(paths.edge / ACCESS_LOG)
         self.holder = Holder(lambda: outlook(self.loop.state), config.edge.hold_timeout_s, config.edge.hold_limit)
         key = own_key(paths.probe_key) if config.security.api_keys_file else ""
@@ -107,7 +108,7 @@ class Service:
         gate, bake = Gate(self.probe, settings.gate), Bake(self.probe, config.bake_limits())
         tally = Tally(self.probe, AccessLog(edge))
         steps = StepRunner(edge, self.probe, self.admission, prover, tally, gate, bake, self.loop.post)
-        sinks = (Journaling(journal), baseline, Log(), self.metrics, self.hub, Console())
+        sinks = (Journaling(journal), baseline, Log(), self.metrics, self.hub, self.feed, Console())
         self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps)
         self.watch = Watch(self._state, self.loop.post, self.probe, self.holdings, edge)
 
@@ -125,6 +126,7 @@ class Service:
             stack.push_async_callback(control.stop)
             stack.push_async_callback(self.executor.close)
             await control.start()
+            stack.callback(self.feed.close)  # followers leave before their servers wait for them
             self._announce()
             for chore in (self._rotate_logs(), self._keep_reserve(), self.watch.run(), self.traffic.run()):
                 stack.callback(asyncio.create_task(chore).cancel)
@@ -163,6 +165,8 @@ class Service:
             self.journal.write(step)
         if found.unfinished and resumption.outcome:
             self.journal.end_unfinished(found.unfinished.deployment, resumption.outcome, INTERRUPTED)
+        for record in resumption.retold(found.unfinished):
+            self.feed.publish(record)
 
     async def _resume(self, resumption: Resumption) -> None:
         """Bring route and processes to what was decided."""
@@ -241,6 +245,7 @@ class Service:
                 "edge": self.settings.paths.edge / "error.log",
             },
             MemoryReporter(self.admission, self._state),
+            self.feed,
         )
 
     def _announce(self) -> None:

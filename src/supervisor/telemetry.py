@@ -78,13 +78,13 @@ class Narrator:
     """One deployment told as protocol events, with the times between them."""
 
     def __init__(self, began: rec.DeploymentBegan) -> None:
-        self._began = began
+        self.began = began
         self._started = time.monotonic()
         self._step_started = self._started
         self._steps = {step: _report(step, StepState.PENDING) for step in Step}
 
     def accepted(self) -> protocol.Accepted:
-        began = self._began
+        began = self.began
         return protocol.Accepted(
             deployment=began.deployment,
             kind=began.kind,

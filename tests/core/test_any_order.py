@@ -16,8 +16,8 @@ from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.lifecycle import TRANSITIONS, Phase
 from supervisor.core.planner import decide
-from supervisor.core.records import RequestEnded
-from supervisor.core.state import BOOT_REQUEST, Change, Color, DeploymentKind, EdgePhase, Policy, State
+from supervisor.core.records import RequestEnded, WorkerChanged
+from supervisor.core.state import BOOT_REQUEST, Change, Color, DeploymentKind, EdgePhase, Policy, Slot, State
 
 # News that may come twice or late; the others are told once, by the one who did what was ordered.
 REPEATABLE = (
@@ -63,6 +63,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.past.append(event)
         for slot in before.slots.values():
             assert (slot.phase, self.state.slots[slot.color].phase) in REACHABLE
+            self.check_told(slot, list(effects))
         for effect in effects:
             assert not self.exited, "an order after the last"
             self.check(event, effect)
@@ -78,6 +79,15 @@ class AnyOrder(RuleBasedStateMachine):
             asked = asked or bool(self.state.deployment and self.state.deployment.in_place)
             active = self.state.active_slot
             assert asked or active is None or active.worker_id != effect.worker_id, "the active worker was stopped"
+
+    def check_told(self, before: Slot, effects: list[fx.Effect]) -> None:
+        """Every change of phase is on record, one after the other, and nothing that was none."""
+        told = [r for r in records(effects) if isinstance(r, WorkerChanged) and r.color is before.color]
+        phases = [before.phase, *(record.phase for record in told)]
+        assert [record.previous for record in told] == phases[:-1]
+        assert phases[-1] is self.state.slots[before.color].phase
+        assert all(record.previous is not record.phase and (record.previous, record.phase) in MOVES for record in told)
+        assert not self.state.moves
 
     def take(self, effect: fx.Effect) -> None:
         """What the executor does with an order."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from supervisor.core.bake import Baseline, Limits, Look, Timing, breach, counts, unjudged
+from supervisor.core.bake import Baseline, BreachKind, Limits, Look, Timing, breach, counts, unjudged
 
 LIMITS = Limits()
 
@@ -26,7 +26,8 @@ def test_errors_since_the_switch(answered: int, failed: int, breached: bool) -> 
     baseline = Baseline(new=Look(answered=50, failed=40))
     now = Look(answered=50 + answered, failed=40 + failed)
     assert counts(baseline, now) == (answered, failed)
-    assert bool(breach(baseline, now, 1.0, LIMITS)) == breached
+    found = breach(baseline, now, 1.0, LIMITS)
+    assert (found.kind if found else None) == (BreachKind.ERRORS if breached else None)
 
 
 @pytest.mark.parametrize(
@@ -44,15 +45,16 @@ def test_errors_since_the_switch(answered: int, failed: int, breached: bool) -> 
 )
 def test_latency_against_the_old_colours(before: tuple[Timing, ...], after: tuple[Timing, ...], what: str) -> None:
     """By ratio and by what can be noticed, with enough samples on both sides, of requests of the bake only."""
-    said = breach(Baseline(old=Look(timings=before)), Look(timings=after), 2.0, LIMITS)
-    assert said.startswith(what) and bool(said) == bool(what)
+    found = breach(Baseline(old=Look(timings=before)), Look(timings=after), 2.0, LIMITS)
+    assert (found is None) == (not what)
+    assert found is None or (found.kind is BreachKind.LATENCY and found.text.startswith(what))
 
 
 def test_latency_that_is_not_judged_says_why() -> None:
     """Switched off, or too few samples."""
     slow, baseline = Look(timings=timings(9.0)), Baseline(old=Look(timings=timings(0.1)))
     off = Limits(max_latency_ratio=0.0)
-    assert breach(baseline, slow, 2.0, off) == ""
+    assert breach(baseline, slow, 2.0, off) is None
     assert "bake_max_latency_ratio is 0" in unjudged(baseline, slow, 2.0, off)
     assert "0 answer(s) in the bake and 5 before" in unjudged(baseline, Look(), 2.0, LIMITS)
     assert "5 answer(s) in the bake and 0 before" in unjudged(Baseline(), slow, 2.0, LIMITS)
@@ -65,8 +67,9 @@ def test_latency_that_is_not_judged_says_why() -> None:
 )
 def test_a_stall(stalled_s: float, prefilling: bool, breached: bool) -> None:
     """A long prompt gets more time."""
-    said = breach(Baseline(), Look(stalled_s=stalled_s, prefilling=prefilling), 1.0, LIMITS)
-    assert ("no decode progress" in said) == breached
+    found = breach(Baseline(), Look(stalled_s=stalled_s, prefilling=prefilling), 1.0, LIMITS)
+    assert (found is not None) == breached
+    assert found is None or (found.kind is BreachKind.STALL and "no decode progress" in found.text)
 
 
 def test_what_a_worker_tells_is_read() -> None:

@@ -6,7 +6,7 @@ from tests.core.world import BLUE, GREEN, World, booting, first, names, orders, 
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.lifecycle import Phase
-from supervisor.core.records import RequestEnded, WorkerGone
+from supervisor.core.records import RequestEnded, WorkerChanged, WorkerGone
 from supervisor.core.state import Color, DeploymentKind, Outcome, Policy
 from supervisor.core.steps import Step, StepState
 
@@ -26,9 +26,11 @@ def test_a_crashed_active_worker_is_restarted_after_a_pause() -> None:
     """With the release it had, as a new worker; the end is recorded with its code."""
     world = first(PATIENT)
     effects = world.crash(BLUE, code=-11)
-    (gone,) = records(effects)
 
-    assert gone == WorkerGone(BLUE, "blue-1", -11, False, "the blue worker was killed by signal 11")
+    assert records(effects) == [
+        WorkerGone(BLUE, "blue-1", -11, False, "the blue worker was killed by signal 11"),
+        WorkerChanged(BLUE, "blue-1", 1, Phase.READY, Phase.BACKOFF),
+    ]
     assert [effect for effect in effects if isinstance(effect, fx.After)] == [fx.After(1, ev.RestartDue(BLUE, 1))]
     assert (world.slot(BLUE).phase, world.slot(BLUE).wanted, world.state.active) == (Phase.BACKOFF, True, BLUE)
     assert orders(world.tell(restart_due(world))) == [fx.StartWorker(BLUE, "blue-2", 1)]

@@ -8,7 +8,15 @@ from tests.core.world import BLUE, GREEN, World, booting, first, names, orders, 
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.lifecycle import Phase
-from supervisor.core.records import DeploymentBegan, RequestEnded, RouteChanged, StepChanged, StepShown, WorkerBegan
+from supervisor.core.records import (
+    DeploymentBegan,
+    RequestEnded,
+    RouteChanged,
+    StepChanged,
+    StepShown,
+    WorkerBegan,
+    WorkerChanged,
+)
 from supervisor.core.state import Boot, Change, Color, DeploymentKind, EdgePhase, Outcome, Policy
 from supervisor.core.steps import Step, StepState
 
@@ -69,7 +77,9 @@ def test_everything_is_recorded_in_order() -> None:
 
     assert others == [
         DeploymentBegan("d", 2, DeploymentKind.DEPLOY, BLUE, GREEN),
+        WorkerChanged(GREEN, "green-2", 2, Phase.ABSENT, Phase.STARTING),
         WorkerBegan(GREEN, "green-2", pid, float(pid), 2),
+        WorkerChanged(GREEN, "green-2", 2, Phase.STARTING, Phase.READY),
         RouteChanged(GREEN, 2, 1),
         RequestEnded("d", Outcome.SUCCEEDED, "", 2, 2, GREEN),
     ]

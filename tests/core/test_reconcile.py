@@ -4,7 +4,8 @@ import pytest
 from tests.core.world import BLUE, GREEN
 
 from supervisor.core.lifecycle import Phase
-from supervisor.core.reconcile import Found, Resumption, Survivor, Unfinished, reconcile
+from supervisor.core.reconcile import INTERRUPTED, Found, Resumption, Survivor, Unfinished, reconcile
+from supervisor.core.records import DeploymentBegan, RequestEnded
 from supervisor.core.state import Boot, Color, DeploymentKind, EdgePhase, Outcome, Policy
 from supervisor.core.steps import Step, StepState
 
@@ -87,6 +88,19 @@ def test_a_warm_standby_that_was_not_touched_yet_stays(step: Step) -> None:
 
     assert (resumption.stop == ()) == (step < Step.START_STANDBY)
     assert resumption.outcome is ROLLED_BACK
+
+
+def test_what_became_of_a_deployment_that_is_taken_back_is_retold() -> None:
+    """To those who follow the new supervisor: begun, its steps, ended; of one that goes on, nothing yet."""
+    left = Unfinished(9, BLUE, GREEN, steps_until(Step.SWITCH_ROUTE), DeploymentKind.SWAP, 3)
+    back = reconcile(Found(BOOT, active=BLUE, edge_lives=True, survivors=(B, G), unfinished=left))
+    began, *steps, ended = back.retold(left)
+    assert began == DeploymentBegan("resumed", 9, DeploymentKind.SWAP, BLUE, GREEN, resumed=True)
+    assert tuple(steps) == back.steps and steps
+    assert ended == RequestEnded("resumed", ROLLED_BACK, INTERRUPTED, 9, 3, BLUE)
+    forward = unfinished_at(*FORWARD)
+    goes_on = reconcile(Found(BOOT, active=GREEN, edge_lives=True, survivors=(B, G), unfinished=forward))
+    assert goes_on.retold(forward) == () == goes_on.retold(None)
 
 
 @pytest.mark.parametrize("step", Step)

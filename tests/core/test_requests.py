@@ -8,7 +8,7 @@ from tests.core.world import BLUE, GREEN, World, booting, first, names, orders, 
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.lifecycle import Phase
-from supervisor.core.records import RequestEnded, StepChanged
+from supervisor.core.records import RequestEnded, StepChanged, WorkerChanged
 from supervisor.core.state import Change, Color, DeploymentKind, EdgePhase, Outcome, Policy
 from supervisor.core.steps import Step, StepState
 
@@ -132,7 +132,7 @@ def test_a_standby_is_stopped_in_its_time() -> None:
     world = second(Policy(stop_timeout_s=8))
     effects = world.tell(ev.StopRequested("r", BLUE))
     assert orders(effects) == [fx.StopWorker("blue-1", 8)]
-    assert records(effects) == []
+    assert records(effects) == [WorkerChanged(BLUE, "blue-1", 1, Phase.READY, Phase.STOPPING)]
     world.play()
 
     assert world.ended("r") == RequestEnded("r", Outcome.SUCCEEDED, "", None, 1, GREEN)

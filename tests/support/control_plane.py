@@ -18,6 +18,7 @@ from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.state import Color
 from supervisor.edge import Edge, EdgeOptions
+from supervisor.feed import Feed
 from supervisor.holdings import Holdings
 from supervisor.journal import Journal
 from supervisor.memory_report import MemoryReporter
@@ -43,6 +44,7 @@ class Desk:
     memory: MemoryReporter
     world: World
     hub: Hub = field(default_factory=Hub)
+    feed: Feed = field(default_factory=Feed)
     asked: list[ev.Event] = field(default_factory=list)
 
     def post(self, event: ev.Event) -> None:
@@ -54,10 +56,11 @@ class Desk:
         for effect in self.world.effects[before:]:
             if isinstance(effect, fx.Write):
                 self.hub.publish(effect.record)
+                self.feed.publish(effect.record)
 
     def plane(self) -> ControlPlane:
         logs = {"supervisor": self.paths.logs / "supervisor.log", "blue": self.paths.logs / "worker-blue.log"}
-        return ControlPlane(self.post, self.hub, self.status, self.journal, logs, self.memory)
+        return ControlPlane(self.post, self.hub, self.status, self.journal, logs, self.memory, self.feed)
 
 
 @asynccontextmanager

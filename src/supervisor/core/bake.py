@@ -7,6 +7,7 @@ old colour finishes its own on the same processors.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from statistics import median
 
 MIN_REQUESTS = 5  # fewer tell nothing about a rate
@@ -18,6 +19,23 @@ INTER_TOKEN_EXCESS_S = 0.05
 STALL_S = 5.0
 PREFILL_STALL_S = 60.0
 CHANGED_SHAPE = (TypeError, ValueError, KeyError, AttributeError)
+
+
+class BreachKind(StrEnum):
+    """What a new colour may fail at."""
+
+    NOT_READY = "not_ready"
+    STALL = "stall"
+    ERRORS = "errors"
+    LATENCY = "latency"
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """Why the new colour must not go on serving; `text` in words."""
+
+    kind: BreachKind
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +85,14 @@ class Baseline:
     new: Look | None = None
 
 
-def breach(baseline: Baseline, now: Look, baked_s: float, limits: Limits) -> str:
-    """Why the new colour must not go on serving, in words; empty when it may."""
-    return _stall(now) or _errors(baseline, now, limits) or _slowness(baseline, now, baked_s, limits)
+def breach(baseline: Baseline, now: Look, baked_s: float, limits: Limits) -> Breach | None:
+    """Why the new colour must not go on serving; None when it may."""
+    found = {
+        BreachKind.STALL: _stall(now),
+        BreachKind.ERRORS: _errors(baseline, now, limits),
+        BreachKind.LATENCY: _slowness(baseline, now, baked_s, limits),
+    }
+    return next((Breach(kind, text) for kind, text in found.items() if text), None)
 
 
 def counts(baseline: Baseline, now: Look) -> tuple[int, int]:

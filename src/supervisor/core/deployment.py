@@ -9,7 +9,7 @@ from supervisor.core import effects as fx
 from supervisor.core import ending, room, stages
 from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then, written
-from supervisor.core.records import DeploymentBegan, RouteChanged, StepChanged, StepShown
+from supervisor.core.records import BakeBreached, DeploymentBegan, RouteChanged, StepChanged, StepShown
 from supervisor.core.state import Change, Color, Deployment, DeploymentKind, Outcome, State, Undo
 from supervisor.core.steps import Step, StepState
 
@@ -49,7 +49,11 @@ def begin(
 def resume(state: State) -> Decision:
     """Go on with what an earlier supervisor left after step 10."""
     state = replace(state, deployment=state.resumed, resumed=None)
-    return stages.enter(state, Step.DRAIN)
+    resumed = state.current
+    began = DeploymentBegan(
+        resumed.request, resumed.id, resumed.kind, resumed.from_color, resumed.to_color, resumed=True
+    )
+    return then((state, written(began)), lambda s: stages.enter(s, Step.DRAIN))
 
 
 def step_done(state: State, event: ev.StepSucceeded) -> Decision:
@@ -65,6 +69,13 @@ def step_done(state: State, event: ev.StepSucceeded) -> Decision:
             return stages.bake_over(state, event.detail, event.evidence)
         case _:
             return stages.over(state, event.detail, event.evidence)
+
+
+def step_failed(state: State, event: ev.StepFailed) -> Decision:
+    """The current step's effect could not be done; where that is a breach of the bake, it is on record as one."""
+    current, breach = state.current, event.evidence.get("breach")
+    breached = (BakeBreached(current.id, current.to_color, str(breach), event.reason),) if breach else ()
+    return then((state, written(*breached)), lambda s: failed(s, event.reason, event.evidence))
 
 
 def failed(state: State, reason: str, evidence: fx.Evidence | None = None) -> Decision:

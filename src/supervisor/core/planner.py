@@ -74,7 +74,7 @@ def _step(state: State, event: ev.StepSucceeded | ev.StepFailed | ev.StepProgres
         case ev.StepFailed():
             if current.undoing:
                 return ending.undone(state, event.reason)
-            return deployment.failed(state, event.reason, event.evidence)
+            return deployment.step_failed(state, event)
 
 
 WorkerEvent = (

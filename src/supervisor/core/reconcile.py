@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from supervisor.core.lifecycle import Phase
-from supervisor.core.records import StepChanged
+from supervisor.core.records import DeploymentBegan, Record, RequestEnded, StepChanged
 from supervisor.core.state import (
     RESUMED_REQUEST,
     Boot,
@@ -88,6 +88,15 @@ class Resumption:
     stop: tuple[str, ...]
     outcome: Outcome | None
     steps: tuple[StepChanged, ...] = ()
+
+    def retold(self, unfinished: Unfinished | None) -> tuple[Record, ...]:
+        """What those who follow the new supervisor are told of the deployment that is over: it is on record."""
+        if unfinished is None or self.outcome is None:
+            return ()
+        number, colors = unfinished.deployment, (unfinished.from_color, unfinished.to_color)
+        began = DeploymentBegan(RESUMED_REQUEST, number, unfinished.kind, *colors, resumed=True)
+        ended = RequestEnded(RESUMED_REQUEST, self.outcome, INTERRUPTED, number, unfinished.release, self.state.active)
+        return began, *self.steps, ended
 
 
 def reconcile(found: Found) -> Resumption:

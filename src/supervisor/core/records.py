@@ -6,19 +6,21 @@ Records carry no times: whoever writes one down stamps it.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from supervisor.core.lifecycle import Phase
 from supervisor.core.state import Color, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
 
 
 @dataclass(frozen=True, slots=True)
 class DeploymentBegan:
-    """A deployment was accepted."""
+    """A deployment was accepted, or `resumed` by a supervisor that found it half done."""
 
     request: str
     deployment: int
     kind: DeploymentKind
     from_color: Color | None
     to_color: Color
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,27 @@ class WorkerGone:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerChanged:
+    """A slot's phase changed; `worker_id` is of the process it had, or has."""
+
+    color: Color
+    worker_id: str | None
+    release: int | None
+    previous: Phase
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class BakeBreached:
+    """The new colour did not prove itself after the switch; `kind` is one of core.bake.BreachKind."""
+
+    deployment: int
+    color: Color
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class EdgeChanged:
     """nginx started (`pid`, `created_at`) or ended (`reason`)."""
 
@@ -115,6 +138,24 @@ class Warned:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class HookFailed:
+    """The command of a `[[hook]]` did not do what it was run for; `hook` counts from 1, `program` is its first word."""
+
+    hook: int
+    program: str
+    event: str
+    event_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorChanged:
+    """What the managed Prometheus does now."""
+
+    state: str
+
+
 Record = (
     DeploymentBegan
     | StepChanged
@@ -123,8 +164,12 @@ Record = (
     | RequestEnded
     | WorkerBegan
     | WorkerGone
+    | WorkerChanged
+    | BakeBreached
     | EdgeChanged
     | Paused
     | Prewarmed
     | Warned
+    | HookFailed
+    | MonitorChanged
 )

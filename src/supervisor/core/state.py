@@ -230,11 +230,16 @@ class State:
     last_deployment: int = 0
     last_worker: int = 0
     last_token: int = 0
+    moves: tuple[
+        tuple[Slot, Slot], ...
+    ] = ()  # slots before and after each change of phase that is not written down yet
 
     def with_slot(self, color: Color, **changes: object) -> "State":
         """The same state with one slot changed."""
-        slot = replace(self.slots[color], **changes)  # type: ignore[arg-type]  # checked by Slot itself
-        return replace(self, slots={**self.slots, color: slot})
+        before = self.slots[color]
+        slot = replace(before, **changes)  # type: ignore[arg-type]  # checked by Slot itself
+        moves = self.moves if slot.phase is before.phase else (*self.moves, (before, slot))
+        return replace(self, slots={**self.slots, color: slot}, moves=moves)
 
     @property
     def current(self) -> Deployment:

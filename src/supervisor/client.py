@@ -11,6 +11,7 @@ import msgspec
 
 from supervisor.exchange import Events as Events
 from supervisor.exchange import Exchange
+from supervisor.following import Following
 from supervisor.paths import check_socket_path
 from supervisor.protocol import (
     Color,
@@ -94,6 +95,16 @@ class ControlClient:
 
     def shutdown(self) -> Events:
         return self._operate("/shutdown")
+
+    def follow(self, after: int | None = None) -> Following:
+        """What happens from now on, or what came after number `after` first; until the daemon goes away."""
+        exchange = Exchange(self._path, self._timeout_s, self._timeout_s)
+        try:
+            path = "/events" if after is None else f"/events?after={after}"
+            return Following(exchange, exchange.ask("GET", path), after)
+        except BaseException:
+            exchange.close()
+            raise
 
     def _get(self, path: str, kind: type[Reply]) -> Reply:
         return self._ask("GET", path, kind, self._timeout_s)

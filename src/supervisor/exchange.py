@@ -122,6 +122,18 @@ class Exchange:
             response.close()
             self.close()
 
+    def lines(self, response: http.client.HTTPResponse, silence_s: float) -> Generator[bytes, None, None]:
+        """Line by line, until the daemon ends the answer, is gone, or says nothing for `silence_s`."""
+        try:
+            self._socket.settimeout(silence_s)
+            while line := response.readline():
+                yield line
+        except (OSError, http.client.HTTPException):
+            return  # however a connection ends
+        finally:
+            response.close()
+            self.close()
+
     def close(self) -> None:
         self._http.close()
         self._socket.close()
@@ -154,7 +166,7 @@ class Exchange:
         except (http.client.IncompleteRead, http.client.RemoteDisconnected, ConnectionError) as error:
             raise _broken(place) from error
         except http.client.HTTPException as error:
-            raise _bad_answer(repr(error)) from error
+            raise bad_answer(repr(error)) from error
 
     def _error_of(self, response: http.client.HTTPResponse) -> ErrorBody:
         return self.read(response, ErrorReply).error
@@ -172,7 +184,7 @@ def _event(line: bytes) -> StreamEvent:
         return decode_event(line)
     except UNREADABLE:
         if not line.startswith(b'{"error"'):
-            raise _bad_answer(_excerpt(line)) from None
+            raise bad_answer(_excerpt(line)) from None
         raise DaemonError(_decode(line, ErrorReply).error) from None
 
 
@@ -180,7 +192,7 @@ def _decode(body: bytes, kind: type[Reply]) -> Reply:
     try:
         return msgspec.json.decode(body, type=kind)
     except UNREADABLE as error:
-        raise _bad_answer(f"{error}; it began with {_excerpt(body)}") from error
+        raise bad_answer(f"{error}; it began with {_excerpt(body)}") from error
 
 
 def _place(event: StreamEvent, before: str) -> str:
@@ -197,7 +209,7 @@ def _broken(place: str) -> StreamBroken:
     return StreamBroken(f"the daemon went away {place}: ask `modelsvc ctl status` what became of it")
 
 
-def _bad_answer(detail: str) -> BadAnswer:
+def bad_answer(detail: str) -> BadAnswer:
     return BadAnswer(
         f"the daemon's answer cannot be read ({detail}): are `modelsvc` and the daemon the same version?"
         " `modelsvc ctl shutdown` and `modelsvc up` put that right"

@@ -41,6 +41,7 @@ _HERE = "modelsvc.cli.ctl"
         "explain": f"{_HERE}.explain:explain",
         "memory": f"{_HERE}.memory:memory",
         "logs": f"{_HERE}.logs:logs",
+        "events": f"{_HERE}.events:events",
         "shutdown": f"{_HERE}.operations:shutdown",
     },
 )

@@ -24,6 +24,7 @@ from supervisor.core.bake import Limits
 from supervisor.core.gate import Check
 from supervisor.core.state import Color, Policy, SettingValue
 from supervisor.errors import ConfigError, InvalidRequest
+from supervisor.protocol.happenings import HOOKABLE
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -162,6 +163,32 @@ class GateSection(Section):
     min_tokens_per_second: float = Field(0.0, ge=0, le=1_000_000)
 
 
+def _event(value: str) -> str:
+    if value != "*" and value not in HOOKABLE:
+        raise ValueError(f'must be "*" or one of {", ".join(HOOKABLE)}, not {value!r}')
+    return value
+
+
+def _command(value: list[str], info: ValidationInfo) -> list[str]:
+    """A program by its path, from the file's folder, or by a name that is looked for in PATH."""
+    if not value or not value[0] or any("\0" in word for word in value):
+        raise ValueError(
+            f"must be a program and its arguments, such as ['/usr/bin/logger', '-t', 'modelsvc'], not {value}"
+        )
+    program = value[0]
+    if "/" in program:
+        program = str(((info.context or Path()) / Path(program).expanduser()).absolute())
+    return [program, *value[1:]]
+
+
+class HookSection(Section):
+    """A command that is run at events, with the event as JSON on its stdin."""
+
+    on: list[Annotated[str, AfterValidator(_event)]] = Field(min_length=1, max_length=100)
+    command: Annotated[list[str], AfterValidator(_command)]
+    timeout_s: float = Field(10.0, gt=0, le=3600)
+
+
 class Config(Section):
     """The whole file; an absent key has its default."""
 
@@ -173,6 +200,7 @@ class Config(Section):
     control: ControlSection = ControlSection()
     security: SecuritySection = SecuritySection()
     gate: list[GateSection] = Field([], max_length=100)
+    hook: list[HookSection] = Field([], max_length=20)
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:

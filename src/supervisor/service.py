@@ -24,7 +24,7 @@ from supervisor.core import events as ev
 from supervisor.core.gate import Check
 from supervisor.core.outlook import outlook
 from supervisor.core.reconcile import INTERRUPTED, Resumption, reconcile
-from supervisor.core.records import EdgeChanged, RouteChanged
+from supervisor.core.records import EdgeChanged, Record, RouteChanged
 from supervisor.core.state import Color, EdgePhase, State
 from supervisor.edge import ACCESS_LOG, Edge, EdgeOptions
 from supervisor.executor import Executor
@@ -33,6 +33,7 @@ from supervisor.front import FrontServer, build_front
 from supervisor.gate import Gate
 from supervisor.holder import Holder
 from supervisor.holdings import Holdings
+from supervisor.hooks import Hooks, Surroundings, check_programs
 from supervisor.journal import Journal
 from supervisor.logs import rotate_in_place
 from supervisor.loop import Loop
@@ -109,6 +110,9 @@ class Service:
         tally = Tally(self.probe, AccessLog(edge))
         steps = StepRunner(edge, self.probe, self.admission, prover, tally, gate, bake, self.loop.post)
         sinks = (Journaling(journal), baseline, Log(), self.metrics, self.hub, self.feed, Console())
+        self.watchers = (Log(), self.metrics, self.feed)
+        around = Surroundings(paths, settings.control_socket, settings.config_path)
+        self.hooks = Hooks(config.hook, around, self.feed, self.tell, self.metrics.registry)
         self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps)
         self.watch = Watch(self._state, self.loop.post, self.probe, self.holdings, edge)
 
@@ -126,11 +130,18 @@ class Service:
             stack.push_async_callback(control.stop)
             stack.push_async_callback(self.executor.close)
             await control.start()
+            stack.push_async_callback(self.hooks.close)
             stack.callback(self.feed.close)  # followers leave before their servers wait for them
+            self.hooks.start()
             self._announce()
             for chore in (self._rotate_logs(), self._keep_reserve(), self.watch.run(), self.traffic.run()):
                 stack.callback(asyncio.create_task(chore).cancel)
             await self._until_exit()
+
+    def tell(self, record: Record) -> None:
+        """What was not decided by the planner, to those who watch."""
+        for watcher in self.watchers:
+            watcher.publish(record)
 
     async def _open_hold(self, stack: AsyncExitStack) -> None:
         """Places enough, so that those beyond the limit hear of it."""
@@ -265,6 +276,7 @@ class Service:
 async def serve(settings: Settings) -> None:
     """Run one supervisor. Raises SupervisorError."""
     config, paths = settings.config, settings.paths
+    check_programs(config.hook, str(settings.config_path or "the defaults"))
     options = EdgeOptions(
         paths.edge,
         {color: config.port(color) for color in Color},

@@ -193,6 +193,7 @@ def name_of(happening: Happening | type[Happening]) -> str:
 
 
 NAMES: tuple[str, ...] = tuple(name_of(kind) for kind in get_args(Happening))
+HOOKABLE = tuple(name for name in NAMES if name != name_of(EventsMissed))  # what happens to the service itself
 
 
 def decode_happening(data: str | bytes) -> Happening:

@@ -120,11 +120,19 @@ class DeploySection(Section):
     keep_previous: bool = True
 
 
+def _textfile(value: str, info: ValidationInfo) -> str:
+    """Absolute; a node exporter reads no other names."""
+    if value and not value.endswith(".prom"):
+        raise ValueError(f"must end in .prom, as a node exporter's textfile collector expects, not {value!r}")
+    return str(((info.context or Path()) / Path(value).expanduser()).absolute()) if value else value
+
+
 class ControlSection(Section):
-    """The supervisor's own listeners."""
+    """The supervisor's own listeners, and the file that says what they would."""
 
     socket: str = ""
     metrics_listen: Listen = "127.0.0.1:9180"
+    textfile: Annotated[str, AfterValidator(_textfile)] = ""
 
 
 def _keys_file(value: str, info: ValidationInfo) -> str:

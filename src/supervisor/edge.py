@@ -11,7 +11,8 @@ import grp
 import os
 import pwd
 import socket
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -73,6 +74,9 @@ class NginxIdentity:
     started_at: float
 
 
+Observe = Callable[[Color | None, float], None]  # where to, and how many seconds that took
+
+
 class Edge:
     """Starts, reroutes, reloads, watches and stops the private nginx.
 
@@ -84,6 +88,7 @@ class Edge:
         self.build = build
         self.address = ports.resolve(options.listen)
         self.strategy: ReloadStrategy = strategy_for(build)
+        self.observe: Observe = lambda color, seconds: None  # called after each change of the route
         self._listener: socket.socket | None = None
         self._master: Master | None = None
         self._orphans = Orphans(options.folder, self.address, build.swap == "keepalive_min_timeout")
@@ -155,7 +160,14 @@ class Edge:
 
     def write_route(self, color: Color | None) -> None:
         """Send the next request to `color`, or hold it. Raises StorageError."""
-        write_route(self._path(ROUTE), color)
+        self._route(color, time.monotonic())
+
+    async def switch(self, color: Color | None) -> frozenset[int]:
+        """As `write_route`, with the configuration on disk in force first; what `apply_config` says."""
+        began = time.monotonic()
+        leaving = await self.apply_config()
+        self._route(color, began)  # at once: a write that was cancelled must not come later
+        return leaving
 
     # --- its configuration --------------------------------------------------------------------------------------------
 
@@ -221,6 +233,12 @@ class Edge:
         return tally(self._path(ACCESS_LOG), since)
 
     # --- how ----------------------------------------------------------------------------------------------------------
+
+    def _route(self, color: Color | None, began: float) -> None:
+        before = self.read_route()
+        write_route(self._path(ROUTE), color)
+        if before is not color:
+            self.observe(color, time.monotonic() - began)
 
     async def _launch(self) -> None:
         if self._master is not None:

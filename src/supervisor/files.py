@@ -7,10 +7,11 @@ from pathlib import Path
 from supervisor.errors import StorageError
 
 
-def publish(path: Path, text: str) -> None:
+def publish(path: Path, text: str, mode: int | None = None) -> None:
     """Replace `path` as a whole: write beside it, fsync, rename, fsync the folder.
 
-    A reader sees the old text or the new one, never a part; so does a supervisor after a power cut.
+    A reader sees the old text or the new one, never a part; so does a supervisor after a power cut. Without `mode`
+    it has the rights that new files have.
     Raises StorageError when the disk refuses.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -18,6 +19,8 @@ def publish(path: Path, text: str) -> None:
         with beside.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         beside.replace(path)
         sync_folder(path.parent)

@@ -249,6 +249,14 @@ class Journal:
             (time.time(), outcome, reason, number),
         )
 
+    def last_success(self) -> float | None:
+        """When a deployment last brought a release to the edge, in Unix time."""
+        rows = self._rows(
+            "SELECT max(finished_at) AS at FROM deployments WHERE outcome = ? AND kind != ?",
+            (Outcome.SUCCEEDED, DeploymentKind.PREWARM),
+        )
+        return None if rows[0]["at"] is None else float(rows[0]["at"])
+
     def served_before(self, number: int, other_than: int | None = None) -> int | None:
         """The release that served when deployment `number` began, or the last one before that which was another."""
         rows = self._rows(

@@ -47,9 +47,24 @@ class MemoryReporter:
             available_of=machine.source,
             processes=[_process(each) for each in held],
             models=[_model(model, holdings) for model in account.models(holdings)],
-            forecast=await self._forecast(state),
+            forecast=await self.forecast(state),
             observations=[observation_report(seen) for seen in self._observations()],
         )
+
+    async def forecast(self, state: State) -> ForecastReport | None:
+        """Of a standby with the active release; None without one, or when its file cannot be read any more."""
+        with suppress(SupervisorError):
+            if state.active_release is not None:
+                release = self.admission.releases.read(state.active_release)
+                section = recorded_section(release)
+                shape = await shape_of(model_path(section))
+                return forecast_report(self.appraiser.forecast(section, shape, release.model.sha256)[1])
+        return None
+
+    async def forecast_bytes(self, state: State) -> int | None:
+        """The same in a number."""
+        found = await self.forecast(state)
+        return found.private_bytes if found else None
 
     async def plan(self, change: Change, in_place: bool) -> Plan:
         """What a deployment that is asked for now would be. Raises Refused, InvalidRequest."""
@@ -60,16 +75,6 @@ class MemoryReporter:
 
     def _observations(self) -> list[Observation]:
         return self.appraiser.journal.observations()[: -OBSERVATIONS_SHOWN - 1 : -1]
-
-    async def _forecast(self, state: State) -> ForecastReport | None:
-        """Of a standby with the active release; None without one, or when its file cannot be read any more."""
-        with suppress(SupervisorError):
-            if state.active_release is not None:
-                release = self.admission.releases.read(state.active_release)
-                section = recorded_section(release)
-                shape = await shape_of(model_path(section))
-                return forecast_report(self.appraiser.forecast(section, shape, release.model.sha256)[1])
-        return None
 
 
 def _process(held: Held) -> ProcessReport:

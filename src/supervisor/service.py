@@ -24,7 +24,7 @@ from supervisor.core import events as ev
 from supervisor.core.gate import Check
 from supervisor.core.outlook import outlook
 from supervisor.core.reconcile import INTERRUPTED, Resumption, reconcile
-from supervisor.core.records import EdgeChanged, Record, RouteChanged
+from supervisor.core.records import Record
 from supervisor.core.state import Color, EdgePhase, State
 from supervisor.edge import ACCESS_LOG, Edge, EdgeOptions
 from supervisor.executor import Executor
@@ -53,6 +53,9 @@ from supervisor.status import StatusReporter
 from supervisor.step_runner import StepRunner
 from supervisor.tally import AccessLog, Tally
 from supervisor.telemetry import Hub, Journaling, Log, Metrics
+from supervisor.telemetry.forecast import StandbyForecast
+from supervisor.telemetry.observer import Observer
+from supervisor.telemetry.textfile import Textfile
 from supervisor.traffic import EdgeTraffic
 from supervisor.unix_server import UnixServer
 from supervisor.watch import Watch
@@ -115,6 +118,25 @@ class Service:
         self.hooks = Hooks(config.hook, around, self.feed, self.tell, self.metrics.registry)
         self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps)
         self.watch = Watch(self._state, self.loop.post, self.probe, self.holdings, edge)
+        self.memory = MemoryReporter(self.admission, self._state)
+        self._set_up_metrics()
+
+    def _set_up_metrics(self) -> None:
+        metrics = self.metrics
+        self.edge.observe = metrics.edge.switched
+        self.traffic.follow(metrics.edge.answered)
+        metrics.watch(
+            Observer(
+                self._state,
+                self.holdings,
+                self.edge,
+                self.traffic,
+                StandbyForecast(self.memory.forecast_bytes),
+                self.holder.counts,
+                metrics.deployments,
+            ).look
+        )
+        metrics.deployments.last_succeeded(self.journal.last_success() or 0)
 
     async def run(self) -> None:
         """Serve until a shutdown was asked for. Raises SupervisorError when it cannot begin."""
@@ -134,6 +156,7 @@ class Service:
             stack.callback(self.feed.close)  # followers leave before their servers wait for them
             self.hooks.start()
             self._announce()
+            self._keep_textfile(stack)
             for chore in (self._rotate_logs(), self._keep_reserve(), self.watch.run(), self.traffic.run()):
                 stack.callback(asyncio.create_task(chore).cancel)
             await self._until_exit()
@@ -158,6 +181,12 @@ class Service:
         front = FrontServer(build_front(self.metrics.render, hosts), config.control.metrics_listen)
         stack.push_async_callback(front.stop)
         await front.start()
+
+    def _keep_textfile(self, stack: AsyncExitStack) -> None:
+        if path := self.settings.config.control.textfile:
+            textfile = Textfile(Path(path), self.metrics.render_own, self.metrics.textfile_failures)
+            stack.push_async_callback(textfile.close)
+            stack.callback(asyncio.create_task(textfile.run()).cancel)
 
     async def _take_up(self) -> None:
         """Adopt what an earlier supervisor left, or claim the ports for a new beginning."""
@@ -190,8 +219,6 @@ class Service:
             with naming("edge.listen"):
                 self.edge.bind()
             await self.edge.test_config()
-        self.metrics.publish(RouteChanged(state.active, state.active_release, state.previous_release))
-        self.metrics.publish(EdgeChanged(1 if state.edge is EdgePhase.RUNNING else None))
         for worker_id in resumption.stop:
             await self.workforce.processes.stop(worker_id, state.policy.stop_timeout_s)
             self.journal.lose_worker(worker_id)
@@ -255,7 +282,7 @@ class Service:
                 **sources,
                 "edge": self.settings.paths.edge / "error.log",
             },
-            MemoryReporter(self.admission, self._state),
+            self.memory,
             self.feed,
         )
 

@@ -116,8 +116,7 @@ class StepRunner:
 
     async def _switch(self, color: Color | None) -> str:
         """The configuration first, if nginx runs with another one; the route is in force with the next request."""
-        leaving = await self._edge.apply_config()
-        self._edge.write_route(color)  # at once: a write that was cancelled must not come later
+        leaving = await self._edge.switch(color)
         reloaded = f", {len(leaving)} old nginx worker(s) finish what they have" if leaving else ""
         return f"to {color or 'nobody'}{reloaded}"
 

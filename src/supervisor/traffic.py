@@ -29,9 +29,12 @@ class EdgeTraffic:
         return lambda: self._followers.remove(follower)
 
     async def run(self) -> None:
-        """Look every LOOK_INTERVAL_S."""
+        """Look every LOOK_INTERVAL_S, until cancelled."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception:
+                log.exception("edge_log_not_followed")
             await asyncio.sleep(LOOK_INTERVAL_S)
 
     async def look(self) -> None:

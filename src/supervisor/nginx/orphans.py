@@ -33,7 +33,7 @@ class Orphans:
         self.groups = {known for known in (*self.groups, group) if group_members(known)}
 
     def members(self) -> frozenset[int]:
-        return frozenset[int]().union(*map(group_members, self.groups))
+        return frozenset[int]().union(*map(group_members, tuple(self.groups)))
 
     def quit(self) -> None:
         """Finish what runs, and close what is idle, now."""

@@ -1,77 +1,15 @@
-"""Who watches: each record goes to the log, to the counters, and as protocol events to whoever waits for it."""
+"""Streams of protocol events: what becomes of each request that somebody waits for."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 
-import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
-
 from supervisor import protocol
 from supervisor.core import records as rec
-from supervisor.core.state import Color
 from supervisor.core.steps import Step, StepState
-from supervisor.journal import Journal
 
 NOTHING: Mapping[str, object] = {}
-
-log = structlog.get_logger()
-
-
-class Journaling:
-    """The journal first: what cannot be kept must not be done."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-
-    def publish(self, record: rec.Record) -> None:
-        self._journal.write(record)
-
-
-class Log:
-    """Every record as one line."""
-
-    def publish(self, record: rec.Record) -> None:
-        if isinstance(record, rec.StepShown):
-            return
-        values = {name: getattr(record, name) for name in record.__slots__}
-        log.info(
-            type(record).__name__, **{name: value for name, value in values.items() if value not in (None, "", {})}
-        )
-
-
-class Metrics:
-    """The supervisor's own counters, for Prometheus."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._requests = Counter("modelsvc_operations", "Operations by outcome", ["outcome"], registry=self.registry)
-        self._ends = Counter(
-            "modelsvc_worker_ends", "Worker processes that ended", ["color", "expected"], registry=self.registry
-        )
-        self._active = Gauge(
-            "modelsvc_active", "1 for the colour the edge routes to", ["color"], registry=self.registry
-        )
-        self._edge = Gauge("modelsvc_edge_up", "1 while nginx runs", registry=self.registry)
-
-    def publish(self, record: rec.Record) -> None:
-        match record:
-            case rec.RequestEnded():
-                self._requests.labels(record.outcome).inc()
-            case rec.WorkerGone():
-                self._ends.labels(record.color, str(record.expected).lower()).inc()
-            case rec.RouteChanged():
-                for color in Color:
-                    self._active.labels(color).set(color is record.active)
-            case rec.EdgeChanged():
-                self._edge.set(record.pid is not None)
-            case _:
-                pass
-
-    async def render(self) -> bytes:
-        """In Prometheus' text format."""
-        return generate_latest(self.registry)
 
 
 class Narrator:
@@ -82,6 +20,11 @@ class Narrator:
         self._started = time.monotonic()
         self._step_started = self._started
         self._steps = {step: _report(step, StepState.PENDING) for step in Step}
+
+    @property
+    def seconds(self) -> float:
+        """Since its acceptance."""
+        return time.monotonic() - self._started
 
     def accepted(self) -> protocol.Accepted:
         began = self.began
@@ -110,7 +53,7 @@ class Narrator:
             reason=record.reason,
             deployment=record.deployment,
             release=record.release,
-            seconds=round(time.monotonic() - self._started, 3),
+            seconds=round(self.seconds, 3),
             active=record.active,
             steps=list(self._steps.values()),
         )

@@ -167,6 +167,8 @@ class Journal:
                 self.remember("paused", record.paused)
             case rec.Prewarmed():
                 self.remember("prewarmed", record.release)
+            case rec.MonitorChanged():
+                self.remember("monitor", {"wanted": record.wanted, "pid": record.pid, "created_at": record.created_at})
             case rec.StepShown() | rec.Warned():
                 pass  # of the moment only
             case _:

@@ -36,6 +36,11 @@ from supervisor.journal import Journal
 from supervisor.logs import rotate_in_place
 from supervisor.loop import Loop
 from supervisor.memory_report import MemoryReporter
+from supervisor.monitor.keeper import LOG_NAME as PROMETHEUS_LOG
+from supervisor.monitor.keeper import Keeper
+from supervisor.monitor.report import MonitorReporter
+from supervisor.monitor.room import Room
+from supervisor.monitor.routes import MonitorDesk
 from supervisor.nginx.config import EdgeLimits
 from supervisor.notify import listen
 from supervisor.paths import StatePaths
@@ -100,15 +105,18 @@ class Service:
         self.workforce = Workforce(config, paths, ReleaseStore(paths.releases), processes, settings.worker_program)
         releases = self.workforce.releases
         baseline = Baseline(journal, releases, settings.model_section)
-        self.holdings = Holdings(self.workforce, lambda: edge.report().pid)
+        self.holdings = Holdings(self.workforce, lambda: edge.report().pid, lambda: self.monitor.pid)
         appraiser = Appraiser(config, journal, self.holdings, self._state)
-        self.admission = Admission(config, paths, releases, baseline, appraiser)
+        self.admission = Admission(config, paths, releases, baseline, appraiser, self._free_monitor)
+        self.memory = MemoryReporter(self.admission, self._state)
         prover = Prover(self.probe, self.workforce, appraiser, self._state)
         gate, bake = Gate(self.probe, settings.gate), Bake(self.probe, config.bake_limits())
         tally = Tally(self.probe, AccessLog(edge))
         steps = StepRunner(edge, self.probe, self.admission, prover, tally, gate, bake, self.loop.post)
         sinks = (Journaling(journal), baseline, Log(), self.metrics, self.hub, Console())
         self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps)
+        self.monitor = Keeper(config, paths, journal, sinks, lambda: self.room.check())
+        self.room = Room(self.memory, journal, self._state, self.monitor.give_way)
         self.watch = Watch(self._state, self.loop.post, self.probe, self.holdings, edge)
 
     async def run(self) -> None:
@@ -126,9 +134,13 @@ class Service:
             stack.push_async_callback(self.executor.close)
             await control.start()
             self._announce()
-            for chore in (self._rotate_logs(), self._keep_reserve(), self.watch.run(), self.traffic.run()):
+            watching = self.watch.run(), self.traffic.run(), self.room.watch()
+            for chore in (self._rotate_logs(), self._keep_reserve(), *watching):
                 stack.callback(asyncio.create_task(chore).cancel)
+            self.monitor.open()
+            stack.push_async_callback(self.monitor.close)
             await self._until_exit()
+            await self.monitor.stop()
 
     async def _open_hold(self, stack: AsyncExitStack) -> None:
         """Places enough, so that those beyond the limit hear of it."""
@@ -192,6 +204,9 @@ class Service:
         self.loop.post(ev.Started())
         await self.loop.run(self.executor)
 
+    async def _free_monitor(self) -> None:
+        await self.monitor.give_way("its memory is what a deployment needed")
+
     def _told_to_stop(self) -> None:
         say("stopping: running answers are finished first")
         self.loop.post(ev.ShutdownRequested("signal"))
@@ -199,7 +214,11 @@ class Service:
     async def _rotate_logs(self) -> None:
         """Those that workers and nginx hold open."""
         paths, colors = self.settings.paths, [f"worker-{color}.log" for color in Color]
-        held = [*(paths.logs / name for name in colors), paths.edge / ACCESS_LOG, paths.edge / "error.log"]
+        held = [
+            *(paths.logs / name for name in (*colors, PROMETHEUS_LOG)),
+            paths.edge / ACCESS_LOG,
+            paths.edge / "error.log",
+        ]
         while True:
             await asyncio.sleep(ROTATE_INTERVAL_S)
             for path in held:
@@ -216,6 +235,7 @@ class Service:
 
     def _plane(self) -> ControlPlane:
         logs = self.settings.paths.logs
+        monitor = MonitorReporter(self.monitor)
         status = StatusReporter(
             self.settings.config,
             str(self.settings.config_path) if self.settings.config_path else None,
@@ -228,6 +248,7 @@ class Service:
             self.holdings,
             time.monotonic(),
             self.holder.counts,
+            monitor.noteworthy,
         )
         sources = {str(color): logs / f"worker-{color}.log" for color in Color}
         return ControlPlane(
@@ -239,8 +260,10 @@ class Service:
                 "supervisor": logs / "supervisor.log",
                 **sources,
                 "edge": self.settings.paths.edge / "error.log",
+                "prometheus": logs / PROMETHEUS_LOG,
             },
-            MemoryReporter(self.admission, self._state),
+            self.memory,
+            MonitorDesk(self.monitor, monitor, self._state),
         )
 
     def _announce(self) -> None:

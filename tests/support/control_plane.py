@@ -21,6 +21,9 @@ from supervisor.edge import Edge, EdgeOptions
 from supervisor.holdings import Holdings
 from supervisor.journal import Journal
 from supervisor.memory_report import MemoryReporter
+from supervisor.monitor.keeper import Keeper
+from supervisor.monitor.report import MonitorReporter
+from supervisor.monitor.routes import MonitorDesk
 from supervisor.nginx.config import NginxBuild
 from supervisor.paths import StatePaths
 from supervisor.probe import Probe
@@ -57,7 +60,9 @@ class Desk:
 
     def plane(self) -> ControlPlane:
         logs = {"supervisor": self.paths.logs / "supervisor.log", "blue": self.paths.logs / "worker-blue.log"}
-        return ControlPlane(self.post, self.hub, self.status, self.journal, logs, self.memory)
+        keeper = Keeper(self.config, self.paths, self.journal, ())
+        monitor = MonitorDesk(keeper, MonitorReporter(keeper), lambda: self.world.state)
+        return ControlPlane(self.post, self.hub, self.status, self.journal, logs, self.memory, monitor)
 
 
 @asynccontextmanager

@@ -109,6 +109,17 @@ class Prewarmed:
 
 
 @dataclass(frozen=True, slots=True)
+class MonitorChanged:
+    """The managed Prometheus is wanted or not, and is in that state; `pid` while its process runs."""
+
+    wanted: bool
+    state: str  # a phase of core.monitor.lifecycle
+    pid: int | None = None
+    created_at: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something an operator should know although nobody asked."""
 
@@ -126,5 +137,6 @@ Record = (
     | EdgeChanged
     | Paused
     | Prewarmed
+    | MonitorChanged
     | Warned
 )

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import httpx
 from tests.core.world import World, first
+from tests.support.fake_prometheus import fake_prometheus
+from tests.support.service_ports import reserved_ports
 
 from supervisor.admission import Admission
 from supervisor.appraisal import Appraiser
 from supervisor.baseline import Baseline
-from supervisor.config import Config, ModelSection
+from supervisor.config import Config, ModelSection, MonitorSection
 from supervisor.control import ControlPlane, build_app
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
@@ -45,6 +47,7 @@ class Desk:
     status: StatusReporter
     memory: MemoryReporter
     world: World
+    keeper: Keeper
     hub: Hub = field(default_factory=Hub)
     asked: list[ev.Event] = field(default_factory=list)
 
@@ -60,8 +63,7 @@ class Desk:
 
     def plane(self) -> ControlPlane:
         logs = {"supervisor": self.paths.logs / "supervisor.log", "blue": self.paths.logs / "worker-blue.log"}
-        keeper = Keeper(self.config, self.paths, self.journal, ())
-        monitor = MonitorDesk(keeper, MonitorReporter(keeper), lambda: self.world.state)
+        monitor = MonitorDesk(self.keeper, MonitorReporter(self.keeper), lambda: self.world.state)
         return ControlPlane(self.post, self.hub, self.status, self.journal, logs, self.memory, monitor)
 
 
@@ -70,7 +72,15 @@ async def desk(folder: Path, ports: dict[Color, int], nginx: str = "127.0.0.1:1"
     """Blue serves release 1 as far as the planner knows; `ports` are where workers are asked."""
     paths = StatePaths(folder / "s")
     lay_out(paths)
-    config, world = Config(), first()
+    with reserved_ports(1) as (port,):
+        section = MonitorSection(prometheus=str(fake_prometheus(folder)), listen=f"127.0.0.1:{port}")
+        async with _desk(paths, Config(monitor=section), ports, nginx) as made:
+            yield made
+
+
+@asynccontextmanager
+async def _desk(paths: StatePaths, config: Config, ports: dict[Color, int], nginx: str) -> AsyncIterator[Desk]:
+    world = first()
     journal, probe = Journal(paths.journal), Probe(ports, f"http://{nginx}")
     processes = WorkerProcesses(paths.logs, paths.notify_socket, lambda worker_id, code: None)
     releases = ReleaseStore(paths.releases)
@@ -83,9 +93,12 @@ async def desk(folder: Path, ports: dict[Color, int], nginx: str = "127.0.0.1:1"
     appraiser = Appraiser(config, journal, holdings, lambda: world.state)
     admission = Admission(config, paths, releases, Baseline(journal, releases, ModelSection), appraiser)
     memory = MemoryReporter(admission, lambda: world.state)
+    keeper = Keeper(config, paths, journal, ())
+    keeper.open()
     try:
-        yield Desk(paths, config, journal, status, memory, world)
+        yield Desk(paths, config, journal, status, memory, world, keeper)
     finally:
+        await keeper.stop()
         await probe.close()
         journal.close()
 

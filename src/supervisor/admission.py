@@ -1,7 +1,7 @@
 """Step 3: from what was asked to a release that can be served beside what runs."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -32,6 +32,10 @@ class Admitted:
     evidence: Mapping[str, object] = field(default_factory=dict)
 
 
+async def _nothing() -> None:
+    """There is no monitor."""
+
+
 @dataclass(frozen=True, slots=True)
 class Admission:
     """Checks what is asked for against disk, memory and the model file, and records the release."""
@@ -41,6 +45,7 @@ class Admission:
     releases: ReleaseStore
     baseline: Baseline
     appraiser: Appraiser
+    free_monitor: Callable[[], Awaitable[None]] = _nothing  # stops the managed Prometheus
 
     async def admit(self, order: fx.Admit) -> Admitted:
         """Make the release, or take the recorded one. Raises Refused or InvalidRequest with what is in the way."""
@@ -55,6 +60,8 @@ class Admission:
         evidence = self._evidence(order, release, appraisal)
         if not appraisal.verdict.admitted:
             raise Refused(appraisal.verdict.message, code=appraisal.verdict.code, evidence=evidence)
+        if appraisal.monitor_leaves:
+            await self.free_monitor()
         again = " again" if order.release is not None else ""
         if not again:
             self.releases.write(release)

@@ -11,7 +11,7 @@ from supervisor import model_file
 from supervisor.config import Config, ModelSection
 from supervisor.core import account, ledger
 from supervisor.core.state import Color, State
-from supervisor.holdings import Holdings, mapped
+from supervisor.holdings import PROMETHEUS, Held, Holdings, mapped
 from supervisor.journal import Journal
 from supervisor.machine import available
 from supervisor.releases import ModelFile
@@ -26,6 +26,7 @@ class Appraisal:
     subject: ledger.Subject
     forecast: ledger.Forecast
     verdict: account.Verdict
+    monitor_leaves: bool = False  # there is room only without the managed Prometheus
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +44,19 @@ class Appraiser:
         model = await model_file.identify(model_path(section))
         subject, needed = self.forecast(section, shape, model.sha256)
         held = await self.holdings.now(self.state())
-        verdict = account.judge(
-            needed,
-            mapped(model),
-            [each.holding for each in held if each.color not in leaving],
-            [each.holding for each in held if each.color in leaving],
-            await asyncio.to_thread(available),
-            self.config.budget_bytes,
-            self.config.worker_limit_bytes,
-        )
-        return Appraisal(section, model, subject, needed, verdict)
+        machine = await asyncio.to_thread(available)
+
+        def judged(leave: Callable[[Held], bool]) -> account.Verdict:
+            leaves = [each.holding for each in held if leave(each)]
+            stays = [each.holding for each in held if not leave(each)]
+            limits = self.config.budget_bytes, self.config.worker_limit_bytes
+            return account.judge(needed, mapped(model), stays, leaves, machine, *limits)
+
+        verdict = judged(lambda each: each.color in leaving)
+        if verdict.admitted:
+            return Appraisal(section, model, subject, needed, verdict)
+        without = judged(lambda each: each.color in leaving or each.who == PROMETHEUS)
+        return Appraisal(section, model, subject, needed, without, monitor_leaves=without.admitted)
 
     def forecast(
         self, section: ModelSection, shape: ledger.ModelShape, sha256: str

@@ -18,17 +18,22 @@ from supervisor.protocol import (
     DeploymentStatus,
     DeployRequest,
     Explanation,
+    GrafanaFiles,
     History,
     LogLines,
     MemoryReport,
+    MonitorCheck,
+    MonitorStatus,
     Plan,
     PrewarmRequest,
     Status,
     StopRequest,
+    Targets,
     encode,
 )
 
 PLAN_TIMEOUT_S = 120.0
+MONITOR_TIMEOUT_S = 150.0
 Reply = TypeVar("Reply")
 
 
@@ -65,6 +70,25 @@ class ControlClient:
     def plan(self, request: DeployRequest) -> Plan:
         """What `deploy` would do; a big model file may take a while to be read."""
         return self._ask("POST", "/plan", Plan, self._patience_s or PLAN_TIMEOUT_S, encode(request))
+
+    def monitor(self) -> MonitorStatus:
+        return self._get("/monitor", MonitorStatus)
+
+    def monitor_up(self) -> MonitorStatus:
+        """Returns when Prometheus answers; it may have a day's samples to read."""
+        return self._ask("POST", "/monitor/up", MonitorStatus, self._patience_s or MONITOR_TIMEOUT_S, b"{}")
+
+    def monitor_down(self) -> MonitorStatus:
+        return self._ask("POST", "/monitor/down", MonitorStatus, self._patience_s or MONITOR_TIMEOUT_S, b"{}")
+
+    def targets(self) -> Targets:
+        return self._get("/monitor/targets", Targets)
+
+    def monitor_check(self) -> MonitorCheck:
+        return self._ask("POST", "/monitor/check", MonitorCheck, self._patience_s or MONITOR_TIMEOUT_S, b"{}")
+
+    def grafana_files(self) -> GrafanaFiles:
+        return self._get("/monitor/grafana", GrafanaFiles)
 
     def deploy(self, request: DeployRequest) -> Events:
         return self._operate("/deployments", request)

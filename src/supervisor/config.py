@@ -54,6 +54,15 @@ def _listen(value: str) -> str:
 Listen = Annotated[str, AfterValidator(_listen)]
 
 
+def _loopback(value: str) -> str:
+    if not ip_address(split_listen(value)[0]).is_loopback:
+        raise ValueError(f"must be an address of this machine alone, such as 127.0.0.1:9090, not {value!r}")
+    return value
+
+
+_DURATION = re.compile(r"(?=.)(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?")
+
+
 def _gpu_layers(value: Any) -> Literal["auto"] | int:
     """One validator, since a union reports one problem for each of its members."""
     if value == "auto":
@@ -135,6 +144,20 @@ class ControlSection(Section):
     textfile: Annotated[str, AfterValidator(_textfile)] = ""
 
 
+def _retention(value: str) -> str:
+    if not _DURATION.fullmatch(value) or not any(digit in value for digit in "123456789"):
+        raise ValueError(f"must be a duration as Prometheus writes them, such as 24h or 1d12h, not {value!r}")
+    return value
+
+
+class MonitorSection(Section):
+    """The Prometheus that `modelsvc monitor up` runs."""
+
+    prometheus: str = Field("prometheus", min_length=1)
+    listen: Annotated[Listen, AfterValidator(_loopback)] = "127.0.0.1:9090"
+    retention: Annotated[str, AfterValidator(_retention)] = "24h"
+
+
 def _keys_file(value: str, info: ValidationInfo) -> str:
     """Absolute, and checked: a worker would not start with keys that cannot be read, nor do without."""
     if not value:
@@ -206,6 +229,7 @@ class Config(Section):
     memory: MemorySection = MemorySection()
     deploy: DeploySection = DeploySection()
     control: ControlSection = ControlSection()
+    monitor: MonitorSection = MonitorSection()
     security: SecuritySection = SecuritySection()
     gate: list[GateSection] = Field([], max_length=100)
     hook: list[HookSection] = Field([], max_length=20)
@@ -217,6 +241,7 @@ class Config(Section):
             "workers.blue_port": self.workers.blue_port,
             "workers.green_port": self.workers.green_port,
             "control.metrics_listen": split_listen(self.control.metrics_listen)[1],
+            "monitor.listen": split_listen(self.monitor.listen)[1],
         }
         users = {port: [key for key, its in ports.items() if its == port] for port in ports.values()}
         clashes = [f"{' and '.join(keys)} use the same port {port}" for port, keys in users.items() if len(keys) > 1]

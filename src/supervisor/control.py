@@ -26,6 +26,7 @@ from supervisor.feed import Feed
 from supervisor.journal import Journal
 from supervisor.logs import last_lines
 from supervisor.memory_report import MemoryReporter
+from supervisor.monitor.routes import MonitorDesk, monitor_routes
 from supervisor.protocol import (
     API_PREFIX,
     HTTP_STATUS,
@@ -63,6 +64,7 @@ class ControlPlane:
     logs: dict[str, Path]
     memory: MemoryReporter
     feed: Feed
+    monitor: MonitorDesk
 
     def operate(self, event: Callable[[str], ev.Event]) -> Stream:
         """Hand the request in, and answer with everything that becomes of it."""
@@ -144,6 +146,7 @@ def build_app(plane: ControlPlane) -> Litestar:
             *(status, deploy, prewarm, cancel, pause, resume, rollback, swap, start, stop, shutdown),
             *(history, logs, events_route(plane.feed)),
             *ledger_routes(plane.memory, plane.status, plane.journal, _change),
+            *monitor_routes(plane.monitor),
         ],
         exception_handlers={SupervisorError: _known, HTTPException: _of_framework, Exception: _unexpected},
         before_request=_read_whole,

@@ -19,8 +19,10 @@ _ERRORS = {
     "400": "the message tells what cannot be meant",
     "404": "there is no such thing",
     "405": "this path does not know that method",
+    "409": "understood, but not done: nothing was changed",
     "413": "the body is too large",
-    "500": "a defect of modelsvc: see logs/supervisor.log",
+    "500": "it failed, or a defect of modelsvc: see logs/supervisor.log",
+    "504": "it did not happen in time",
 }
 
 

@@ -9,6 +9,7 @@
     ├── AlreadyRunning         refused          4
     ├── EdgeError              failed           1
     ├── WorkerError            failed           1
+    ├── MonitorError           failed           1
     ├── StorageError           failed           1
     │   └── JournalError
     │       └── JournalCorrupt
@@ -94,6 +95,12 @@ class WorkerError(SupervisorError):
     """A worker could not be started or does not answer as it should."""
 
     code = "worker_failed"
+
+
+class MonitorError(SupervisorError):
+    """Prometheus is missing, does not start, or does not answer."""
+
+    code = "monitor_failed"
 
 
 class StorageError(SupervisorError):

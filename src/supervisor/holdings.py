@@ -1,4 +1,4 @@
-"""Who holds what at this moment: supervisor, edge and workers, as the ledger counts them."""
+"""Who holds what at this moment: supervisor, edge, workers and the monitor, as the ledger counts them."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ from supervisor.releases import ModelFile
 from supervisor.workforce import Workforce
 
 FRESH_S = 0.5
-SUPERVISOR, EDGE = "supervisor", "edge"
+SUPERVISOR, EDGE, PROMETHEUS = "supervisor", "edge", "prometheus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +45,23 @@ class Holdings:
 
     workforce: Workforce
     edge_pid: Callable[[], int | None]
+    monitor_pid: Callable[[], int | None] = lambda: None
     _seen: tuple[float, State, list[Held]] | None = field(default=None, init=False)
 
     async def now(self, state: State) -> list[Held]:
         if self._seen and self._seen[1] is state and time.monotonic() - self._seen[0] < FRESH_S:
             return self._seen[2]
         processes = [(slot, self.workforce.processes.process(slot.worker_id)) for slot in state.slots.values()]
-        held = await asyncio.to_thread(self._look, processes, self.edge_pid())
+        held = await asyncio.to_thread(self._look, processes, self.edge_pid(), self.monitor_pid())
         self._seen = time.monotonic(), state, held
         return held
 
-    def _look(self, workers: Iterable[tuple[Slot, psutil.Process | None]], edge: int | None) -> list[Held]:
+    def _look(
+        self, workers: Iterable[tuple[Slot, psutil.Process | None]], edge: int | None, monitor: int | None
+    ) -> list[Held]:
         found = [_group(SUPERVISOR, [psutil.Process(os.getpid())]), _group(EDGE, _family(edge))]
         found += [self._worker(slot, process) for slot, process in workers if process is not None]
+        found.append(_group(PROMETHEUS, _family(monitor)))
         return [held for held in found if held]
 
     def _worker(self, slot: Slot, process: psutil.Process) -> Held | None:
@@ -81,7 +85,7 @@ def mapped(model: ModelFile) -> Mapped:
 
 
 def _family(pid: int | None) -> list[psutil.Process]:
-    """nginx's master and its workers."""
+    """The process and its children: nginx's master and its workers."""
     with suppress(psutil.Error):
         if pid is not None:
             master = psutil.Process(pid)

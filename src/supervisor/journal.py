@@ -167,9 +167,11 @@ class Journal:
                 self.remember("paused", record.paused)
             case rec.Prewarmed():
                 self.remember("prewarmed", record.release)
+            case rec.MonitorChanged():
+                self.remember("monitor", {"wanted": record.wanted, "pid": record.pid, "created_at": record.created_at})
             case rec.DeploymentBegan() | rec.WorkerChanged() | rec.BakeBreached():
                 pass  # it has a row already, or is told by others
-            case rec.StepShown() | rec.Warned() | rec.HookFailed() | rec.MonitorChanged():
+            case rec.StepShown() | rec.Warned() | rec.HookFailed():
                 pass  # of the moment only
             case _:
                 assert_never(record)

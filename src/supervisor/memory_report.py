@@ -73,6 +73,13 @@ class MemoryReporter:
         order = fx.Admit(0, to_color, change, state.active_release, state.last_release + 1, in_place=in_place)
         return await self.admission.plan(order)
 
+    async def standby_bytes(self, state: State) -> int:
+        """What a deployment of the active release would still take; 0 when its standby is there, or nothing serves."""
+        standby = state.standby
+        if standby is None or standby.pid is not None:
+            return 0
+        return await self.forecast_bytes(state) or 0
+
     def _observations(self) -> list[Observation]:
         return self.appraiser.journal.observations()[: -OBSERVATIONS_SHOWN - 1 : -1]
 

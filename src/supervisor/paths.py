@@ -53,6 +53,11 @@ class StatePaths:
         return self.root / "edge"
 
     @property
+    def monitor(self) -> Path:
+        """Prometheus' configuration and data."""
+        return self.root / "monitor"
+
+    @property
     def releases(self) -> Path:
         return self.root / "releases"
 

@@ -116,7 +116,7 @@ def _plain(record: Plain, stamp: Stamp) -> hp.Happening:
         case rec.HookFailed():
             return _hook_failed(record, stamp)
         case rec.MonitorChanged():
-            return hp.MonitorChanged(**stamp, **told)
+            return hp.MonitorChanged(**stamp, state=record.state, pid=record.pid, reason=record.reason)
         case _:
             assert_never(record)
 

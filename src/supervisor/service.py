@@ -38,6 +38,11 @@ from supervisor.journal import Journal
 from supervisor.logs import rotate_in_place
 from supervisor.loop import Loop
 from supervisor.memory_report import MemoryReporter
+from supervisor.monitor.keeper import LOG_NAME as PROMETHEUS_LOG
+from supervisor.monitor.keeper import Keeper
+from supervisor.monitor.report import MonitorReporter
+from supervisor.monitor.room import Room
+from supervisor.monitor.routes import MonitorDesk
 from supervisor.nginx.config import EdgeLimits
 from supervisor.notify import listen
 from supervisor.paths import StatePaths
@@ -105,9 +110,10 @@ class Service:
         self.workforce = Workforce(config, paths, ReleaseStore(paths.releases), processes, settings.worker_program)
         releases = self.workforce.releases
         baseline = Baseline(journal, releases, settings.model_section)
-        self.holdings = Holdings(self.workforce, lambda: edge.report().pid)
+        self.holdings = Holdings(self.workforce, lambda: edge.report().pid, lambda: self.monitor.pid)
         appraiser = Appraiser(config, journal, self.holdings, self._state)
-        self.admission = Admission(config, paths, releases, baseline, appraiser)
+        self.admission = Admission(config, paths, releases, baseline, appraiser, self._free_monitor)
+        self.memory = MemoryReporter(self.admission, self._state)
         prover = Prover(self.probe, self.workforce, appraiser, self._state)
         gate, bake = Gate(self.probe, settings.gate), Bake(self.probe, config.bake_limits())
         tally = Tally(self.probe, AccessLog(edge))
@@ -117,8 +123,9 @@ class Service:
         around = Surroundings(paths, settings.control_socket, settings.config_path)
         self.hooks = Hooks(config.hook, around, self.feed, self.tell, self.metrics.registry)
         self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps)
+        self.monitor = Keeper(config, paths, journal, sinks, lambda: self.room.check())
+        self.room = Room(self.memory, journal, self._state, self.monitor.give_way)
         self.watch = Watch(self._state, self.loop.post, self.probe, self.holdings, edge)
-        self.memory = MemoryReporter(self.admission, self._state)
         self._set_up_metrics()
 
     def _set_up_metrics(self) -> None:
@@ -157,9 +164,13 @@ class Service:
             self.hooks.start()
             self._announce()
             self._keep_textfile(stack)
-            for chore in (self._rotate_logs(), self._keep_reserve(), self.watch.run(), self.traffic.run()):
+            watching = self.watch.run(), self.traffic.run(), self.room.watch()
+            for chore in (self._rotate_logs(), self._keep_reserve(), *watching):
                 stack.callback(asyncio.create_task(chore).cancel)
+            self.monitor.open()
+            stack.push_async_callback(self.monitor.close)
             await self._until_exit()
+            await self.monitor.stop()
 
     def tell(self, record: Record) -> None:
         """What was not decided by the planner, to those who watch."""
@@ -234,6 +245,9 @@ class Service:
         self.loop.post(ev.Started())
         await self.loop.run(self.executor)
 
+    async def _free_monitor(self) -> None:
+        await self.monitor.give_way("its memory is what a deployment needed")
+
     def _told_to_stop(self) -> None:
         say("stopping: running answers are finished first")
         self.loop.post(ev.ShutdownRequested("signal"))
@@ -241,7 +255,11 @@ class Service:
     async def _rotate_logs(self) -> None:
         """Those that workers and nginx hold open."""
         paths, colors = self.settings.paths, [f"worker-{color}.log" for color in Color]
-        held = [*(paths.logs / name for name in colors), paths.edge / ACCESS_LOG, paths.edge / "error.log"]
+        held = [
+            *(paths.logs / name for name in (*colors, PROMETHEUS_LOG)),
+            paths.edge / ACCESS_LOG,
+            paths.edge / "error.log",
+        ]
         while True:
             await asyncio.sleep(ROTATE_INTERVAL_S)
             for path in held:
@@ -258,6 +276,7 @@ class Service:
 
     def _plane(self) -> ControlPlane:
         logs = self.settings.paths.logs
+        monitor = MonitorReporter(self.monitor)
         status = StatusReporter(
             self.settings.config,
             str(self.settings.config_path) if self.settings.config_path else None,
@@ -270,6 +289,7 @@ class Service:
             self.holdings,
             time.monotonic(),
             self.holder.counts,
+            monitor.noteworthy,
         )
         sources = {str(color): logs / f"worker-{color}.log" for color in Color}
         return ControlPlane(
@@ -281,9 +301,11 @@ class Service:
                 "supervisor": logs / "supervisor.log",
                 **sources,
                 "edge": self.settings.paths.edge / "error.log",
+                "prometheus": logs / PROMETHEUS_LOG,
             },
             self.memory,
             self.feed,
+            MonitorDesk(self.monitor, monitor, self._state),
         )
 
     def _announce(self) -> None:

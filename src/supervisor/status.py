@@ -24,6 +24,7 @@ from supervisor.protocol import (
     EdgeStatus,
     LastExit,
     MemoryStatus,
+    MonitorStatus,
     ReleaseStatus,
     Status,
     WorkerStatus,
@@ -46,6 +47,7 @@ class StatusReporter:
     holdings: Holdings
     started: float  # monotonic seconds
     holds: Callable[[], HoldCounts] = HoldCounts
+    monitor: Callable[[], MonitorStatus | None] = lambda: None
 
     async def report(self) -> Status:
         """Workers that do not answer within a moment are shown without what only they could tell."""
@@ -71,6 +73,7 @@ class StatusReporter:
             memory=self._memory(held),
             deployment=self._deployment(state),
             prewarmed=state.warm_release,
+            monitor=self.monitor(),
         )
 
     async def _health(self, slot: Slot) -> dict[str, Any] | None:

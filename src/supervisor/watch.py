@@ -11,7 +11,7 @@ from supervisor.core import events as ev
 from supervisor.core.state import EdgePhase, Slot, State
 from supervisor.edge import Edge
 from supervisor.errors import WorkerError
-from supervisor.holdings import Holdings
+from supervisor.holdings import PROMETHEUS, Holdings
 from supervisor.probe import Probe
 
 INTERVAL_S = 1.0
@@ -47,7 +47,7 @@ class Watch:
         private = {each.color: each.memory.private_bytes for each in held}
         serving = [slot for slot in state.slots.values() if slot.serves]
         await asyncio.gather(*(self._worker(slot, private.get(slot.color)) for slot in serving))
-        used, _ = account.total(each.holding for each in held)
+        used, _ = account.total(each.holding for each in held if each.who != PROMETHEUS)  # it gives way by itself
         self.post(ev.MemorySeen(used))
         if state.edge is EdgePhase.RUNNING:
             self.post(ev.RouteSeen(self.edge.read_route()))

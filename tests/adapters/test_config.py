@@ -100,6 +100,13 @@ WRONG = [
     ("deploy.keep_previous", "yes"),
     ("control.socket", 1),
     ("control.metrics_listen", ":9180"),
+    ("monitor.prometheus", ""),
+    ("monitor.listen", "0.0.0.0:9090"),
+    ("monitor.listen", ":9090"),
+    ("monitor.retention", "24"),
+    ("monitor.retention", "0h"),
+    ("monitor.retention", ""),
+    ("monitor.retention", "1h1d"),
     ("security.api_keys_file", "/no/such/keys"),
     ("security.allowed_hosts", []),
     ("security.allowed_hosts", "localhost"),
@@ -126,6 +133,8 @@ def test_a_wrong_value_is_named_by_its_path(key: str, value: object) -> None:
         ("edge.listen", "[::1]:8080"),
         ("edge.listen", "0.0.0.0:80"),
         ("model.kv_cache", "q8_0"),
+        ("monitor.listen", "[::1]:9090"),
+        ("monitor.retention", "1d12h"),
     ],
 )
 def test_what_people_write_is_accepted(key: str, value: object) -> None:

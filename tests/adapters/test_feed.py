@@ -167,7 +167,10 @@ RECORDS: list[tuple[rec.Record, dict[str, Any]]] = [
         rec.HookFailed(1, "/x", "warned", 5, "exit code 1"),
         {"event": "hook_failed", "hook": 1, "command": "/x", "hook_event": "warned", "hook_event_id": 5},
     ),
-    (rec.MonitorChanged("running"), {"event": "monitor_changed", "state": "running"}),
+    (
+        rec.MonitorChanged(True, "running", 7, 1.5),
+        {"event": "monitor_changed", "state": "running", "pid": 7, "reason": ""},
+    ),
 ]
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,11 +30,13 @@ async def ran(folder: Path, script: str, timeout_s: float = LONG_S, told: bytes 
     return await run(command(folder, script, timeout_s), told)
 
 
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
 def pids(folder: Path, *names: str) -> list[int]:
     """That the processes wrote into files of these names."""
-    return [
-        int(until(lambda name=name: (folder / name).exists() and (folder / name).read_text(), name)) for name in names
-    ]
+    return [int(until(partial(_text, folder / name), name)) for name in names]
 
 
 async def test_it_gets_what_it_is_told_and_what_is_around_it(folder: Path) -> None:
@@ -125,9 +128,9 @@ async def test_no_descriptor_is_left(folder: Path) -> None:
     if sys.platform != "linux":
         pytest.skip("descriptors are counted in /proc")
     await ran(folder, "true")
-    before = len(os.listdir("/proc/self/fd"))
+    before = len([*Path("/proc/self/fd").iterdir()])
     for script in ("true", "exit 1", "exec yes", "sleep 100"):
         await ran(folder, script, timeout_s=0.1)
     await run(Command(["/nowhere/notify"], os.environ, folder, LONG_S), TOLD)
     await asyncio.sleep(0)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len([*Path("/proc/self/fd").iterdir()]) == before

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import httpx
 from tests.core.world import World, first
+from tests.support.fake_prometheus import fake_prometheus
+from tests.support.service_ports import reserved_ports
 
 from supervisor.admission import Admission
 from supervisor.appraisal import Appraiser
 from supervisor.baseline import Baseline
-from supervisor.config import Config, ModelSection
+from supervisor.config import Config, ModelSection, MonitorSection
 from supervisor.control import ControlPlane, build_app
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
@@ -22,6 +24,9 @@ from supervisor.feed import Feed
 from supervisor.holdings import Holdings
 from supervisor.journal import Journal
 from supervisor.memory_report import MemoryReporter
+from supervisor.monitor.keeper import Keeper
+from supervisor.monitor.report import MonitorReporter
+from supervisor.monitor.routes import MonitorDesk
 from supervisor.nginx.config import NginxBuild
 from supervisor.paths import StatePaths
 from supervisor.probe import Probe
@@ -43,6 +48,7 @@ class Desk:
     status: StatusReporter
     memory: MemoryReporter
     world: World
+    keeper: Keeper
     hub: Hub = field(default_factory=Hub)
     feed: Feed = field(default_factory=Feed)
     asked: list[ev.Event] = field(default_factory=list)
@@ -60,7 +66,8 @@ class Desk:
 
     def plane(self) -> ControlPlane:
         logs = {"supervisor": self.paths.logs / "supervisor.log", "blue": self.paths.logs / "worker-blue.log"}
-        return ControlPlane(self.post, self.hub, self.status, self.journal, logs, self.memory, self.feed)
+        monitor = MonitorDesk(self.keeper, MonitorReporter(self.keeper), lambda: self.world.state)
+        return ControlPlane(self.post, self.hub, self.status, self.journal, logs, self.memory, self.feed, monitor)
 
 
 @asynccontextmanager
@@ -68,7 +75,15 @@ async def desk(folder: Path, ports: dict[Color, int], nginx: str = "127.0.0.1:1"
     """Blue serves release 1 as far as the planner knows; `ports` are where workers are asked."""
     paths = StatePaths(folder / "s")
     lay_out(paths)
-    config, world = Config(), first()
+    with reserved_ports(1) as (port,):
+        section = MonitorSection(prometheus=str(fake_prometheus(folder)), listen=f"127.0.0.1:{port}")
+        async with _desk(paths, Config(monitor=section), ports, nginx) as made:
+            yield made
+
+
+@asynccontextmanager
+async def _desk(paths: StatePaths, config: Config, ports: dict[Color, int], nginx: str) -> AsyncIterator[Desk]:
+    world = first()
     journal, probe = Journal(paths.journal), Probe(ports, f"http://{nginx}")
     processes = WorkerProcesses(paths.logs, paths.notify_socket, lambda worker_id, code: None)
     releases = ReleaseStore(paths.releases)
@@ -81,9 +96,12 @@ async def desk(folder: Path, ports: dict[Color, int], nginx: str = "127.0.0.1:1"
     appraiser = Appraiser(config, journal, holdings, lambda: world.state)
     admission = Admission(config, paths, releases, Baseline(journal, releases, ModelSection), appraiser)
     memory = MemoryReporter(admission, lambda: world.state)
+    keeper = Keeper(config, paths, journal, ())
+    keeper.open()
     try:
-        yield Desk(paths, config, journal, status, memory, world)
+        yield Desk(paths, config, journal, status, memory, world, keeper)
     finally:
+        await keeper.stop()
         await probe.close()
         journal.close()
 

@@ -241,7 +241,7 @@ def service_folder(**kind: Any) -> Iterator[Service]:
     folder = Path(tempfile.mkdtemp(prefix="msvc"))
     tables: Tables = kind.pop("tables", {})
     try:
-        with reserved_ports(4) as ports:
+        with reserved_ports(5) as ports:
             service = Service(folder, _merged(_tables(ports), tables), **kind)
             try:
                 yield service
@@ -302,13 +302,14 @@ def other(color: Color | None) -> Color:
 
 
 def _tables(ports: list[int]) -> dict[str, dict[str, Any]]:
-    edge, blue, green, metrics = ports
+    edge, blue, green, metrics, monitor = ports
     return {
         "model": {"threads": 1, "context_tokens": 1024},
         "edge": {"listen": f"127.0.0.1:{edge}"},
         "workers": {"blue_port": blue, "green_port": green, "stop_timeout_s": 20.0},
         "deploy": {"bake_s": 0.3, "ready_timeout_s": 30.0},
         "control": {"metrics_listen": f"127.0.0.1:{metrics}"},
+        "monitor": {"listen": f"127.0.0.1:{monitor}"},
     }
 
 

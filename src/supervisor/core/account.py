@@ -129,6 +129,21 @@ def judge(
     return Verdict(budget)
 
 
+def judge_guest(
+    guest: Row, standby_bytes: int, holdings: Sequence[Holding], machine: Machine, budget_bytes: int
+) -> Verdict:
+    """Whether something beside the service fits, so that a deployment of what serves still does."""
+    planned = (Row("a standby to deploy to", standby_bytes),) if standby_bytes else ()
+    rows = (*_held(holdings), *planned, guest)
+    budget = Account(rows, "memory.budget_gb", budget_bytes)
+    if budget.short_bytes:
+        return _refused(budget, "memory_short", f"with {guest.what} it would all need", "stop a standby nobody needs")
+    physical = Account(rows, f"what {machine.source} can give", _capacity(machine, holdings))
+    if physical.short_bytes:
+        return _refused(physical, "machine_memory_short", f"with {guest.what} it would all need", "end other programs")
+    return Verdict(budget)
+
+
 def table(account: Account) -> list[str]:
     """The account as aligned lines, in MB."""
     rows = [*account.rows, Row("sum", account.sum_bytes), Row(account.limit, account.limit_bytes)]

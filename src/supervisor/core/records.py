@@ -132,6 +132,17 @@ class Prewarmed:
 
 
 @dataclass(frozen=True, slots=True)
+class MonitorChanged:
+    """The managed Prometheus is wanted or not, and is in that state; `pid` while its process runs."""
+
+    wanted: bool
+    state: str  # a phase of core.monitor.lifecycle
+    pid: int | None = None
+    created_at: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something an operator should know although nobody asked."""
 
@@ -149,13 +160,6 @@ class HookFailed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class MonitorChanged:
-    """What the managed Prometheus does now."""
-
-    state: str
-
-
 Record = (
     DeploymentBegan
     | StepChanged
@@ -169,7 +173,7 @@ Record = (
     | EdgeChanged
     | Paused
     | Prewarmed
+    | MonitorChanged
     | Warned
     | HookFailed
-    | MonitorChanged
 )

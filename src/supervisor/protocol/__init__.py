@@ -29,6 +29,12 @@ from supervisor.protocol.memory import ModelReport as ModelReport
 from supervisor.protocol.memory import ObservationReport as ObservationReport
 from supervisor.protocol.memory import Plan as Plan
 from supervisor.protocol.memory import ProcessReport as ProcessReport
+from supervisor.protocol.monitor import AlertReport as AlertReport
+from supervisor.protocol.monitor import GrafanaFiles as GrafanaFiles
+from supervisor.protocol.monitor import MonitorCheck as MonitorCheck
+from supervisor.protocol.monitor import MonitorStatus as MonitorStatus
+from supervisor.protocol.monitor import TargetReport as TargetReport
+from supervisor.protocol.monitor import Targets as Targets
 from supervisor.protocol.requests import DeployRequest as DeployRequest
 from supervisor.protocol.requests import PrewarmRequest as PrewarmRequest
 from supervisor.protocol.requests import StopRequest as StopRequest

@@ -154,9 +154,11 @@ class HookFailed(Base, frozen=True):
 
 
 class MonitorChanged(Base, frozen=True):
-    """What the managed Prometheus does now."""
+    """What the managed Prometheus does now; `reason` where it ended or was not started."""
 
-    state: str
+    state: str  # off, starting, running, waiting, stopping, failed
+    pid: int | None = None
+    reason: str = ""
 
 
 class EventsMissed(Base, frozen=True):

@@ -6,6 +6,7 @@ import msgspec
 
 from supervisor.core.state import Color, DeploymentKind, Outcome, StepState
 from supervisor.protocol.base import Struct
+from supervisor.protocol.monitor import MonitorStatus
 from supervisor.protocol.settings import SettingValue
 
 
@@ -115,6 +116,7 @@ class Status(Struct, frozen=True):
     memory: MemoryStatus
     deployment: DeploymentStatus | None
     prewarmed: int | None = None  # the release that is warm in the standby, to be deployed
+    monitor: MonitorStatus | None = None  # the managed Prometheus, in short; None: none is wanted
 
 
 class History(Struct, frozen=True):
@@ -138,5 +140,5 @@ class Explanation(Struct, frozen=True):
 class LogLines(Struct, frozen=True):
     """GET /v1/logs."""
 
-    source: str  # supervisor, blue, green, edge
+    source: str  # supervisor, blue, green, edge, prometheus
     lines: list[str]

@@ -9,6 +9,7 @@ from supervisor.protocol import (
     DeploymentKind,
     DeploymentStatus,
     EdgeStatus,
+    MonitorStatus,
     Status,
     StepReport,
     StepState,
@@ -30,6 +31,7 @@ def status_lines(status: Status) -> list[str]:
         ["requests", _requests(status.edge)],
         *([["prewarmed", f"release {status.prewarmed}"]] if status.prewarmed else []),
         ["memory", _memory(status)],
+        *([["monitor", _monitor(status.monitor)]] if status.monitor else []),
         ["deploying", _running(status.deployment) if status.deployment else "nothing"],
     ]
     daemon = f"pid {status.pid}, up {duration(status.uptime_s)}, state in {status.state_dir}"
@@ -154,6 +156,11 @@ def _requests(edge: EdgeStatus) -> str:
 def _memory(status: Status) -> str:
     memory = status.memory
     return f"{mb(memory.used_bytes)} of {mb(memory.budget_bytes)} used, {mb(memory.shared_bytes)} of it shared"
+
+
+def _monitor(monitor: MonitorStatus) -> str:
+    reason = f" ({headline(monitor.reason)})" if monitor.reason else ""
+    return f"Prometheus {monitor.state}{reason}, {monitor.url}"
 
 
 def _running(deployment: DeploymentStatus) -> str:

@@ -107,13 +107,18 @@ def _other(happening: Other) -> str:
         case hp.HookFailed():
             return f"hook {happening.hook} ({happening.command}) at {happening.hook_event}: {happening.reason}"
         case hp.MonitorChanged():
-            return f"monitor: {happening.state}"
+            return _monitor(happening)
         case hp.EventsMissed(count=None):
             return "events may be missing here: the supervisor was started anew"
         case hp.EventsMissed():
             return f"{happening.count} event(s) are missing here: they are not kept any more"
         case _:
             assert_never(happening)
+
+
+def _monitor(happening: hp.MonitorChanged) -> str:
+    pid = f", pid {happening.pid}" if happening.pid else ""
+    return f"monitor: Prometheus is {happening.state}{pid}" + (f": {happening.reason}" if happening.reason else "")
 
 
 def _outcome(outcome: str, reason: str) -> str:

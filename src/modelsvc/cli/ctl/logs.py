@@ -6,7 +6,7 @@ from modelsvc.cli import output
 from modelsvc.cli.base import Command
 from modelsvc.cli.ctl import Target
 
-SOURCES = ("supervisor", "blue", "green", "edge")
+SOURCES = ("supervisor", "blue", "green", "edge", "prometheus")
 
 
 @click.command(cls=Command)
@@ -14,7 +14,7 @@ SOURCES = ("supervisor", "blue", "green", "edge")
 @click.option("-n", "--lines", default=100, show_default=True, type=click.IntRange(1, 10_000), help="How many lines.")
 @click.pass_obj
 def logs(target: Target, source: str, lines: int) -> None:
-    """Show the last log lines of the supervisor, a worker or the edge.
+    """Show the last log lines of the supervisor, a worker, the edge or Prometheus.
 
     \b
     Example:

@@ -1,0 +1,89 @@
+"""Prometheus gets what memory the service leaves: whether that is enough, and when it has to go.
+
+Deployments never wait for it: a start is refused unless a standby with the active release would fit besides, and one
+that is in a deployment's way, or in that of the budget, is stopped (`Keeper.give_way`).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from supervisor.core import account
+from supervisor.core.ledger import mb
+from supervisor.core.state import State
+from supervisor.errors import JournalError, Refused
+from supervisor.holdings import PROMETHEUS, Held
+from supervisor.journal import Journal
+from supervisor.machine import available
+from supervisor.memory_report import MemoryReporter
+
+FACT = "monitor_peak_bytes"
+ESTIMATE_BYTES = 60_000_000  # of a Prometheus that nobody has measured yet; some minutes of ours take 20 to 40 MB
+STEP_BYTES = 5_000_000  # a peak that is higher by this is worth a write
+INTERVAL_S = 5.0
+LOOKS_BEFORE_ACTION = 3
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Room:
+    """Looks at the ledger; `give_way` has Prometheus end."""
+
+    memory: MemoryReporter
+    journal: Journal
+    state: Callable[[], State]
+    give_way: Callable[[str], Awaitable[None]]
+    _over: int = field(default=0, init=False)
+
+    async def check(self) -> None:
+        """Raise Refused, with the account, when a Prometheus would not fit beside a deployment."""
+        state = self.state()
+        held = [each.holding for each in await self._held() if each.who != PROMETHEUS]
+        standby = await self.memory.standby_bytes(state)
+        guest = account.Row("prometheus, as measured before" if self._peak() else "prometheus", self.estimate_bytes)
+        machine = await asyncio.to_thread(available)
+        verdict = account.judge_guest(guest, standby, held, machine, self.memory.admission.config.budget_bytes)
+        if not verdict.admitted:
+            raise Refused(verdict.message, code=verdict.code)
+
+    @property
+    def estimate_bytes(self) -> int:
+        """What it held at most as far as that is on record."""
+        return max(self._peak(), 0) or ESTIMATE_BYTES
+
+    async def watch(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(INTERVAL_S)
+            try:
+                await self.look()
+            except Exception:
+                log.exception("monitor_look_failed")
+
+    async def look(self) -> None:
+        """Remember what it held at most; over the budget some looks in a row, it is the first to go."""
+        held = await self._held()
+        ours = next((each.memory.private_bytes for each in held if each.who == PROMETHEUS), 0)
+        if ours > self._peak() + STEP_BYTES:
+            self._remember(ours)
+        used, _ = account.total(each.holding for each in held)
+        budget = self.memory.admission.config.budget_bytes
+        self._over = self._over + 1 if ours and used > budget else 0
+        if self._over >= LOOKS_BEFORE_ACTION:
+            self._over = 0
+            await self.give_way(f"the service and it held {mb(used)}, and memory.budget_gb allows {mb(budget)}")
+
+    async def _held(self) -> list[Held]:
+        return await self.memory.appraiser.holdings.now(self.state())
+
+    def _peak(self) -> int:
+        return int(self.journal.fact(FACT) or 0)
+
+    def _remember(self, peak_bytes: int) -> None:
+        try:
+            self.journal.remember(FACT, peak_bytes)
+        except JournalError as error:
+            log.error("monitor_peak_not_kept", reason=error.message)

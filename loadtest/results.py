@@ -11,7 +11,8 @@ import msgspec
 from loadtest.report import summary
 from loadtest.report.phases import Phase
 from loadtest.report.tables import number
-from loadtest.rig.folders import RESULTS, SUMMARY, all_of
+from loadtest.rig.folders import OPERATION, RESULTS, all_of
+from loadtest.rig.values import Operation
 from rich.console import Console
 from rich.table import Table
 
@@ -29,13 +30,20 @@ def main() -> int:
 
 def row(path: Path) -> tuple[str, str, str, str]:
     """What is told of a result; one whose run did not come to its end says so."""
-    if not (path / SUMMARY).is_file():
-        return "", "", "", "no report: it was not finished"
     try:
+        if (path / OPERATION).is_file():
+            return "", "", "", _monitored(path / OPERATION)
         found = summary.read(path)
+    except FileNotFoundError:
+        return "", "", "", "no report: it was not finished"
     except msgspec.MsgspecError as error:
-        return "", "", "", f"its {SUMMARY} cannot be read: {error}"
+        return "", "", "", f"it cannot be read: {error}"
     return f"{found.requests:,}", f"{found.failed:,}", "; ".join(map(_p95, found.phases)), _verdict(found.verdict)
+
+
+def _monitored(path: Path) -> str:
+    operation = msgspec.json.decode(path.read_bytes(), type=Operation)
+    return f"{operation.kind} {operation.outcome or 'refused'} after {operation.seconds:.1f} s"
 
 
 def _p95(phase: Phase) -> str:

@@ -10,7 +10,8 @@ from loadtest.rig.errors import Misuse
 from loadtest.rig.values import Run
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
-RUN, SUMMARY = "run.json", "summary.json"
+RUN, SUMMARY = "run.json", "summary.json"  # of a load test
+OPERATION = "operation.json"  # of a monitored deployment
 
 
 def new(results: Path, kind: str) -> Path:

@@ -1,0 +1,1 @@
+"""What a run means: figures, plots, and the pages that show them."""

@@ -1,0 +1,71 @@
+"""The report of a run as Markdown and as a page that needs nothing but itself."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import jinja2
+from loadtest.report.summary import Summary
+from loadtest.report.tables import Table, tables
+from loadtest.rig.values import Run
+
+MARKDOWN, PAGE = "report.md", "report.html"
+TEMPLATE = Path(__file__).with_name("report.html.j2")
+Plots = Mapping[str, Mapping[str, Path]]  # files by title and theme
+
+
+def title(run: Run) -> str:
+    return f"Load test: {run.kind}, {run.started_at}"
+
+
+def headline(run: Run, found: Summary) -> str:
+    told = (f"{each.kind} {each.outcome or 'refused'} after {each.seconds:.1f} s" for each in run.operations)
+    return "; ".join((f"{found.failed:,} of {found.requests:,} requests failed", *told))
+
+
+def markdown(run: Run, found: Summary, plots: Plots) -> str:
+    parts = [f"# {title(run)}", f"**{headline(run, found)}**"]
+    parts += ["\n".join(f"- {problem}" for problem in found.verdict)] if found.verdict else []
+    parts += [f"![{name}](plots/{files['light'].name})" for name, files in plots.items()]
+    if run.operations:
+        parts.append("Shaded: while an operation ran. The numbered lines are where its steps began.")
+    for table in tables(run, found):
+        parts.append(f"## {table.title}")
+        parts.append(_table(table))
+        parts += [table.note] if table.note else []
+    parts += ["## Once more", f"```sh\n{run.repeat}\n```"]
+    return "\n\n".join(parts) + "\n"
+
+
+def page(run: Run, found: Summary, plots: Plots) -> str:
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        title=title(run),
+        headline=headline(run, found),
+        problems=found.verdict,
+        plots=[{"title": name} | _embedded(files) for name, files in plots.items()],
+        marked=bool(run.operations),
+        tables=[_plain(table) for table in tables(run, found)],
+        repeat=run.repeat,
+    )
+
+
+def _table(table: Table) -> str:
+    ruler = ["---" if number == 0 or len(table.headings) < 4 else "---:" for number in range(len(table.headings))]
+    return "\n".join(_line(cells) for cells in (table.headings, ruler, *table.rows))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def _plain(table: Table) -> dict[str, object]:
+    """Without Markdown's marks."""
+    note = table.note.replace("`", "").replace("*", "")
+    return {"title": table.title, "headings": table.headings, "rows": table.rows, "note": note}
+
+
+def _embedded(files: Mapping[str, Path]) -> dict[str, str]:
+    """By theme."""
+    encoded = {theme: base64.b64encode(path.read_bytes()).decode() for theme, path in files.items()}
+    return {theme: f"data:image/png;base64,{text}" for theme, text in encoded.items()}

@@ -1,0 +1,134 @@
+"""The plots of a run, each drawn for light and for dark pages."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from loadtest.records import Record
+from loadtest.report.canvas import CLASS_COLORS, COLORS, FAILED, THEMES, Story, axes_of, dress, label, save
+from loadtest.report.figures import groups, per_second, percentile, reasons
+from loadtest.rig.samples import Sample
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+Draw = Callable[[Story, Figure], None]
+
+
+def draw_all(story: Story, folder: Path) -> dict[str, dict[str, Path]]:
+    """PNG files by the plot's title and theme."""
+    folder.mkdir(exist_ok=True)
+    drawn: dict[str, dict[str, Path]] = {}
+    for theme in THEMES:
+        for title, (name, draw) in PLOTS.items():
+            path = folder / (f"{name}.png" if theme == "light" else f"{name}-{theme}.png")
+            save(theme, lambda figure, draw=draw: draw(story, figure), path)  # type: ignore[misc]
+            drawn.setdefault(title, {})[theme] = path
+    return drawn
+
+
+def latency(story: Story, figure: Figure) -> None:
+    """Each answer a dot; failed requests are crosses."""
+    axes = axes_of(story, figure, "latency, s")
+    axes.set_yscale("log")
+    for name, records in _by_class(story):
+        _dots(story, axes, records, name)
+    failed = [record for record in story.records if record.failure]
+    if failed:
+        axes.scatter(
+            [story.second(record.ended_s) for record in failed], [record.latency_s for record in failed],
+            s=30, marker="x", color=FAILED, label="failed",
+        )  # fmt: skip
+    label(axes)
+
+
+def rate(story: Story, figure: Figure) -> None:
+    """What ended in each second, by class."""
+    _stacked(story, axes_of(story, figure, "requests in each second"), _by_class(story), CLASS_COLORS)
+
+
+def by_color(story: Story, figure: Figure) -> None:
+    """Who answered in each second."""
+    found = groups(story.records, lambda record: record.color or "none")
+    _stacked(story, axes_of(story, figure, "answers in each second"), sorted(found.items()), COLORS)
+
+
+def streams(story: Story, figure: Figure) -> None:
+    """Time to first token, and the median gap after it, of each stream."""
+    axes = axes_of(story, figure, "ms")
+    axes.set_yscale("log")
+    first = [record for record in story.records if record.first_token_s is not None]
+    times = [story.second(record.ended_s) for record in first]
+    axes.scatter(times, [1000 * (record.first_token_s or 0) for record in first], s=7, label="to first token",
+                 color=CLASS_COLORS["Streaming"])  # fmt: skip
+    gapped = [(story.second(record.ended_s), percentile(record.gaps_ms, 0.5)) for record in first if record.gaps_ms]
+    axes.scatter([at for at, _ in gapped], [gap or 0.001 for _, gap in gapped], s=7, label="between tokens, median",
+                 color=CLASS_COLORS["ShortChat"])  # fmt: skip
+    label(axes)
+
+
+def memory(story: Story, figure: Figure) -> None:
+    """Private bytes above, resident ones below."""
+    top, bottom = figure.subplots(2, 1, sharex=True)
+    for axes, name, megabytes in ((top, "private", _private_mb), (bottom, "resident", _resident_mb)):
+        for process, samples in groups(story.samples, lambda sample: sample.process).items():
+            seconds = [story.second(sample.at_s) for sample in samples]
+            values = [megabytes(sample) for sample in samples]
+            axes.step(seconds, values, where="post", color=COLORS[process], label=process)
+        axes.set_ylim(bottom=0)
+        dress(story, axes, f"{name}, MB", numbered=axes is top)
+    top.set_xlabel("")
+    label(top)
+
+
+def failures(story: Story, figure: Figure) -> None:
+    """What failed in each second, by reason."""
+    axes = axes_of(story, figure, "failed in each second")
+    failed = [record for record in story.records if record.failure]
+    if not failed:
+        axes.set_ylim(0, 1)
+        axes.text(0.5, 0.45, f"0 of {len(story.records):,} failed", transform=axes.transAxes, ha="center", size=13)
+        return
+    for (reason, _), color in zip(reasons(failed)[:5], (FAILED, *CLASS_COLORS.values()), strict=False):
+        counts = per_second([one for one in failed if one.failure == reason], story.run.began_s, story.last_s)
+        axes.bar(range(len(counts)), counts, width=1.0, color=color, alpha=0.8, label=reason[:60])
+    label(axes)
+
+
+PLOTS: dict[str, tuple[str, Draw]] = {
+    "Latency over time": ("latency", latency),
+    "Request rate over time": ("rate", rate),
+    "Who answered": ("colors", by_color),
+    "Streams: time to first token and between tokens": ("streams", streams),
+    "Memory": ("memory", memory),
+    "Failures": ("failures", failures),
+}
+
+
+def _private_mb(sample: Sample) -> float:
+    return sample.private_bytes / 1e6 or math.nan  # no process, no line
+
+
+def _resident_mb(sample: Sample) -> float:
+    return sample.rss_bytes / 1e6 or math.nan
+
+
+def _by_class(story: Story) -> list[tuple[str, list[Record]]]:
+    return sorted(groups(story.records, lambda record: record.user_class).items())
+
+
+def _dots(story: Story, axes: Axes, records: Sequence[Record], name: str) -> None:
+    right = [record for record in records if not record.failure]
+    axes.scatter(
+        [story.second(record.ended_s) for record in right], [record.latency_s for record in right],
+        s=4, alpha=0.5, linewidths=0, color=CLASS_COLORS.get(name), label=name,
+    )  # fmt: skip
+
+
+def _stacked(story: Story, axes: Axes, series: Sequence[tuple[str, Sequence[Record]]], colors: dict[str, str]) -> None:
+    if series:
+        counts = [per_second(records, story.run.began_s, story.last_s) for _, records in series]
+        axes.stackplot(
+            range(len(counts[0])), counts, labels=[name for name, _ in series],
+            colors=[colors.get(name, FAILED) for name, _ in series], step="post", alpha=0.85,
+        )  # fmt: skip
+    label(axes)

@@ -1,0 +1,82 @@
+"""The service that a load test asks: one of its own, of which nothing is left afterwards, or one that runs already."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from loadtest.rig.errors import Misuse, RunFailed
+from tests.support.service_fixture import is_settled, service_folder
+
+from supervisor import config as configuration
+from supervisor.client import ControlClient
+from supervisor.errors import SupervisorError
+from supervisor.paths import control_socket, find_config
+
+START_TIMEOUT_S = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`url` is that of the edge; `environment` is that of commands to the service. Without `client` it has none."""
+
+    url: str
+    environment: Mapping[str, str]
+    client: ControlClient | None
+
+
+@contextmanager
+def own(model: Path | None, context_tokens: int, slots: int, bake_s: float) -> Iterator[Target]:
+    """A real service in a folder and on ports of its own, on the built-in model when there is no other."""
+    if model is not None and not model.is_file():
+        raise Misuse(f"there is no model file {model}: name a GGUF file, or none for the built-in model")
+    tables: dict[str, dict[str, Any]] = {
+        "model": {
+            "path": str(model.absolute()) if model else "",
+            "threads": 0,
+            "context_tokens": context_tokens,
+            "slots": slots,
+        },
+        "deploy": {"bake_s": bake_s, "ready_timeout_s": START_TIMEOUT_S},
+    }
+    with service_folder(tables=tables) as service:
+        service.launch()
+        try:
+            service.sees(is_settled, "the service serves", START_TIMEOUT_S)
+        except AssertionError as error:
+            raise RunFailed(f"the service did not start: {error}") from error
+        yield Target(service.url, service.env, service.client)
+
+
+def running(url: str | None, *, must_obey: bool) -> Target:
+    """The one that runs already: its configuration is found as `modelsvc ctl` finds it.
+
+    Raises SupervisorError when nobody answers on its control socket though it must obey; else there is no client then.
+    """
+    config_path = find_config()
+    if url is None:
+        url = f"http://{configuration.load(config_path).edge.listen}"
+    _check(url)
+    client = ControlClient(control_socket(config_path))
+    try:
+        listens = client.status().edge.listen
+    except SupervisorError:
+        if must_obey:
+            raise
+        return Target(url.rstrip("/"), os.environ, None)
+    if httpx.URL(url).netloc != listens.encode():
+        raise Misuse(f"{url} is not the edge of the service that `modelsvc ctl` finds, which is at {listens}")
+    return Target(url.rstrip("/"), os.environ, client)
+
+
+def _check(url: str) -> None:
+    host = httpx.URL(url).host
+    if host not in ("127.0.0.1", "::1", "localhost"):
+        raise Misuse(f"{url} is not on this machine: load tests are for services on the loopback interface")
+    try:
+        httpx.get(f"{url}/healthz", timeout=10, trust_env=False)
+    except httpx.HTTPError as error:
+        raise Misuse(f"nobody answers at {url}: {error}; start `modelsvc up`, or leave URL out") from error

@@ -34,6 +34,7 @@ BEYOND = (
 class Allowed(Struct, frozen=True):
     """What whoever asks may do, and if not all, why."""
 
+    keys: bool  # whether there are keys at all
     key: str | None  # the name of theirs
     chat: bool
     logs: bool
@@ -51,10 +52,10 @@ class Access:
     def allowed(self, authorization: list[str]) -> Allowed:
         name = self._name(authorization)
         if self.keys is None:
-            return Allowed(key=None, chat=not self.beyond, logs=not self.beyond, operate=False, why=NO_KEYS)
+            return Allowed(keys=False, key=None, chat=not self.beyond, logs=not self.beyond, operate=False, why=NO_KEYS)
         may = name is not None
         why = "" if may else f"chat, logs and deployments need an API key: {HOW}"
-        return Allowed(key=name, chat=may, logs=may, operate=may, why=why)
+        return Allowed(keys=True, key=name, chat=may, logs=may, operate=may, why=why)
 
     def check_look(self, authorization: list[str]) -> None:
         """Raises NotServed, NeedsKey."""

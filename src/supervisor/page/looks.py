@@ -11,6 +11,7 @@ from litestar.params import FromQuery, QueryParameter
 
 from supervisor.control import ControlPlane
 from supervisor.core import account
+from supervisor.core.steps import Step
 from supervisor.holdings import Held
 from supervisor.journal import rfc3339
 from supervisor.page.access import Access
@@ -18,7 +19,8 @@ from supervisor.page.errors import NoSuchThing
 from supervisor.page.fresh import Fresh
 from supervisor.page.log_tail import tail
 from supervisor.page.views import Look, Share, Tail
-from supervisor.protocol import ForecastReport, History, ModelReport, Status
+from supervisor.processes import age_s
+from supervisor.protocol import Color, ForecastReport, History, ModelReport, Status
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -43,7 +45,8 @@ class Looks:
         return Look(
             status=status,
             at=rfc3339(time.time()),
-            worker_since={row.color: rfc3339(row.created_at) for row in self._plane.journal.living_workers()},
+            worker_uptime_s=self._uptimes(),
+            steps=[step.title for step in Step],
             shares=[Share(who=each.who, private_bytes=each.private_bytes) for each in holdings],
             models=[
                 ModelReport(name=each.name, size_bytes=each.size_bytes, mapped_by=account.shared_with(holdings, each))
@@ -53,6 +56,12 @@ class Looks:
             last_deployment=self._plane.journal.last_deployment(),
             allowed=access.allowed(authorization),
         )
+
+    def _uptimes(self) -> dict[Color, float]:
+        reporter = self._plane.status
+        processes = reporter.holdings.workforce.processes
+        found = {color: processes.process(slot.worker_id) for color, slot in reporter.state().slots.items()}
+        return {color: age_s(process) for color, process in found.items() if process is not None}
 
     def log(self, source: str) -> Path:
         """Raises NoSuchThing."""

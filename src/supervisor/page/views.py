@@ -17,7 +17,8 @@ class Look(Struct, frozen=True):
 
     status: Status
     at: str  # when this was looked at, by the supervisor's clock
-    worker_since: dict[Color, str]  # when each worker's process began
+    worker_uptime_s: dict[Color, float]
+    steps: list[str]  # the titles of all steps of a deployment
     shares: list[Share]
     models: list[ModelReport]
     forecast: ForecastReport | None  # of a standby with the active release

@@ -1,4 +1,4 @@
-"""GET /api/status, /api/history, /api/logs: what there is to see."""
+"""GET /api/status, /api/history, /api/pulse, /api/logs: what there is to see."""
 
 import asyncio
 import time
@@ -18,6 +18,7 @@ from supervisor.page.access import Access
 from supervisor.page.errors import NoSuchThing
 from supervisor.page.fresh import Fresh
 from supervisor.page.log_tail import tail
+from supervisor.page.pulse import Pulse, PulseReport
 from supervisor.page.views import Look, Share, Tail
 from supervisor.processes import age_s
 from supervisor.protocol import Color, ForecastReport, History, ModelReport, Status
@@ -81,7 +82,7 @@ class Looks:
         return History(deployments=self._plane.journal.history(DEPLOYMENTS_SHOWN))
 
 
-def look_routes(looks: Looks, access: Access) -> list[HTTPRouteHandler]:
+def look_routes(looks: Looks, pulse: Pulse, access: Access) -> list[HTTPRouteHandler]:
     @get("/api/status")
     async def status(request: AnyRequest) -> Look:
         keys = authorization(request)
@@ -93,6 +94,11 @@ def look_routes(looks: Looks, access: Access) -> list[HTTPRouteHandler]:
         access.check_look(authorization(request))
         return await looks.history.get()
 
+    @get("/api/pulse")
+    async def samples(request: AnyRequest, after: Annotated[int, QueryParameter(ge=0)] = 0) -> PulseReport:
+        access.check_look(authorization(request))
+        return pulse.report(after)
+
     @get("/api/logs")
     async def logs(
         request: AnyRequest,
@@ -103,7 +109,7 @@ def look_routes(looks: Looks, access: Access) -> list[HTTPRouteHandler]:
         access.check_private(authorization(request))
         return await asyncio.to_thread(tail, source, looks.log(source), lines, cursor)
 
-    return [status, history, logs]
+    return [status, history, samples, logs]
 
 
 def authorization(request: AnyRequest) -> list[str]:

@@ -14,7 +14,9 @@ from supervisor.page.chat import Relay, chat_routes
 from supervisor.page.errors import PageError
 from supervisor.page.files import file_routes
 from supervisor.page.looks import Looks, look_routes
+from supervisor.page.news import news_route
 from supervisor.page.operations import operation_routes
+from supervisor.page.pulse import Pulse
 from supervisor.protocol import HTTP_STATUS
 
 log = structlog.get_logger()
@@ -23,9 +25,10 @@ MAX_BODY_BYTES = 4096  # but for chat
 NEVER_KEPT = {"cache-control": "no-store"}
 
 
-def page_routes(plane: ControlPlane, access: Access, relay: Relay) -> list[Router]:
+def page_routes(plane: ControlPlane, pulse: Pulse, relay: Relay, access: Access) -> list[Router]:
     api = [
-        *look_routes(Looks(plane), access),
+        *look_routes(Looks(plane), pulse, access),
+        news_route(plane.feed, access),
         *operation_routes(plane, access),
         *chat_routes(relay, access),
     ]

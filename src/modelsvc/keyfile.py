@@ -5,11 +5,12 @@ The supervisor checks it, `modelsvc keys` edits it and workers read it, so it im
 
 import fcntl
 import hashlib
+import hmac
 import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -90,6 +91,63 @@ def _check(found: os.stat_result, path: Path) -> None:
         raise BadKeys("it is no file of keys: name one made with `modelsvc keys add NAME`")
     if found.st_mode & 0o077:
         raise BadKeys(f"others may use it (mode {stat.S_IMODE(found.st_mode):04o}): run `chmod 600 {path}`")
+
+
+def bearer(authorization: list[str]) -> str | None:
+    """What the key in the only Authorization header is known by; None without one."""
+    scheme, _, key = authorization[0].partition(" ") if len(authorization) == 1 else ("", "", "")
+    return digest(key.strip()) if scheme.lower() == "bearer" else None
+
+
+def find(presented: str, known: Iterable[tuple[str, str]]) -> str | None:
+    """The name that goes with a digest. Every one is compared, in constant time, so that time tells nothing."""
+    found = None
+    for name, its in known:
+        if hmac.compare_digest(its, presented):
+            found = name
+    return found
+
+
+class Watched:
+    """A file's keys. Looking costs one `stat`; a file that breaks later keeps the last good keys.
+
+    `changed` is told the keys of an edited file, `unusable` why it cannot be used and what stays in force.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        read: Callable[[Path], Digests] = read,
+        changed: Callable[[Digests], None] = lambda keys: None,
+        unusable: Callable[[BadKeys, Digests], None] = lambda error, kept: None,
+    ) -> None:
+        """Raises BadKeys when the file cannot be used at first."""
+        self._path, self._read, self._changed, self._unusable = path, read, changed, unusable
+        self._seen = _stamp(path)
+        self._keys = read(path)
+
+    def current(self) -> Digests:
+        stamp = _stamp(self._path)
+        if stamp != self._seen:
+            self._seen = stamp
+            self._reread()
+        return self._keys
+
+    def _reread(self) -> None:
+        try:
+            self._keys = self._read(self._path)
+            self._changed(self._keys)
+        except BadKeys as error:
+            self._unusable(error, self._keys)
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """Changes whenever content or rights do."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - half the price of Path.stat, for each request
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
 
 
 def add(path: Path, name: str) -> str:

@@ -1,8 +1,4 @@
-"""The supervisor's HTTP server on `control.metrics_listen`: its metrics, for Prometheus.
-
-All but the metrics answer only to the names of this machine, since any web page can point a name of its own at a
-loopback address; Prometheus may come from elsewhere.
-"""
+"""The supervisor's HTTP server on `control.metrics_listen`: its metrics, for Prometheus, and the status page."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,12 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 from litestar import Litestar, Response, get
-from litestar.config.allowed_hosts import AllowedHostsConfig
-from litestar.handlers import HTTPRouteHandler
+from litestar.types import ControllerRouterHandler
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from supervisor.config import split_listen
 from supervisor.errors import SupervisorError
+from supervisor.front_guard import Guarded
 from supervisor.patience import eventually
 from supervisor.ports import check_free, naming
 
@@ -25,26 +21,22 @@ STOP_TIMEOUT_S = 5.0
 
 
 def build_front(
-    render_metrics: Callable[[], Awaitable[bytes]], hosts: Sequence[str], routes: Sequence[HTTPRouteHandler] = ()
-) -> Litestar:
-    """The application; `hosts` are the names it answers to."""
+    render_metrics: Callable[[], Awaitable[bytes]], hosts: Sequence[str], routes: Sequence[ControllerRouterHandler] = ()
+) -> Guarded:
+    """The application; `hosts` are the names it answers to, besides those of loopback."""
 
     @get("/metrics")
     async def metrics() -> Response[bytes]:
         return Response(await render_metrics(), headers={"content-type": CONTENT_TYPE_LATEST})
 
-    return Litestar(
-        route_handlers=[metrics, *routes],
-        allowed_hosts=AllowedHostsConfig(allowed_hosts=[*hosts], exclude="^/metrics$"),
-        openapi_config=None,
-        logging_config=None,
-    )
+    app = Litestar(route_handlers=[metrics, *routes], openapi_config=None, logging_config=None)
+    return Guarded(app, hosts)
 
 
 class FrontServer:
     """Serves `app` at `listen`, ADDRESS:PORT."""
 
-    def __init__(self, app: Litestar, listen: str) -> None:
+    def __init__(self, app: Guarded, listen: str) -> None:
         self._host, self._port = split_listen(listen)
         self._server = Server(
             app,

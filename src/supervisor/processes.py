@@ -1,6 +1,7 @@
 """Which process is which, also for a later supervisor: a pid, and when it was started, since pids are used again."""
 
 import asyncio
+import time
 from contextlib import suppress
 
 import psutil
@@ -16,6 +17,11 @@ def started_at(process: psutil.Process) -> float:
     """
     created: float = process.create_time()
     return created - psutil.boot_time() if psutil.LINUX else created
+
+
+def age_s(process: psutil.Process) -> float:
+    """How long it runs, as far as the clock was not set meanwhile."""
+    return max(0.0, time.time() - process.create_time())
 
 
 def find(pid: int, started: float) -> psutil.Process | None:

@@ -45,6 +45,9 @@ from supervisor.monitor.room import Room
 from supervisor.monitor.routes import MonitorDesk
 from supervisor.nginx.config import EdgeLimits
 from supervisor.notify import listen
+from supervisor.page.access import access_of
+from supervisor.page.chat import Relay
+from supervisor.page.routes import page_routes
 from supervisor.paths import StatePaths
 from supervisor.ports import naming
 from supervisor.probe import Probe
@@ -154,8 +157,9 @@ class Service:
             await self._open_hold(stack)
             inbox = await listen(self.settings.paths.notify_socket, self.loop.post)
             stack.callback(inbox.close)
-            await self._open_front(stack)
-            control = ControlServer(build_app(self._plane()), self.settings.control_socket)
+            plane = self._plane()
+            await self._open_front(stack, plane)
+            control = ControlServer(build_app(plane), self.settings.control_socket)
             stack.push_async_callback(control.stop)
             stack.push_async_callback(self.executor.close)
             await control.start()
@@ -186,10 +190,13 @@ class Service:
         stack.callback(self.holder.close)
         await server.start()
 
-    async def _open_front(self, stack: AsyncExitStack) -> None:
+    async def _open_front(self, stack: AsyncExitStack, plane: ControlPlane) -> None:
         config = self.settings.config
         hosts = [*config.security.allowed_hosts, split_listen(config.control.metrics_listen)[0]]
-        front = FrontServer(build_front(self.metrics.render, hosts), config.control.metrics_listen)
+        relay = Relay(config.edge.listen)
+        stack.push_async_callback(relay.close)
+        routes = page_routes(plane, access_of(config), relay)
+        front = FrontServer(build_front(self.metrics.render, hosts, routes), config.control.metrics_listen)
         stack.push_async_callback(front.stop)
         await front.start()
 

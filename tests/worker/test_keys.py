@@ -11,7 +11,6 @@ import pytest
 from tests.worker.harness import DEADLINE_S, Worker, error_of, release_record, running, until, write_release
 
 from modelsvc import keyfile
-from modelsvc.worker.keys import find
 
 ASK = {"message": "Hello", "temperature": 0, "max_tokens": 8}
 BY_EDGE = {"X-Forwarded-For": "192.0.2.1"}
@@ -204,4 +203,4 @@ def test_a_worker_does_not_start_with_keys_it_cannot_use(folder: Path, model: Pa
 def test_all_keys_are_compared() -> None:
     """The last one counts as the first does; no match is nobody."""
     known = [(name, keyfile.digest(name)) for name in ("a", "b", "c")]
-    assert [find(keyfile.digest(name), known) for name in ("a", "b", "c", "d")] == ["a", "b", "c", None]
+    assert [keyfile.find(keyfile.digest(name), known) for name in ("a", "b", "c", "d")] == ["a", "b", "c", None]

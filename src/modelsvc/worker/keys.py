@@ -1,13 +1,11 @@
 """Who may ask: the API keys and the supervisor's own, read anew whenever their files change."""
 
-import hmac
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelsvc import keyfile
-from modelsvc.keyfile import BadKeys, Digests, digest
+from modelsvc.keyfile import BadKeys, Digests, Watched, bearer, digest, find
 from modelsvc.worker.errors import BadKeyFile, HttpError
 from modelsvc.worker.logs import log
 
@@ -31,8 +29,8 @@ class Keys:
 
     def __init__(self, files: KeyFiles = KeyFiles()) -> None:
         try:
-            self._api = _Watched(files.api, keyfile.read) if files.api else None
-            self._probe = _Watched(files.probe, _read_probe) if files.probe else None
+            self._api = _watched(files.api, keyfile.read) if files.api else None
+            self._probe = _watched(files.probe, _read_probe) if files.probe else None
         except BadKeys as error:
             raise BadKeyFile(str(error)) from error
 
@@ -48,59 +46,26 @@ class Keys:
         return caller
 
     def _caller(self, authorization: list[str]) -> str | None:
-        if len(authorization) != 1:
-            return None
-        scheme, _, key = authorization[0].partition(" ")
-        if scheme.lower() != "bearer":
-            return None
-        return find(digest(key.strip()), self._known())
+        presented = bearer(authorization)
+        return None if presented is None else find(presented, self._known())
 
     def _known(self) -> Iterable[tuple[str, str]]:
         watched = [source for source in (self._api, self._probe) if source]
         return [pair for source in watched for pair in source.current().items()]
 
 
-def find(presented: str, known: Iterable[tuple[str, str]]) -> str | None:
-    """The name that goes with a digest. Every one is compared, in constant time, so that time tells nothing."""
-    found = None
-    for name, its in known:
-        if hmac.compare_digest(its, presented):
-            found = name
-    return found
-
-
 def _read_probe(path: Path) -> Digests:
     return {SUPERVISOR: digest(keyfile.read_private(path).strip())}
 
 
-class _Watched:
-    """A file's keys. Looking costs one `stat` a request, and adding or revoking a key needs no deployment."""
+def _watched(path: Path, read: Callable[[Path], Digests]) -> Watched:
+    """Adding or revoking a key needs no deployment; what happens to the file is told in the log."""
 
-    def __init__(self, path: Path, read: Callable[[Path], Digests]) -> None:
-        self._path, self._read = path, read
-        self._seen = _stamp(path)
-        self._keys = read(path)
+    def changed(keys: Digests) -> None:
+        log.warning("keys_changed", file=str(path), names=sorted(keys))
 
-    def current(self) -> Digests:
-        stamp = _stamp(self._path)
-        if stamp != self._seen:
-            self._seen = stamp
-            self._reread()
-        return self._keys
+    def unusable(error: BadKeys, kept: Digests) -> None:
+        told = "the last good keys stay in force until the file is mended"
+        log.error("keys_unusable", file=str(path), reason=str(error), kept=told, names=sorted(kept))
 
-    def _reread(self) -> None:
-        try:
-            self._keys = self._read(self._path)
-            log.warning("keys_changed", file=str(self._path), names=sorted(self._keys))
-        except BadKeys as error:
-            kept = "the last good keys stay in force until the file is mended"
-            log.error("keys_unusable", file=str(self._path), reason=str(error), kept=kept, names=sorted(self._keys))
-
-
-def _stamp(path: Path) -> tuple[int, ...] | None:
-    """Changes whenever content or rights do."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 - half the price of Path.stat, for each request
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
+    return Watched(path, read, changed, unusable)

@@ -1,0 +1,136 @@
+// Looks at the supervisor again and again while somebody looks at the page, and hears of what happens in between.
+
+import { ask, getJson, serverEvents } from "./api.js";
+import { Charts } from "./charts.js";
+import { Chat } from "./chat.js";
+import { DeploymentPanel } from "./deployment.js";
+import { byId, setData, setText } from "./dom.js";
+import { drawAges, drawHistory } from "./history.js";
+import { Logs } from "./logs.js";
+import { drawMemory } from "./memory.js";
+import { Operations } from "./operate.js";
+import { themes } from "./themes.js";
+import { drawWorkers } from "./workers.js";
+
+const LOOK_MS = 1000;
+const PULSE_MS = 2000;
+const AGAIN_MS = [500, 1000, 2000, 4000]; // after failures in a row
+
+const panel = new DeploymentPanel();
+const charts = new Charts();
+const chat = new Chat();
+const logs = new Logs();
+const operations = new Operations(() => looking.now());
+
+let allowed = null;
+let remembered = "";
+let seenAt = 0;
+
+/** One thing done again and again, never twice at once, and not at all while the tab is hidden. */
+class Repeated {
+  constructor(work, interval) {
+    Object.assign(this, { work, interval, timer: 0, busy: false, asked: false, failures: 0 });
+  }
+
+  /** Do it now; if it is being done, once more after that. */
+  now() {
+    clearTimeout(this.timer);
+    if (this.busy) this.asked = true;
+    else if (!document.hidden) this.run();
+  }
+
+  async run() {
+    this.busy = true;
+    this.asked = false;
+    try {
+      await this.work();
+      this.failures = 0;
+    } catch (error) {
+      this.failures += 1;
+      this.failed?.(error);
+    }
+    this.busy = false;
+    if (document.hidden) return;
+    if (this.asked) this.run();
+    else this.timer = setTimeout(() => this.now(), this.failures ? AGAIN_MS[Math.min(this.failures, AGAIN_MS.length) - 1] : this.interval);
+  }
+}
+
+const looking = new Repeated(look, LOOK_MS);
+const pulsing = new Repeated(async () => charts.add(await getJson(`/api/pulse?after=${charts.after}`)), PULSE_MS);
+const reading = new Repeated(async () => allowed && logs.refresh(allowed.logs, allowed.why), PULSE_MS);
+const following = new Repeated(follow, LOOK_MS);
+looking.failed = lost;
+
+async function look() {
+  const found = await getJson("/api/status");
+  seenAt = Date.now();
+  allowed = found.allowed;
+  connected();
+  panel.prepare(found.steps);
+  drawWorkers(found);
+  drawMemory(found);
+  operations.draw(found);
+  chat.allow(allowed.chat, allowed.why);
+  drawAges();
+  setText(byId("about"), `modelsvc ${found.status.version} · supervisor ${found.status.pid} · state ${found.status.state_dir}`);
+  if (found.status.deployment) panel.draw(found.status.deployment);
+  await recall(found);
+}
+
+/** The past, when there is more of it than before. */
+async function recall({ status, last_deployment: number }) {
+  const mark = `${status.pid} ${number} ${status.deployment === null}`;
+  if (mark === remembered) return;
+  const { deployments } = await getJson("/api/history");
+  drawHistory(deployments);
+  if (!status.deployment) panel.draw(deployments[0]);
+  remembered = mark;
+}
+
+function connected() {
+  setData(document.body, "connection", "live");
+  setText(byId("connection-text"), "live");
+  byId("lost").hidden = true;
+}
+
+function lost(error) {
+  if (looking.failures < 2 && error.name !== "ApiError" && seenAt) return; // a hiccup
+  const away = error.status === undefined;
+  setData(document.body, "connection", "lost");
+  setText(byId("connection-text"), away ? "connection lost" : "not allowed");
+  byId("lost").hidden = false;
+  setText(byId("lost"), away ? `Connection lost: the supervisor does not answer. Trying again.${age()}` : error.message);
+  if (error.status === 401) byId("key-button").hidden = false;
+}
+
+const age = () => (seenAt ? ` What you see is as it was at ${new Date(seenAt).toLocaleTimeString()}.` : "");
+
+let lastEvent = "";
+let leaving = new AbortController();
+
+/** What happens, as it happens; looking goes on all the same, for what is missed here. */
+async function follow() {
+  leaving = new AbortController();
+  const headers = lastEvent ? { "last-event-id": lastEvent } : {};
+  const response = await ask("/api/events", { headers, signal: leaving.signal });
+  for await (const { event, id, data } of serverEvents(response)) {
+    following.failures = 0;
+    if (id) lastEvent = id;
+    if (data) happened(event, JSON.parse(data));
+  }
+}
+
+function happened(event, told) {
+  if (event === "step_changed") panel.stepChanged(told);
+  if (event === "step_progressed") panel.stepProgressed(told);
+  else looking.now();
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) leaving.abort();
+  else for (const each of [looking, pulsing, reading, following]) each.now();
+});
+
+themes();
+for (const each of [looking, pulsing, reading, following]) each.now();

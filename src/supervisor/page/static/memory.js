@@ -1,0 +1,43 @@
+// Memory against the budget: each process's own bytes, each model file once, and what a standby would need.
+
+import { byId, h, redraw, setData, setText } from "./dom.js";
+import { bytes, capital } from "./format.js";
+
+const NAMED = { edge: "nginx" };
+const KNOWN = new Set(["blue", "green", "supervisor", "edge"]);
+const LEAST_PERCENT = 0.6; // what is there can be seen
+
+export function drawMemory(look) {
+  const { budget_bytes: budget, used_bytes: used } = look.status.memory;
+  const parts = partsOf(look, budget, used);
+  setText(byId("memory-about"), `${bytes(used)} of ${bytes(budget)} in use. A model file counts once, whoever maps it.`);
+  setData(byId("memory-bar"), "tone", used > budget ? "bad" : null);
+  redraw(byId("memory-bar"), parts, () => parts.filter((part) => part.kind !== "free").map((part) => piece(part, Math.max(budget, used))));
+  byId("memory-bar").setAttribute("aria-label", `Memory: ${parts.map((part) => `${part.name} ${bytes(part.size)}`).join(", ")}`);
+  redraw(byId("memory-legend"), parts.map((part) => [part.name, bytes(part.size)]), () => parts.map(legend));
+}
+
+function partsOf({ models, shares, forecast, status }, budget, used) {
+  const order = ["blue", "green", "supervisor", "edge"];
+  const place = (who) => (order.indexOf(who) + order.length + 1) % (order.length + 1);
+  const sorted = [...shares].sort((one, other) => (place(one.who) || 9) - (place(other.who) || 9));
+  const standby = status.active && status.workers[status.active === "blue" ? "green" : "blue"].pid === null;
+  const parts = [
+    ...models.map((model) => ({ kind: "model", name: model.name, note: mapped(model), size: model.size_bytes })),
+    ...sorted.map(({ who, private_bytes: size }) => ({ kind: KNOWN.has(who) ? who : "other", name: capital(NAMED[who] ?? who), size })),
+  ];
+  if (forecast && standby) parts.push({ kind: "forecast", name: "A standby would need", size: forecast.private_bytes });
+  return [...parts, { kind: "free", name: "Free", size: Math.max(0, budget - used) }];
+}
+
+const mapped = ({ mapped_by: by }) => (by.length > 1 ? `shared by ${by.join(" and ")}` : `mapped by ${by[0] ?? "nobody"}`);
+
+function piece({ kind, name, size }, whole) {
+  const drawn = h("span", { "data-share": kind, class: kind, title: `${name}: ${bytes(size)}` });
+  drawn.style.flexBasis = `${Math.max(LEAST_PERCENT, (100 * size) / whole)}%`;
+  return drawn;
+}
+
+function legend({ kind, name, note, size }) {
+  return h("li", { "data-share": kind }, h("span", {}, name, " ", h("b", {}, bytes(size)), note ? h("span", { class: "muted" }, ` ${note}`) : null));
+}

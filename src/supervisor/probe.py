@@ -110,6 +110,14 @@ class Probe:
         except (httpx.HTTPError, *NONSENSE):
             return None
 
+    async def metrics(self, color: Color) -> str | None:
+        """The worker's metrics as text, or None when it does not answer at once."""
+        try:
+            response = await self._client.get(f"{self._url(color)}/metrics", timeout=STATUS_TIMEOUT_S)
+        except httpx.HTTPError:
+            return None
+        return response.text if response.status_code == httpx.codes.OK else None
+
     async def come_forward(self, color: Color) -> None:
         """Tell a worker that it has the processors for itself. One that does not hear comes forward by and by."""
         with contextlib.suppress(httpx.HTTPError):

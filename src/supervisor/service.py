@@ -45,9 +45,7 @@ from supervisor.monitor.room import Room
 from supervisor.monitor.routes import MonitorDesk
 from supervisor.nginx.config import EdgeLimits
 from supervisor.notify import listen
-from supervisor.page.access import access_of
-from supervisor.page.chat import Relay
-from supervisor.page.routes import page_routes
+from supervisor.page.page import Page
 from supervisor.paths import StatePaths
 from supervisor.ports import naming
 from supervisor.probe import Probe
@@ -193,10 +191,10 @@ class Service:
     async def _open_front(self, stack: AsyncExitStack, plane: ControlPlane) -> None:
         config = self.settings.config
         hosts = [*config.security.allowed_hosts, split_listen(config.control.metrics_listen)[0]]
-        relay = Relay(config.edge.listen)
-        stack.push_async_callback(relay.close)
-        routes = page_routes(plane, access_of(config), relay)
-        front = FrontServer(build_front(self.metrics.render, hosts, routes), config.control.metrics_listen)
+        page = Page(config, plane, self.probe, self.traffic, self._state)
+        stack.push_async_callback(page.close)
+        stack.callback(asyncio.create_task(page.run()).cancel)
+        front = FrontServer(build_front(self.metrics.render, hosts, page.routes()), config.control.metrics_listen)
         stack.push_async_callback(front.stop)
         await front.start()
 

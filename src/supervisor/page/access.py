@@ -21,10 +21,7 @@ from supervisor.protocol.base import Struct
 log = structlog.get_logger()
 
 HOW = "make one with `modelsvc keys add NAME`"
-NO_KEYS = (
-    "the page is read-only, for security.api_keys_file names no keys: set it, and give the page a key, to deploy from"
-    " here"
-)
+NO_KEYS = "Read-only, for security.api_keys_file names no keys: set it, and give the page a key, to deploy from here"
 BEYOND = (
     "control.metrics_listen is beyond this machine and there are no API keys, so only /metrics is served: set"
     " security.api_keys_file, or listen on 127.0.0.1"
@@ -54,7 +51,7 @@ class Access:
         if self.keys is None:
             return Allowed(keys=False, key=None, chat=not self.beyond, logs=not self.beyond, operate=False, why=NO_KEYS)
         may = name is not None
-        why = "" if may else f"chat, logs and deployments need an API key: {HOW}"
+        why = "" if may else f"Chat, logs and deployments need an API key: {HOW}"
         return Allowed(keys=True, key=name, chat=may, logs=may, operate=may, why=why)
 
     def check_look(self, authorization: list[str]) -> None:

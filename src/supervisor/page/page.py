@@ -12,7 +12,7 @@ from supervisor.page.access import access_of
 from supervisor.page.chat import Relay
 from supervisor.page.pulse import Pulse
 from supervisor.page.routes import page_routes
-from supervisor.page.tokens import token_counter
+from supervisor.page.tokens import TokenRates
 from supervisor.probe import Probe
 from supervisor.traffic import EdgeTraffic
 
@@ -26,7 +26,7 @@ class Page:
         self._access = access_of(config)
         self._plane = plane
         self._relay = Relay(config.edge.listen)
-        tokens = token_counter(probe.metrics, lambda color: _worker(state(), color))
+        tokens = TokenRates(probe.metrics, lambda color: _worker(state(), color))
         self._pulse = Pulse(os.getpid(), lambda: state().active, tokens, traffic.look)
         traffic.follow(self._pulse.answered)
 

@@ -1,13 +1,13 @@
 """The last ten minutes of traffic, a sample every two seconds: for the page's charts.
 
-Requests are those that nginx logged, so they are as clients saw them; tokens are those that workers counted. Requests
-are always counted, for they come by themselves; workers are asked for their tokens only while somebody looks.
+Requests are those that nginx logged, so they are as clients saw them; tokens are those that workers counted. Workers
+are asked with every sample while somebody looks, and else with every fifth, as often as Prometheus asks them.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
 from math import ceil
 
@@ -15,13 +15,14 @@ import structlog
 
 from supervisor.core.state import Color
 from supervisor.nginx.access_log import EdgeEntry
-from supervisor.page.tokens import TokenCounter
+from supervisor.page.tokens import TokenRates
 from supervisor.protocol.base import Struct
 
 INTERVAL_S = 2.0
 KEPT_S = 600.0
 LATENCY_SAMPLES = 5  # one alone may have a single answer
 WATCHED_S = 30.0  # after a look
+UNWATCHED_SAMPLES = 5  # from one question for tokens to the next
 FAILED = 500
 
 log = structlog.get_logger()
@@ -58,14 +59,13 @@ class Pulse:
     """`look` has the traffic read up to now. `run` is a number that no other supervisor has."""
 
     def __init__(
-        self, run: int, active: Callable[[], Color | None], tokens: TokenCounter, look: Callable[[], Awaitable[None]]
+        self, run: int, active: Callable[[], Color | None], tokens: TokenRates, look: Callable[[], Awaitable[None]]
     ) -> None:
         self._run, self._active, self._tokens, self._look = run, active, tokens, look
         self._samples: deque[Sample] = deque(maxlen=ceil(KEPT_S / INTERVAL_S))
         self._number = 0
         self._failed = 0
         self._seconds: dict[Color, deque[list[float]]] = {color: deque([[]], maxlen=LATENCY_SAMPLES) for color in Color}
-        self._counted: Mapping[Color, tuple[str, float] | None] = {}
         self._began = time.monotonic()
         self._watched_until = 0.0
 
@@ -77,7 +77,7 @@ class Pulse:
                 self._seconds[entry.color][-1].append(entry.seconds)
 
     def report(self, after: int) -> PulseReport:
-        """The samples after number `after`. Somebody looks, so tokens are counted for a while."""
+        """The samples after number `after`. Whoever asks is taken to look for a while."""
         self._watched_until = time.monotonic() + WATCHED_S
         samples = [sample for sample in self._samples if sample.number > after]
         return PulseReport(run=self._run, interval_s=INTERVAL_S, samples=samples)
@@ -94,10 +94,11 @@ class Pulse:
     async def sample(self) -> None:
         """End one interval and begin the next."""
         await self._look()
-        counted = await self._count()
+        if time.monotonic() < self._watched_until or self._number % UNWATCHED_SAMPLES == 0:
+            await self._tokens.look()
         now = time.monotonic()
         passed, self._began = now - self._began, now
-        colors = {color: self._color(color, passed, counted.get(color)) for color in Color}
+        colors = {color: self._color(color, passed) for color in Color}
         self._number += 1
         self._samples.append(
             Sample(
@@ -108,33 +109,20 @@ class Pulse:
                 colors=colors,
             )
         )
-        self._failed, self._counted = 0, counted
+        self._failed = 0
         for seconds in self._seconds.values():
             seconds.append([])
 
-    async def _count(self) -> Mapping[Color, tuple[str, float] | None]:
-        if time.monotonic() >= self._watched_until:
-            return {}
-        found = await asyncio.gather(*(self._tokens(color) for color in Color))
-        return dict(zip(Color, found, strict=True))
-
-    def _color(self, color: Color, passed: float, counted: tuple[str, float] | None) -> ColorPulse:
+    def _color(self, color: Color, passed: float) -> ColorPulse:
         recent = sorted(chain.from_iterable(self._seconds[color]))
         return ColorPulse(
             requests_per_s=round(len(self._seconds[color][-1]) / passed, 3),
             p50_s=quantile(recent, 0.5),
             p95_s=quantile(recent, 0.95),
-            tokens_per_s=gained(self._counted.get(color), counted, passed),
+            tokens_per_s=self._tokens.per_s.get(color),
         )
 
 
 def quantile(ordered: Sequence[float], share: float) -> float | None:
     """The nearest rank: one of the values; None without any."""
     return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else None
-
-
-def gained(before: tuple[str, float] | None, now: tuple[str, float] | None, passed: float) -> float | None:
-    """Tokens a second between two counts of one worker; None where there are no two."""
-    if before is None or now is None or before[0] != now[0]:
-        return None
-    return round(max(0.0, now[1] - before[1]) / passed, 2)

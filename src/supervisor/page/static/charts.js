@@ -1,13 +1,14 @@
 // Small charts of the last ten minutes, drawn as SVG whenever there is something new.
 
 import { byId, h, svg } from "./dom.js";
-import { clock, rate, seconds } from "./format.js";
+import { clock, duration, rate, seconds } from "./format.js";
 
 const COLORS = ["blue", "green"];
 const SPAN_MS = 600_000;
+const LEAST_SPAN_MS = 60_000; // soon after the start there is less to see, which is seen larger
 const HEIGHT = 132;
 const EDGE = { left: 44, right: 6, top: 10, bottom: 18 };
-const LEAST = { "requests": 1, latency: 0.02, tokens: 10 };
+const LEAST = { requests: 1, latency: 0.02, tokens: 10 };
 
 const CHARTS = [
   {
@@ -16,7 +17,7 @@ const CHARTS = [
     unit: (value) => rate(value),
     now: (samples) => `${rate(total(samples, (color) => color.requests_per_s))}`,
     series: [{ of: (color) => color.requests_per_s, area: true }],
-    bad: (color) => color.failed,
+    failed: (sample) => sample.failed,
   },
   {
     id: "latency",
@@ -101,13 +102,15 @@ function scales(canvas, chart, samples) {
   const end = last(samples)?.at_ms ?? Date.now();
   const values = samples.flatMap((sample) => COLORS.flatMap((color) => chart.series.map((one) => one.of(sample.colors[color] ?? {}) ?? 0)));
   const top = nice(Math.max(LEAST[chart.id], ...values));
+  const span = Math.min(SPAN_MS, Math.max(LEAST_SPAN_MS, end - (samples[0]?.at_ms ?? end)));
   const inner = width - EDGE.left - EDGE.right;
   return {
     width,
     top,
-    x: (moment) => EDGE.left + (1 - (end - moment) / SPAN_MS) * inner,
+    span,
+    x: (moment) => EDGE.left + (1 - (end - moment) / span) * inner,
     y: (value) => HEIGHT - EDGE.bottom - (value / top) * (HEIGHT - EDGE.top - EDGE.bottom),
-    moment: (x) => end - (1 - (x - EDGE.left) / inner) * SPAN_MS,
+    moment: (x) => end - (1 - (x - EDGE.left) / inner) * span,
   };
 }
 
@@ -133,7 +136,7 @@ function grid(scale, chart) {
   });
   return [
     ...rows,
-    svg("text", { x: EDGE.left, y: HEIGHT - 3 }, "−10 min"),
+    svg("text", { x: EDGE.left, y: HEIGHT - 3 }, `−${duration(scale.span / 1000).replace(" 0 s", "")}`),
     svg("text", { x: scale.width - EDGE.right, y: HEIGHT - 3, "text-anchor": "end" }, "now"),
   ];
 }
@@ -174,10 +177,11 @@ function stroke(scale, color, one, run) {
   return [svg("path", { class: `area ${color}`, d: area }), line];
 }
 
+/** A red dot where requests failed, whoever answered them. */
 function failures(scale, chart, samples) {
-  if (!chart.bad) return [];
-  return samples.flatMap((sample) => {
-    const failed = Object.values(sample.colors).reduce((sum, color) => sum + (chart.bad(color) ?? 0), 0);
-    return failed ? [svg("circle", { class: "bad", r: 3, cx: scale.x(sample.at_ms), cy: scale.y(0) }, svg("title", {}, `${failed} failed`))] : [];
-  });
+  if (!chart.failed) return [];
+  const bad = samples.filter((sample) => chart.failed(sample));
+  return bad.map((sample) =>
+    svg("circle", { class: "bad", r: 3, cx: scale.x(sample.at_ms), cy: scale.y(0) }, svg("title", {}, `${chart.failed(sample)} failed`)),
+  );
 }

@@ -12,6 +12,7 @@ const MARKS = {
   undone: ["M9 6L4 11l5 5", "M4 11h10a5 5 0 0 1 0 10h-3"],
 };
 const SAID = { failed: "failed", undone: "undone", skipped: "skipped" };
+const RANK = { pending: 0, running: 1, skipped: 2, done: 2, failed: 3, undone: 4 };
 const OUTCOMES = { succeeded: "Succeeded", rolled_back: "Rolled back", refused: "Refused", failed: "Failed" };
 
 export const tone = (outcome) => (outcome && outcome !== "succeeded" ? "bad" : null);
@@ -31,7 +32,7 @@ export class DeploymentPanel {
   /** `titles`: the names of all steps, since a deployment only has those that it came to. */
   prepare(titles) {
     if (this.rows.length) return;
-    this.rows = titles.map((title) => row(title));
+    this.rows = titles.map((title) => row(capital(title)));
     byId("steps").replaceChildren(...this.rows.map((each) => each.item));
     byId("segments").replaceChildren(...titles.map(() => h("span", { "data-state": "pending" })));
   }
@@ -41,15 +42,16 @@ export class DeploymentPanel {
     if (!deployment) return;
     if (this.shown?.deployment !== deployment.deployment) this.forget();
     if (!deployment.outcome && this.shown?.outcome && this.shown.deployment === deployment.deployment) return;
-    this.shown = deployment;
+    this.shown = { ...deployment, steps: newest(this.shown?.steps ?? [], deployment.steps) };
     this.began = performance.now() - (deployment.seconds ?? 0) * 1000;
     this.drawHead(deployment);
-    const steps = new Map(deployment.steps.map((step) => [step.number, step]));
+    const steps = new Map(this.shown.steps.map((step) => [step.number, step]));
     this.rows.forEach((each, index) => this.drawStep(each, index + 1, steps.get(index + 1)));
     this.tick();
   }
 
   forget() {
+    this.shown = null;
     this.progress = {};
     this.states = {};
   }
@@ -78,6 +80,7 @@ export class DeploymentPanel {
     setText(byId("deployment-title"), `Deployment ${deployment.deployment}`);
     const route = from && from !== to ? `${from} → ${to}` : to;
     setText(byId("deployment-about"), `${capital(kind)}, ${route}${release ? `, release ${release}` : ""}`);
+    setData(byId("segments"), "state", outcome ?? "running");
     setText(byId("deployment-outcome"), outcome ? outcomeText(outcome) : "Running");
     setData(byId("deployment-outcome"), "tone", tone(outcome));
     byId("deployment-reason").hidden = !tone(outcome) || !reason;
@@ -109,6 +112,14 @@ export class DeploymentPanel {
     const passed = outcome ? took : (performance.now() - this.began) / 1000;
     setText(byId("deployment-seconds"), outcome ? seconds(passed) : passed < 60 ? `${passed.toFixed(1)} s` : duration(passed));
   }
+}
+
+/** An event may be newer than the look that came after it: no step goes back to an earlier state. */
+function newest(shown, found) {
+  const before = new Map(shown.map((step) => [step.number, step]));
+  const looked = found.map((step) => ((RANK[before.get(step.number)?.state] ?? 0) > RANK[step.state] ? before.get(step.number) : step));
+  const missing = shown.filter((step) => !found.some((each) => each.number === step.number));
+  return [...looked, ...missing];
 }
 
 function row(title) {

@@ -5,7 +5,8 @@ import { byId, h, redraw, setText } from "./dom.js";
 import { evidenceList } from "./evidence.js";
 import { ago, capital, seconds } from "./format.js";
 
-export function drawHistory(deployments) {
+export function drawHistory(all) {
+  const deployments = all.filter((each) => each.outcome); // the one under way is seen above
   const opened = new Set([...byId("history").querySelectorAll("details[open]")].map((each) => each.dataset.of));
   if (!deployments.length) return;
   redraw(byId("history"), deployments, () => deployments.map((each) => entry(each, opened)));
@@ -56,7 +57,7 @@ function stepOf(step) {
     "div",
     { class: "step", "data-state": step.state },
     h("span", { class: "n" }, String(step.number)),
-    h("span", { class: "title" }, step.title + state),
+    h("span", { class: "title" }, capital(step.title) + state),
     h("span", { class: "muted" }, step.state === "skipped" ? "" : seconds(step.seconds)),
     step.detail ? h("span", { class: "detail" }, step.detail) : null,
     found,

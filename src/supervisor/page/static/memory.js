@@ -4,7 +4,7 @@ import { byId, h, redraw, setData, setText } from "./dom.js";
 import { bytes, capital } from "./format.js";
 
 const NAMED = { edge: "nginx" };
-const KNOWN = new Set(["blue", "green", "supervisor", "edge"]);
+const ORDER = ["blue", "green", "supervisor", "edge"];
 const LEAST_PERCENT = 0.6; // what is there can be seen
 
 export function drawMemory(look) {
@@ -18,13 +18,12 @@ export function drawMemory(look) {
 }
 
 function partsOf({ models, shares, forecast, status }, budget, used) {
-  const order = ["blue", "green", "supervisor", "edge"];
-  const place = (who) => (order.indexOf(who) + order.length + 1) % (order.length + 1);
-  const sorted = [...shares].sort((one, other) => (place(one.who) || 9) - (place(other.who) || 9));
+  const place = ({ who }) => (ORDER.includes(who) ? ORDER.indexOf(who) : ORDER.length);
+  const sorted = [...shares].sort((one, other) => place(one) - place(other));
   const standby = status.active && status.workers[status.active === "blue" ? "green" : "blue"].pid === null;
   const parts = [
     ...models.map((model) => ({ kind: "model", name: model.name, note: mapped(model), size: model.size_bytes })),
-    ...sorted.map(({ who, private_bytes: size }) => ({ kind: KNOWN.has(who) ? who : "other", name: capital(NAMED[who] ?? who), size })),
+    ...sorted.map(({ who, private_bytes: size }) => ({ kind: ORDER.includes(who) ? who : "other", name: capital(NAMED[who] ?? who), size })),
   ];
   if (forecast && standby) parts.push({ kind: "forecast", name: "A standby would need", size: forecast.private_bytes });
   return [...parts, { kind: "free", name: "Free", size: Math.max(0, budget - used) }];
@@ -33,7 +32,7 @@ function partsOf({ models, shares, forecast, status }, budget, used) {
 const mapped = ({ mapped_by: by }) => (by.length > 1 ? `shared by ${by.join(" and ")}` : `mapped by ${by[0] ?? "nobody"}`);
 
 function piece({ kind, name, size }, whole) {
-  const drawn = h("span", { "data-share": kind, class: kind, title: `${name}: ${bytes(size)}` });
+  const drawn = h("span", { "data-share": kind, title: `${name}: ${bytes(size)}` });
   drawn.style.flexBasis = `${Math.max(LEAST_PERCENT, (100 * size) / whole)}%`;
   return drawn;
 }

@@ -5,7 +5,7 @@ import { byId, setText, toast } from "./dom.js";
 import { words } from "./format.js";
 
 const OPERATIONS = {
-  deployments: ["Deploy", "Take up what the configuration file says now, or the same release again, and bring it to the active colour. If a step fails, everything goes back to how it was."],
+  deployments: ["Deploy", "Bring what is prewarmed, or what the configuration file says now, or else the same release again, to the active colour. If a step fails, everything goes back to how it was."],
   prewarm: ["Prewarm", "Start the standby with what the configuration file says now, as far as the warm-up. It takes the place of a warm rollback target; clients notice nothing."],
   rollback: ["Roll back", "Go back to the release that served before."],
   swap: ["Swap", "Switch to the other colour, whatever it runs, if it is ready."],

@@ -89,7 +89,7 @@ function drawColor(color, look) {
   redraw(card, shown, () => [
     h("div", { class: "name" }, h("h2", { id: `name-${color}` }, color), h("span", { class: "tag role" }, role(shown))),
     h("p", { class: "doing", "data-tone": tone(worker) }, doing(worker)),
-    h("dl", { class: "facts" }, ...pairs(factsOf(shown))),
+    h("dl", { class: "facts" }, ...factList(factsOf(shown))),
   ]);
 }
 
@@ -131,4 +131,3 @@ function factsOf({ worker, up }) {
   };
 }
 
-const pairs = (facts) => Object.entries(facts).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]);

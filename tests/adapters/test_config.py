@@ -100,6 +100,7 @@ WRONG = [
     ("deploy.keep_previous", "yes"),
     ("control.socket", 1),
     ("control.metrics_listen", ":9180"),
+    ("control.textfile", "/var/lib/node_exporter/modelsvc.txt"),
     ("security.api_keys_file", "/no/such/keys"),
     ("security.allowed_hosts", []),
     ("security.allowed_hosts", "localhost"),

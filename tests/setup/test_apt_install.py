@@ -29,7 +29,9 @@ def test_a_service_is_installed_but_not_started(machine: Machine, packages: tupl
     done = machine.run("apt_install.sh", *packages)
 
     assert done.returncode == 0, done.stderr
-    assert [name for name in ("nginx", "prometheus") if (machine.bin / name).exists()] == [*filter(str.isalpha, packages)]
+    assert [name for name in ("nginx", "prometheus") if (machine.bin / name).exists()] == [
+        *filter(str.isalpha, packages)
+    ]
     assert not [call for call in machine.calls if call.endswith(" started")]
     assert leftovers(machine) == []
 

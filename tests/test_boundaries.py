@@ -53,7 +53,11 @@ class Rule:
 
 RULES = (
     Rule("supervisor.core", about="", allowed=(*PURE, "supervisor.core")),
-    Rule("supervisor", about="modelsvc", allowed=("modelsvc.models", "modelsvc.keyfile", "modelsvc.__version__")),
+    Rule(
+        "supervisor",
+        about="modelsvc",
+        allowed=("modelsvc.models", "modelsvc.keyfile", "modelsvc.smaps", "modelsvc.__version__"),
+    ),
     Rule(
         "modelsvc",
         about="supervisor",

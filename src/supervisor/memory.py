@@ -14,9 +14,8 @@ from pathlib import Path
 
 import psutil
 
+from modelsvc.smaps import field, private_bytes, rollup
 from supervisor.core.sharing import FileMapping
-
-KIB = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +67,11 @@ def tells_weights_apart() -> bool:
 
 def _of_linux(pid: int) -> ProcessMemory | None:
     """A process that has become a zombie has no memory."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
-    fields = dict(_field(line) for line in lines[1:])
+    fields = rollup(pid)
     if not fields.get("Rss"):
         return None
-    dirty, swap = fields.get("Private_Dirty", 0), fields.get("SwapPss", 0)
-    own = min(dirty, fields.get("Anonymous", 0))  # anonymous pages may be shared with a parent, dirty ones be a file's
-    return ProcessMemory(fields["Rss"], own + swap, dirty + fields.get("Private_Clean", 0), fields.get("Pss"))
+    unique = fields.get("Private_Dirty", 0) + fields.get("Private_Clean", 0)
+    return ProcessMemory(fields["Rss"], private_bytes(fields), unique, fields.get("Pss"))
 
 
 def _of_psutil(process: psutil.Process) -> ProcessMemory:
@@ -88,7 +85,7 @@ def _areas(lines: list[str]) -> Iterator[tuple[tuple[int, int] | None, dict[str,
     for line in lines:
         first = line.split(None, 1)[0]
         if first.endswith(":"):
-            name, size = _field(line)
+            name, size = field(line)
             fields[name] = size
         else:
             fields = {}
@@ -100,10 +97,3 @@ def _identity(header: str) -> tuple[int, int] | None:
     _, _, _, device, inode, *_ = header.split(None, 5)
     major, minor = (int(part, 16) for part in device.split(":"))
     return (os.makedev(major, minor), int(inode)) if int(inode) else None
-
-
-def _field(line: str) -> tuple[str, int]:
-    """`Rss:   1029132 kB`; what is no size counts as 0."""
-    name, _, rest = line.partition(":")
-    number, _, unit = rest.strip().partition(" ")
-    return name, int(number) * KIB if unit == "kB" else 0

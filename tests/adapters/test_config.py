@@ -107,6 +107,7 @@ WRONG = [
     ("monitor.retention", "0h"),
     ("monitor.retention", ""),
     ("monitor.retention", "1h1d"),
+    ("control.textfile", "/var/lib/node_exporter/modelsvc.txt"),
     ("security.api_keys_file", "/no/such/keys"),
     ("security.allowed_hosts", []),
     ("security.allowed_hosts", "localhost"),

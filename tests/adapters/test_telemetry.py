@@ -1,4 +1,4 @@
-"""Who watches: streams for those who wait, counters for Prometheus, lines for the log."""
+"""Who watches: streams for those who wait, lines for the log."""
 
 import asyncio
 import time
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import structlog
-from prometheus_client import generate_latest
 
 from supervisor import protocol
 from supervisor.core import records as rec
@@ -14,7 +13,7 @@ from supervisor.core.state import Color, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
 from supervisor.errors import JournalError
 from supervisor.journal import Journal
-from supervisor.telemetry import Hub, Journaling, Log, Metrics, Narrator
+from supervisor.telemetry import Hub, Journaling, Log, Narrator
 
 BLUE, GREEN = Color.BLUE, Color.GREEN
 BEGAN = rec.DeploymentBegan("d", 3, DeploymentKind.DEPLOY, BLUE, GREEN)
@@ -145,50 +144,6 @@ def test_a_step_takes_from_its_beginning_to_its_end(monkeypatch: pytest.MonkeyPa
     now[0] = 107.5
     finished = narrator.finished(rec.RequestEnded("d", Outcome.ROLLED_BACK, "no luck", 3))
     assert (finished.seconds, finished.reason, finished.steps[5].seconds) == (7.5, "no luck", 2)
-
-
-# --- counters ---------------------------------------------------------------------------------------------------------
-
-
-def samples(metrics: Metrics) -> dict[str, float]:
-    lines = generate_latest(metrics.registry).decode().splitlines()
-    return {key: float(value) for key, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
-
-
-def test_the_counters_follow_the_records() -> None:
-    """Operations by outcome, ends by colour, the active colour, and whether nginx runs."""
-    metrics = Metrics()
-    for record in (
-        BEGAN,
-        *STEPS,
-        SHOWN,
-        ENDED,
-        ENDED,
-        rec.RequestEnded("x", Outcome.REFUSED),
-        rec.WorkerBegan(BLUE, "blue-1", 1, 1.0, 1),
-        rec.WorkerGone(BLUE, "blue-1", -9, False),
-        rec.EdgeChanged(5),
-        rec.RouteChanged(GREEN, 7, 6),
-    ):
-        metrics.publish(record)
-    found = samples(metrics)
-
-    assert found['modelsvc_operations_total{outcome="succeeded"}'] == 2
-    assert found['modelsvc_operations_total{outcome="refused"}'] == 1
-    assert found['modelsvc_worker_ends_total{color="blue",expected="false"}'] == 1
-    assert (found['modelsvc_active{color="green"}'], found['modelsvc_active{color="blue"}']) == (1, 0)
-    assert found["modelsvc_edge_up"] == 1
-    metrics.publish(rec.EdgeChanged(None, reason="killed"))
-    metrics.publish(rec.RouteChanged(None, None, None))
-    found = samples(metrics)
-    assert (found["modelsvc_edge_up"], found['modelsvc_active{color="green"}']) == (0, 0)
-
-
-def test_two_supervisors_in_one_process_count_for_themselves() -> None:
-    """Nothing is global."""
-    first, second = Metrics(), Metrics()
-    first.publish(ENDED)
-    assert 'modelsvc_operations_total{outcome="succeeded"}' not in samples(second)
 
 
 # --- journal and log --------------------------------------------------------------------------------------------------

@@ -5,12 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.worker.harness import BABBLE, Worker, post_and_keep, until
 
 from modelsvc.engine.types import Snapshot
 from modelsvc.worker.metrics import Metrics
+from supervisor.memory import measure
 
 
 def samples(worker: Worker) -> dict[str, float]:
@@ -100,9 +102,12 @@ def test_a_stream_is_in_flight_to_its_end(babbler: Worker) -> None:
 
 
 def test_the_process_tells_of_itself(shared: Worker) -> None:
-    """What it holds alone, what it shares, and what the field's dashboards ask of every process."""
+    """What it holds alone, by the supervisor's count, what it shares, and what dashboards ask of every process."""
     found = samples(shared)
     assert 0 < found["modelsvc_process_private_memory_bytes"] < found["modelsvc_process_resident_memory_bytes"]
+    its = measure(psutil.Process(shared.process.pid))
+    assert its is not None
+    assert found["modelsvc_process_private_memory_bytes"] == pytest.approx(its.private_bytes, rel=0.1)
     assert found["modelsvc_process_shared_model_bytes"] == shared.deep()["model"]["mapped_bytes"]
     assert found["modelsvc_model_load_seconds"] > 0
     if sys.platform == "linux":

@@ -100,6 +100,7 @@ WRONG = [
     ("deploy.keep_previous", "yes"),
     ("control.socket", 1),
     ("control.metrics_listen", ":9180"),
+    ("control.textfile", "/var/lib/node_exporter/modelsvc.txt"),
     ("monitor.prometheus", ""),
     ("monitor.listen", "0.0.0.0:9090"),
     ("monitor.listen", ":9090"),

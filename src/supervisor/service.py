@@ -223,6 +223,7 @@ class Service:
             self.journal.end_unfinished(found.unfinished.deployment, resumption.outcome, INTERRUPTED)
         for record in resumption.retold(found.unfinished):
             self.feed.publish(record)
+            self.metrics.publish(record)
 
     async def _resume(self, resumption: Resumption) -> None:
         """Bring route and processes to what was decided."""

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 import tomli_w
 from loadtest.traffic import Traffic
+from tests.support.exposition import Exposition
 from tests.support.service_fakes import begin_anew, behave, fake_service
 from tests.support.service_fixture import Service, passed
 from tests.support.service_traffic import SteadyTraffic, steady_traffic
@@ -41,32 +43,38 @@ def active(service: Service) -> Color:
     return color
 
 
+def breaches_of(service: Service, kind: str) -> float:
+    url = f"http://{service.tables['control']['metrics_listen']}/metrics"
+    return Exposition(httpx.get(url, trust_env=False).text)["modelsvc_bake_breaches_total", kind]
+
+
 @pytest.mark.parametrize(
-    ("behaviour", "step", "reason"),
+    ("behaviour", "kind", "reason"),
     [
-        ({"refuses_chat": True}, "bake", "requests failed since the switch"),
-        ({"chat_s": 0.6}, "bake", "first token: median"),
-        ({"stops_decoding": True}, "bake", "no decode progress for"),
+        ({"refuses_chat": True}, "errors", "requests failed since the switch"),
+        ({"chat_s": 0.6}, "latency", "first token: median"),
+        ({"stops_decoding": True}, "stall", "no decode progress for"),
     ],
     ids=["errors", "slow answers", "hanging decode"],
 )
 def test_a_breach_in_the_bake_switches_back_at_once(
-    service: Service, behaviour: dict[str, Any], step: str, reason: str
+    service: Service, behaviour: dict[str, Any], kind: str, reason: str
 ) -> None:
     """Readiness alone would not tell. What comes after the switch back is answered by the old colour."""
-    old = active(service)
+    old, breaches = active(service), breaches_of(service, kind)
     worse = SteadyTraffic(Traffic(service.url, 8, think_s=0.05))
     worse.start()
     with service.watching("deploy") as events:
         passed(events, "bake", "running")
         behave(service, **{old.other: behaviour})
-        passed(events, step, "failed")
+        passed(events, "bake", "failed")
         behave(service)  # for what hangs still
         *_, finished = events
     worse.stop()
     assert (finished["outcome"], finished["active"]) == ("rolled_back", old), finished
     assert reason in finished["reason"]
-    assert next(found["seconds"] for found in finished["steps"] if found["name"] == step) < BAKE_S / 2
+    assert next(found["seconds"] for found in finished["steps"] if found["name"] == "bake") < BAKE_S / 2
+    assert breaches_of(service, kind) == breaches + 1
     with steady_traffic(service.url) as after:
         after.goes_on()
     assert set(after.report().by_color) == {old}

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from prometheus_client.metrics_core import Metric
 from tests.support.exposition import Exposition, needs_promtool, promtool_says
-from tests.support.service_fixture import DEADLINE_S, Service, other, running_service
+from tests.support.service_fixture import DEADLINE_S, Service, other, service_folder
 from tests.support.service_processes import until
 
 from supervisor.protocol import Color, DeployRequest
@@ -28,12 +28,20 @@ Described = tuple[str, frozenset[str]]  # type and labels
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
     """Has deployed, answered, refused and held; nothing that comes later makes metrics less."""
-    with running_service(tables={"control": {"textfile": TEXTFILE}}) as service:
+    with service_folder(tables={"control": {"textfile": TEXTFILE}}) as service:
+        hook = {"on": ["deployment_ended"], "command": ["true"]}
+        service.tables |= {"hook": [hook]}  # type: ignore[dict-item]  # a list of tables
+        service.up()
         service.chat("Hello.")
         service.get("/made/up")
         service.does("deploy", DeployRequest())
         service.chat("Hello again.")
         service.get("/made/up")
+        until(
+            lambda: ("modelsvc_hook_runs_total", "deployment_ended", "succeeded") in supervisor(service),
+            "the hook was run",
+            5,
+        )
         yield service
 
 

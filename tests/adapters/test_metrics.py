@@ -10,6 +10,7 @@ from tests.support.exposition import Exposition, needs_promtool, promtool_says
 
 from supervisor.core import records as rec
 from supervisor.core.account import Mapped
+from supervisor.core.bake import BreachKind
 from supervisor.core.lifecycle import Phase
 from supervisor.core.state import Color, Deployment, DeploymentKind, EdgePhase, Outcome, Slot, State
 from supervisor.core.steps import Step, StepState
@@ -133,6 +134,31 @@ async def test_the_last_success_is_when_a_release_last_came_to_the_edge(
 
     last = found["modelsvc_deployment_last_success_timestamp_seconds"]
     assert (before <= last <= time.time()) if counts else last == 1000
+
+
+async def test_a_deployment_that_is_taken_up_was_begun_elsewhere() -> None:
+    """It ends here, and is counted for that; how long it took nobody here knows."""
+    found = await told(Metrics(), replace(BEGAN, resumed=True), ENDED)
+
+    assert found["modelsvc_deployments_begun_total", "deploy"] == 0
+    assert found["modelsvc_deployments_total", "deploy", "succeeded"] == 1
+    assert (f"{DURATION}_count", "deploy", "succeeded") not in found
+
+
+async def test_breaches_of_the_bake_are_counted_by_what_was_breached() -> None:
+    """Each kind is there from the start."""
+    found = await told(Metrics(), BEGAN, rec.BakeBreached(3, GREEN, BreachKind.LATENCY, "first token: …"))
+
+    told_of = {kind: found["modelsvc_bake_breaches_total", kind] for kind in BreachKind}
+    assert told_of == {kind: float(kind is BreachKind.LATENCY) for kind in BreachKind}
+
+
+async def test_the_monitor_is_up_while_its_process_runs() -> None:
+    """Not while it starts or waits."""
+    metrics, seen = Metrics(), []
+    for state in ("starting", "running", "waiting"):
+        seen.append((await told(metrics, rec.MonitorChanged(True, state)))["modelsvc_monitor_up"])
+    assert seen == [0, 1, 0]
 
 
 async def test_an_operation_is_no_deployment() -> None:

@@ -5,6 +5,8 @@ import time
 from prometheus_client import CollectorRegistry, Gauge
 
 from supervisor.core import records as rec
+from supervisor.core.bake import BreachKind
+from supervisor.core.monitor.lifecycle import Phase as MonitorPhase
 from supervisor.core.state import Color, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
 from supervisor.telemetry.hub import Narrator
@@ -12,7 +14,7 @@ from supervisor.telemetry.instruments import DEPLOYMENT_SECONDS, STEP_SECONDS, I
 
 
 class Lives:
-    """Worker processes and nginx: how often they began and ended."""
+    """Worker processes and nginx: how often they began and ended; and whether the monitor runs."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         make = Instruments(registry)
@@ -24,6 +26,7 @@ class Lives:
             expected=("true", "false"),
         )
         self._edge_ends = make.counter("modelsvc_edge_ends", "Times that nginx ended")
+        self._monitor = Gauge("modelsvc_monitor_up", "1 while the managed Prometheus runs", registry=registry)
 
     def publish(self, record: rec.Record) -> None:
         match record:
@@ -33,6 +36,8 @@ class Lives:
                 self._ends.labels(record.color, str(record.expected).lower()).inc()
             case rec.EdgeChanged(pid=None):
                 self._edge_ends.inc()
+            case rec.MonitorChanged():
+                self._monitor.set(record.state == MonitorPhase.RUNNING)
             case _:
                 pass
 
@@ -62,6 +67,11 @@ class Deployments:
             STEP_SECONDS,
             "step",
         )
+        self._breaches = make.counter(
+            "modelsvc_bake_breaches",
+            "New colours that did not prove themselves after the switch",
+            reason=tuple(BreachKind),
+        )
         self._last_success = Gauge(
             "modelsvc_deployment_last_success_timestamp_seconds",
             "When a deployment last brought a release to the edge, in Unix time; 0: none did",
@@ -70,7 +80,7 @@ class Deployments:
 
     @property
     def running_seconds(self) -> float:
-        """Of the deployment under way; 0 without one."""
+        """Of the deployment under way, under this supervisor; 0 without one."""
         return self._narrator.seconds if self._narrator else 0.0
 
     def last_succeeded(self, at: float) -> None:
@@ -81,7 +91,9 @@ class Deployments:
         match record:
             case rec.DeploymentBegan():
                 self._narrator = Narrator(record)
-                self._begun.labels(record.kind).inc()
+                self._begun.labels(record.kind).inc(not record.resumed)
+            case rec.BakeBreached():
+                self._breaches.labels(record.kind).inc()
             case rec.StepChanged() if self._narrator:
                 self._step_changed(record, self._narrator)
             case rec.RequestEnded():
@@ -101,8 +113,10 @@ class Deployments:
             self._step_seconds.labels(record.step.key).observe(report.seconds)
 
     def _finished(self, record: rec.RequestEnded, narrator: Narrator) -> None:
-        kind, self._narrator = narrator.began.kind, None
+        began, self._narrator = narrator.began, None
+        kind = began.kind
         self._ended.labels(kind, record.outcome).inc()
-        self._seconds.labels(kind, record.outcome).observe(narrator.seconds)
+        if not began.resumed:  # when that began is not known by a clock of ours
+            self._seconds.labels(kind, record.outcome).observe(narrator.seconds)
         if record.outcome is Outcome.SUCCEEDED and kind is not DeploymentKind.PREWARM:
             self._last_success.set(time.time())

@@ -95,7 +95,11 @@ def _deployment(reading: Reading) -> Iterator[Metric]:
     running = reading.state.deployment or reading.state.resumed
     yield _gauge("modelsvc_deployment_running", "1 while a deployment is under way", running is not None)
     yield _gauge("modelsvc_deployment_step", "The number of its step, 1 to 13; 0: none", running.step if running else 0)
-    yield _gauge("modelsvc_deployment_running_seconds", "How long it has been under way", reading.deployment_seconds)
+    yield _gauge(
+        "modelsvc_deployment_running_seconds",
+        "How long it has been under way, under this supervisor",
+        reading.deployment_seconds,
+    )
 
 
 def _edge(reading: Reading) -> Iterator[Metric]:

@@ -205,6 +205,22 @@ def shrunk(earlier: Exposition, later: Exposition) -> Iterator[str]:
                 yield f"{key}: {sample.value} before, {later[key]} after"
 
 
+def test_the_next_supervisor_goes_on_telling(service: Service) -> None:
+    """Of what runs, and of the last success; its own counters begin anew, as the process does."""
+    color, before = active(service), supervisor(service)
+    service.kill_supervisor()
+    service.up()
+    after = supervisor(service)
+    for name in ("modelsvc_edge_up", "modelsvc_active_release", "modelsvc_edge_old_workers"):
+        assert after[name] == before[name]
+    assert after["modelsvc_active", color] == after["modelsvc_worker_state", color, "ready"] == 1
+    assert after["modelsvc_deployments_begun_total", "deploy"] == 0
+    last = "modelsvc_deployment_last_success_timestamp_seconds"
+    assert after[last] == pytest.approx(before[last], abs=1)
+    told = {s.labels["process"] for s in after.samples() if s.name == "modelsvc_memory_private_bytes"}
+    assert {"supervisor", "edge", color} <= told
+
+
 def test_the_file_is_gone_when_the_supervisor_is(service: Service) -> None:
     """The last test of this service."""
     textfile(service)

@@ -38,28 +38,25 @@ class EdgeTraffic:
             await asyncio.sleep(LOOK_INTERVAL_S)
 
     async def look(self) -> None:
-        """Tell what is new by now. What cannot be read at this moment is read with the next look."""
+        """Tell what is new by now, in pieces. What cannot be read at this moment is read with the next look."""
         async with self._one_look:
             try:
-                entries = await asyncio.to_thread(self._entries)
+                while lines := await asyncio.to_thread(self._lines.gained):
+                    self._tell(await asyncio.to_thread(_entries, lines))
             except OSError as error:
                 log.warning("edge_log_not_read", reason=str(error))
-                return
-        if entries:
-            for follower in tuple(self._followers):
-                _tell(follower, entries)
 
-    def _entries(self) -> list[EdgeEntry]:
-        lines = self._lines.gained()
-        entries = [entry for line in lines if (entry := parse(line))]
-        if len(entries) < len(lines):
-            log.warning("edge_log_lines_not_understood", lines=len(lines) - len(entries))
-        return [entry for entry in entries if not entry.asks_for_health]
+    def _tell(self, entries: Sequence[EdgeEntry]) -> None:
+        """A follower that fails is no reason to keep it from the others."""
+        for follower in tuple(self._followers) if entries else ():
+            try:
+                follower(entries)
+            except Exception:
+                log.exception("edge_entries_not_taken", follower=repr(follower))
 
 
-def _tell(follower: Follower, entries: Sequence[EdgeEntry]) -> None:
-    """One that fails is no reason to keep it from the others."""
-    try:
-        follower(entries)
-    except Exception:
-        log.exception("edge_entries_not_taken", follower=repr(follower))
+def _entries(lines: Sequence[bytes]) -> list[EdgeEntry]:
+    entries = [entry for line in lines if (entry := parse(line))]
+    if len(entries) < len(lines):
+        log.warning("edge_log_lines_not_understood", lines=len(lines) - len(entries))
+    return [entry for entry in entries if not entry.asks_for_health]

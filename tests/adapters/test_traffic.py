@@ -13,7 +13,7 @@ from supervisor import logs
 from supervisor.core.state import Color
 from supervisor.edge import ACCESS_LOG, Edge
 from supervisor.logs import rotate_in_place
-from supervisor.nginx.access_log import EdgeEntry, LogFollower, parse
+from supervisor.nginx.access_log import READ_BYTES, EdgeEntry, LogFollower, parse
 from supervisor.patience import eventually
 from supervisor.traffic import EdgeTraffic
 
@@ -127,6 +127,20 @@ async def test_a_follower_that_fails_keeps_nothing_from_others(tmp_path: Path) -
     await traffic.look()
 
     assert [entry.color for entry in told] == [Color.GREEN] and not left
+
+
+async def test_much_at_once_is_told_in_pieces(tmp_path: Path) -> None:
+    """All of it in one look, and nobody is kept from the event loop for long."""
+    log, pieces = tmp_path / "access.log", list[int]()
+    traffic = EdgeTraffic(log)
+    traffic.follow(lambda entries: pieces.append(len(entries)))
+    line = f"{LINE % (200, 'green')}\n"
+    lines = 3 * READ_BYTES // len(line)
+    log.write_text(line * lines)
+    await traffic.look()
+
+    assert sum(pieces) == lines and len(pieces) > 2
+    assert max(pieces) * len(line) <= READ_BYTES
 
 
 async def test_a_log_that_cannot_be_read_now_is_read_later(tmp_path: Path) -> None:

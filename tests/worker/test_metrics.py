@@ -115,11 +115,11 @@ def test_the_process_tells_of_itself(shared: Worker) -> None:
 
 
 @pytest.mark.parametrize(("age_s", "told"), [(None, 0.0), (0.02, 0.02), (41.5, 41.5)])
-def test_a_stall_is_as_long_as_work_has_waited_for_a_step(age_s: float | None, told: float) -> None:
+async def test_a_stall_is_as_long_as_work_has_waited_for_a_step(age_s: float | None, told: float) -> None:
     """By the figure that readiness goes by; without work there is none. Before the model is loaded nothing is."""
     metrics, loaded = Metrics("blue", 7, "1.0"), list[Snapshot]()
     metrics.watch(lambda: loaded[0] if loaded else None, lambda: None)
-    assert b"modelsvc_engine_stalled_seconds 0.0" in metrics.render()
+    assert b"modelsvc_engine_stalled_seconds 0.0" in await metrics.render()
     idle = Snapshot(True, 2, 0, 0, 0, prefilling=False, last_decode_age_s=None, oldest_wait_s=None)
     loaded.append(replace(idle, last_decode_age_s=age_s))
-    assert f"modelsvc_engine_stalled_seconds {told}".encode() in metrics.render()
+    assert f"modelsvc_engine_stalled_seconds {told}".encode() in await metrics.render()

@@ -1,5 +1,6 @@
 """Prometheus metrics of this process. Observers hand in finished records; nothing else knows the library."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from prometheus_client import (
@@ -35,6 +36,7 @@ class Metrics:
         info = Info("modelsvc_worker", "What this worker runs", registry=self._registry)
         info.info({"color": color, "release": str(release), "version": version})
         self._in_flight = 0
+        self._now: _Now | None = None
         self._requests = self._counter("modelsvc_http_requests", "Answered requests", ["route", "code"])
         self._seconds = self._histogram(
             "modelsvc_http_request_duration_seconds", "From a request's head to its answer's end", labels=["route"]
@@ -55,7 +57,8 @@ class Metrics:
 
     def watch(self, snapshot: Callable[[], Snapshot | None], model: Callable[[], ModelInfo | None]) -> None:
         """What is read when scraped."""
-        self._registry.register(_Now(lambda: self._in_flight, snapshot, model))
+        self._now = _Now(lambda: self._in_flight, snapshot, model)
+        self._registry.register(self._now)
 
     def loaded(self, seconds: float) -> None:
         self._load.set(seconds)
@@ -86,7 +89,10 @@ class Metrics:
         self._first_token.observe(finished.timings.first_token_seconds)
         self._decode.observe(finished.timings.decode_seconds)
 
-    def render(self) -> bytes:
+    async def render(self) -> bytes:
+        """Memory is read in a thread: the system takes 10 ms to count the pages of a gigabyte."""
+        if self._now:
+            self._now.memory = await asyncio.to_thread(own_memory)
         return generate_latest(self._registry)
 
     def _counter(self, name: str, documentation: str, labels: Iterable[str] = ()) -> Counter:
@@ -108,9 +114,10 @@ class _Now(Collector):
         model: Callable[[], ModelInfo | None],
     ) -> None:
         self._in_flight, self._snapshot, self._model = in_flight, snapshot, model
+        self.memory: Memory | None = None
 
     def collect(self) -> Iterator[Metric]:
-        snapshot, model, memory = self._snapshot(), self._model(), own_memory()
+        snapshot, model = self._snapshot(), self._model()
         yield _gauge(
             "modelsvc_http_requests_in_flight",
             "Requests being answered, without the one that asks this",
@@ -119,7 +126,7 @@ class _Now(Collector):
         for name, documentation, of_engine in _ENGINE:
             yield _gauge(name, documentation, of_engine(snapshot) if snapshot else 0)
         for name, documentation, of_memory in _MEMORY:
-            yield _gauge(name, documentation, of_memory(memory))
+            yield _gauge(name, documentation, of_memory(self.memory) if self.memory else None)
         yield _gauge(
             "modelsvc_process_shared_model_bytes",
             "Weights mapped from the model file, which all processes that map it share",
@@ -127,7 +134,7 @@ class _Now(Collector):
         )
 
 
-def _gauge(name: str, documentation: str, value: float) -> Metric:
+def _gauge(name: str, documentation: str, value: float | None) -> Metric:
     return GaugeMetricFamily(name, documentation, value=value)
 
 

@@ -33,7 +33,7 @@ def health_routes(service: Service) -> list[HTTPRouteHandler]:
 
     @get("/metrics")
     async def scrape() -> Response[bytes]:
-        return Response(service.metrics.render(), media_type=metrics.CONTENT_TYPE)
+        return Response(await service.metrics.render(), media_type=metrics.CONTENT_TYPE)
 
     @post("/foreground", status_code=200)
     async def foreground(request: Request[Any, Any, Any]) -> dict[str, str]:

@@ -46,14 +46,15 @@ class Holdings:
     workforce: Workforce
     edge_pid: Callable[[], int | None]
     monitor_pid: Callable[[], int | None] = lambda: None
-    _seen: tuple[float, State, list[Held]] | None = field(default=None, init=False)
+    _seen: tuple[float, tuple[State, int | None], list[Held]] | None = field(default=None, init=False)
 
     async def now(self, state: State) -> list[Held]:
-        if self._seen and self._seen[1] is state and time.monotonic() - self._seen[0] < FRESH_S:
+        monitor = self.monitor_pid()
+        if self._seen and self._seen[1] == (state, monitor) and time.monotonic() - self._seen[0] < FRESH_S:
             return self._seen[2]
         processes = [(slot, self.workforce.processes.process(slot.worker_id)) for slot in state.slots.values()]
-        held = await asyncio.to_thread(self._look, processes, self.edge_pid(), self.monitor_pid())
-        self._seen = time.monotonic(), state, held
+        held = await asyncio.to_thread(self._look, processes, self.edge_pid(), monitor)
+        self._seen = time.monotonic(), (state, monitor), held
         return held
 
     def _look(

@@ -257,13 +257,14 @@ class Keeper:
             ) from error
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        async def told() -> None:
-            with _told():
-                await work
-
-        task = asyncio.get_running_loop().create_task(told())
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("monitor_not_kept", exc_info=error)
 
 
 @contextmanager

@@ -82,7 +82,8 @@ class Launch:
         """Whether the process was started like this."""
         with suppress(psutil.Error):
             words: list[str] = process.cmdline()
-            return words[1:] == self.arguments()
+            ours = self.arguments()
+            return words[-len(ours) :] == ours  # before them is the program, or what runs it
         return False
 
     def spawn(self) -> psutil.Popen:

@@ -14,6 +14,7 @@ import click
 from modelsvc.cli import output
 from modelsvc.cli.base import Command
 from modelsvc.cli.ctl import Target
+from supervisor.errors import InvalidRequest
 from supervisor.protocol import GrafanaFiles
 
 PORT = 3000
@@ -35,6 +36,7 @@ def grafana(target: Target, url: str) -> None:
     Example:
       modelsvc monitor grafana
     """
+    _check(url)
     files = target.client().grafana_files()
     program, health = find_grafana(), ask_health(url)
     command = start_command(program, files, url)
@@ -51,6 +53,17 @@ def grafana(target: Target, url: str) -> None:
         )
         return
     click.echo("\n".join(lines(program, command, health, url)))
+
+
+def _check(url: str) -> None:
+    """Raise InvalidRequest for what is no address of a server."""
+    try:
+        address = urlsplit(url)
+        usable = address.scheme == "http" and bool(address.hostname) and address.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InvalidRequest(f"{url!r} is no address of a Grafana: write it as http://127.0.0.1:{PORT}")
 
 
 def lines(program: str | None, command: str, health: dict[str, Any] | None, url: str) -> list[str]:

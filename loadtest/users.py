@@ -12,7 +12,6 @@ from random import Random
 from typing import Any, ClassVar, TypeVar
 from uuid import uuid4
 
-from loadtest import judge
 from loadtest.judge import Answer, Failed, Reply, Said
 from loadtest.records import Record, utc
 from loadtest.sse import Arrivals, gaps_ms
@@ -21,6 +20,8 @@ from loadtest.words import words
 from locust import HttpUser, between, constant, task
 from locust.clients import ResponseContextManager
 from requests import RequestException
+
+from loadtest import judge
 
 RECORD = "record"  # in the context of Locust's request event
 SEEN_S = 120.0  # without a byte of an answer
@@ -178,16 +179,18 @@ class LongChat(Visitor):
 
     @task
     def turn(self) -> None:
-        """A conversation whose turn failed is left alone: whether it was kept cannot be known."""
+        """After one that failed another conversation begins: whether the turn was kept cannot be known."""
         message = self.prompt(times=2)
         answer = self.chat(self._path, f"POST {self.route}", message)
-        if answer is None:
+        if answer is None or not self._is_remembered(message, answer):
             self._begin()
-            return
-        self._said += [("user", message), ("assistant", answer.text)]
-        self.ask(Ask("GET", self._path, f"GET {self.route}"), lambda reply: judge.history(reply, self._said))
-        if len(self._said) >= 2 * TURNS:
+        elif len(self._said) >= 2 * TURNS:
             self._forget()
+
+    def _is_remembered(self, message: str, answer: Answer) -> bool:
+        self._said += [("user", message), ("assistant", answer.text)]
+        asked = Ask("GET", self._path, f"GET {self.route}")
+        return self.ask(asked, lambda reply: judge.history(reply, self._said)) is not None
 
     def _forget(self) -> None:
         count = len(self._said)

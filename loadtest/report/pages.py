@@ -26,13 +26,13 @@ def headline(run: Run, found: Summary) -> str:
 def markdown(run: Run, found: Summary, plots: Plots) -> str:
     parts = [f"# {title(run)}", f"**{headline(run, found)}**"]
     parts += ["\n".join(f"- {problem}" for problem in found.verdict)] if found.verdict else []
+    first, *others = tables(run, found)
+    parts += _section(first)
     parts += [f"![{name}](plots/{files['light'].name})" for name, files in plots.items()]
     if run.operations:
         parts.append("Shaded: while an operation ran. The numbered lines are where its steps began.")
-    for table in tables(run, found):
-        parts.append(f"## {table.title}")
-        parts.append(_table(table))
-        parts += [table.note] if table.note else []
+    for table in others:
+        parts += _section(table)
     parts += ["## Once more", f"```sh\n{run.repeat}\n```"]
     return "\n\n".join(parts) + "\n"
 
@@ -48,6 +48,10 @@ def page(run: Run, found: Summary, plots: Plots) -> str:
         tables=[_plain(table) for table in tables(run, found)],
         repeat=run.repeat,
     )
+
+
+def _section(table: Table) -> list[str]:
+    return [f"## {table.title}", _table(table), *([table.note] if table.note else [])]
 
 
 def _table(table: Table) -> str:

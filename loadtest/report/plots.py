@@ -11,6 +11,7 @@ from loadtest.rig.samples import Sample
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+LEAST_MS = 0.001  # a logarithmic axis has no 0
 Draw = Callable[[Story, Figure], None]
 
 
@@ -56,13 +57,17 @@ def streams(story: Story, figure: Figure) -> None:
     """Time to first token, and the median gap after it, of each stream."""
     axes = axes_of(story, figure, "ms")
     axes.set_yscale("log")
-    first = [record for record in story.records if record.first_token_s is not None]
-    times = [story.second(record.ended_s) for record in first]
-    axes.scatter(times, [1000 * (record.first_token_s or 0) for record in first], s=7, label="to first token",
-                 color=CLASS_COLORS["Streaming"])  # fmt: skip
-    gapped = [(story.second(record.ended_s), percentile(record.gaps_ms, 0.5)) for record in first if record.gaps_ms]
-    axes.scatter([at for at, _ in gapped], [gap or 0.001 for _, gap in gapped], s=7, label="between tokens, median",
-                 color=CLASS_COLORS["ShortChat"])  # fmt: skip
+    begun = [record for record in story.records if record.first_token_s is not None]
+    gaps = {record: percentile(record.gaps_ms, 0.5) for record in begun if record.gaps_ms}
+    points = {
+        ("Streaming", "to first token"): [(record, 1000 * (record.first_token_s or 0)) for record in begun],
+        ("ShortChat", f"between tokens, median\n(0 is drawn as {LEAST_MS})"): [
+            (record, gap or LEAST_MS) for record, gap in gaps.items()
+        ],
+    }
+    for (color, name), found in points.items():
+        times = [story.second(record.ended_s) for record, _ in found]
+        axes.scatter(times, [value for _, value in found], s=7, label=name, color=CLASS_COLORS[color])
     label(axes)
 
 

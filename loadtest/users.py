@@ -4,6 +4,7 @@ They keep their connections. One that was closed while it lay idle is opened ane
 nothing is sent twice. Each request is judged, and told to Locust once.
 """
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,6 +23,7 @@ from locust.clients import ResponseContextManager
 from requests import RequestException
 
 from loadtest import judge
+from modelsvc.cli.edge import KEY_ENV
 
 RECORD = "record"  # in the context of Locust's request event
 SEEN_S = 120.0  # without a byte of an answer
@@ -76,6 +78,8 @@ class Visitor(HttpUser):
     def on_start(self) -> None:
         options = self.environment.parsed_options
         self.client.trust_env = False  # a proxy of the environment is not for the loopback interface
+        if key := os.environ.get(KEY_ENV):
+            self.client.headers["Authorization"] = f"Bearer {key}"
         self._tokens: int = options.tokens
         self._prompt_words: int = options.prompt_words
         self.random = Random(uuid4().int)

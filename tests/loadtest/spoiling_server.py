@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 EVERY = 7
+KEY = "the-key"  # whoever asks without it gets an error that is not in LOG
 TEXT = ("Hel", "lo ", "there")
 WAYS = ("500", "no_color", "cut", "hang_up")
 
@@ -69,7 +70,7 @@ class Answer(BaseHTTPRequestHandler):
         self._send(json.dumps(told).encode(), "application/json")
 
     def _send(self, body: bytes, kind: str) -> None:
-        way = self.server.way()
+        way = self.server.way() if self.headers["Authorization"] == f"Bearer {KEY}" else "500"
         if way == "hang_up":
             self.close_connection = True
             return

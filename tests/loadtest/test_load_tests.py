@@ -16,9 +16,12 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from tests.loadtest.spoiling_server import KEY
 from tests.support.service_fixture import ROOT, Ran, Service, running_service
 from tests.support.service_ports import is_free, reserved_ports
 from tests.support.service_processes import processes_of, until
+
+from modelsvc.cli.edge import KEY_ENV
 
 CLASSES = {"HealthWatcher", "ShortChat", "LongChat", "Streaming"}
 LAST_S = 60
@@ -146,7 +149,7 @@ def spoiling_server(folder: Path) -> Iterator[tuple[str, Path]]:
 def test_every_failure_is_noticed(tmp_path: Path) -> None:
     """The control case: as many requests fail as the server spoiled, with their reasons, and the exit code says so."""
     with spoiling_server(tmp_path) as (url, log):
-        nobody = {**os.environ, "MODELSVC_HOME": str(tmp_path), "MODELSVC_CONFIG": ""}
+        nobody = {**os.environ, "MODELSVC_HOME": str(tmp_path), "MODELSVC_CONFIG": "", KEY_ENV: KEY}
         ran = load_test("loadtest.run", "traffic", "--duration", "3", "--url", url, "--results", tmp_path, env=nobody)
     spoiled = Counter(log.read_text().split())
     failures = [row["failure"] for row in rows(result(tmp_path, "traffic")) if row["failure"]]

@@ -91,7 +91,9 @@ class Visitor(HttpUser):
         return " ".join(self.random.choice(PROMPTS) for _ in range(times))
 
     def chat(self, path: str, name: str, message: str, *, stream: bool = False) -> Answer | None:
-        body = {"message": message, "max_tokens": self._tokens, "temperature": 0, "stream": stream}
+        # Answers of one length would end together, and all users would then ask at once, for ever.
+        tokens = self.random.randint((self._tokens + 1) // 2, self._tokens)
+        body = {"message": message, "max_tokens": tokens, "temperature": 0, "stream": stream}
         return self.ask(Ask("POST", path, name, body), judge.stream if stream else judge.plain)
 
     def ask(self, asked: Ask, judged: Callable[[Reply], T]) -> T | None:

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 WIDTH_IN, HEIGHT_IN, DPI = 9.0, 3.4, 130
-NEAR = 0.012  # of the width: steps that begin closer to each other share a label
+NEAR = 0.03  # of the width: steps that begin closer to each other share a label
 # Told apart by those who do not see red and green, too (Okabe and Ito).
 CLASS_COLORS = {"HealthWatcher": "#999999", "ShortChat": "#E69F00", "LongChat": "#CC79A7", "Streaming": "#009E73"}
 COLORS = {"blue": "#3A7BD5", "green": "#2FA36B", "none": "#D55E00", "supervisor": "#999999"}

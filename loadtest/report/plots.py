@@ -125,7 +125,7 @@ def _dots(story: Story, axes: Axes, records: Sequence[Record], name: str) -> Non
     right = [record for record in records if not record.failure]
     axes.scatter(
         [story.second(record.ended_s) for record in right], [record.latency_s for record in right],
-        s=4, alpha=0.5, linewidths=0, color=CLASS_COLORS.get(name), label=name,
+        s=7, alpha=0.6, linewidths=0, color=CLASS_COLORS.get(name), label=name,
     )  # fmt: skip
 
 

@@ -62,6 +62,14 @@ def test_every_request_belongs_to_exactly_one_phase(times: list[tuple[float, flo
     assert sum(each.requests for part in found for each in part.of_requests.values()) == len(times)
 
 
+def test_quick_questions_do_not_hide_how_long_answers_take() -> None:
+    """A phase's latency is told of the model's answers; all requests count as requests."""
+    (found,) = phases([record(latency_s=3.0), record(request="GET /healthz", latency_s=0.001)], run(kind=Kind.BASELINE))
+
+    assert (found.figures.requests, found.answers.requests) == (2, 1)
+    assert (found.figures.p50_s, found.answers.p50_s) == (0.001, 3.0)
+
+
 def test_a_run_that_ended_while_it_deployed_has_nothing_after() -> None:
     parts = intervals(10.0, 25.0, [DEPLOY])
 

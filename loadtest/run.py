@@ -145,9 +145,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("kind", choices=[*Kind], help="what is done meanwhile; `traffic` asks a running service")
     parser.add_argument("--duration", type=seconds, help="seconds of traffic, operations left out; 90, traffic a day")
     parser.add_argument("--users", type=at_least_one, default=8, help="that ask at once")
-    parser.add_argument(
-        "--tokens", type=at_least_one, default=32, help="that an answer may have, half of them at least"
-    )
+    parser.add_argument("--tokens", type=at_least_one, default=32, help="of an answer: half as many, or more")
     parser.add_argument("--prompt-words", type=int, default=0, help="random words; 0: what the demo model understands")
     parser.add_argument("--url", help="of a running service's edge, instead of a service of its own")
     parser.add_argument("--running", action="store_true", help="the service that `modelsvc ctl` would find")

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from loadtest.records import Record
 from loadtest.report.canvas import CLASS_COLORS, COLORS, FAILED, THEMES, Story, axes_of, dress, label, save
-from loadtest.report.figures import groups, per_second, percentile, reasons
+from loadtest.report.figures import groups, per_second, percentile, reason_of, reasons
 from loadtest.rig.samples import Sample
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 LEAST_MS = 0.001  # a logarithmic axis has no 0
+SLOW_PER_S, SLOW_STEP_S = 10.0, 5.0
+OTHER_REASONS, SHORT = "other reasons", 40
 Draw = Callable[[Story, Figure], None]
 
 
@@ -43,14 +45,14 @@ def latency(story: Story, figure: Figure) -> None:
 
 
 def rate(story: Story, figure: Figure) -> None:
-    """What ended in each second, by class."""
-    _stacked(story, axes_of(story, figure, "requests in each second"), _by_class(story), CLASS_COLORS)
+    """What ended, by class."""
+    _stacked(story, axes_of(story, figure, "requests /s"), _by_class(story), CLASS_COLORS)
 
 
 def by_color(story: Story, figure: Figure) -> None:
-    """Who answered in each second."""
+    """Who answered."""
     found = groups(story.records, lambda record: record.color or "none")
-    _stacked(story, axes_of(story, figure, "answers in each second"), sorted(found.items()), COLORS)
+    _stacked(story, axes_of(story, figure, "answers /s"), sorted(found.items()), COLORS)
 
 
 def streams(story: Story, figure: Figure) -> None:
@@ -86,17 +88,17 @@ def memory(story: Story, figure: Figure) -> None:
 
 
 def failures(story: Story, figure: Figure) -> None:
-    """What failed in each second, by reason."""
-    axes = axes_of(story, figure, "failed in each second")
+    """What failed, by reason."""
+    axes = axes_of(story, figure, "failed /s")
     failed = [record for record in story.records if record.failure]
     if not failed:
         axes.set_ylim(0, 1)
         axes.text(0.5, 0.45, f"0 of {len(story.records):,} failed", transform=axes.transAxes, ha="center", size=13)
         return
-    for (reason, _), color in zip(reasons(failed)[:5], (FAILED, *CLASS_COLORS.values()), strict=False):
-        counts = per_second([one for one in failed if one.failure == reason], story.run.began_s, story.last_s)
-        axes.bar(range(len(counts)), counts, width=1.0, color=color, alpha=0.8, label=reason[:60])
-    label(axes)
+    frequent = [reason.what for reason in reasons(failed)[: len(CLASS_COLORS)]]
+    found = groups(failed, lambda record: what if (what := reason_of(record)) in frequent else OTHER_REASONS)
+    series = [(what[:SHORT], found[what]) for what in (*frequent, OTHER_REASONS) if what in found]
+    _stacked(story, axes, series, dict(zip((what[:SHORT] for what in frequent), CLASS_COLORS.values(), strict=False)))
 
 
 PLOTS: dict[str, tuple[str, Draw]] = {
@@ -130,10 +132,14 @@ def _dots(story: Story, axes: Axes, records: Sequence[Record], name: str) -> Non
 
 
 def _stacked(story: Story, axes: Axes, series: Sequence[tuple[str, Sequence[Record]]], colors: dict[str, str]) -> None:
-    if series:
-        counts = [per_second(records, story.run.began_s, story.last_s) for _, records in series]
+    """What ended in a second, in steps; slow services get wider ones, for they would be but spikes."""
+    began_s, ended_s = story.run.began_s, story.last_s
+    width_s = SLOW_STEP_S if len(story.records) < SLOW_PER_S * (ended_s - began_s) else 1.0
+    rates = [per_second(records, began_s, ended_s, width_s) for _, records in series]
+    if rates:
         axes.stackplot(
-            range(len(counts[0])), counts, labels=[name for name, _ in series],
-            colors=[colors.get(name, FAILED) for name, _ in series], step="post", alpha=0.85,
+            [width_s * number for number in range(len(rates[0]) + 1)], [[*each, each[-1]] for each in rates],
+            labels=[name for name, _ in series], colors=[colors.get(name, FAILED) for name, _ in series],
+            step="post", alpha=0.85,
         )  # fmt: skip
     label(axes)

@@ -28,8 +28,8 @@ def tables(run: Run, found: Summary) -> Iterator[Table]:
     if found.memory:
         yield _memory(found)
     if found.failures:
-        rows = tuple((str(count), reason) for reason, count in found.failures)
-        yield Table("Failures by reason", ("requests", "reason"), rows)
+        rows = tuple((str(each.requests), each.what, each.example) for each in found.failures)
+        yield Table("Failures by reason", ("requests", "reason", "one of them"), rows)
     yield _run(run)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loadtest.report.figures import figures, groups, per_second, percentile, rate, reasons
+from loadtest.report.figures import Reason, figures, per_second, percentile, rate, reasons
 from tests.loadtest.samples import record
 
 SECONDS = st.floats(0, 1e6, allow_subnormal=False)
@@ -64,7 +64,8 @@ def test_a_request_counts_in_the_second_in_which_it_ended() -> None:
     """Also one that began before; none counts twice, and those beyond the interval not at all."""
     ended = [record(9.5, 1.0), record(10.0, 0.9), record(11.0, 1.5), record(12.9, 5.0)]
 
-    assert per_second(ended, 10.0, 13.0) == [2, 0, 1]
+    assert per_second(ended, 10.0, 13.5) == [2, 0, 1]
+    assert per_second(ended, 10.0, 13.5, width_s=1.5) == [2 / 1.5, 1 / 1.5]
     assert rate(ended, 10.0, 13.0) == 1.0
 
 
@@ -74,7 +75,7 @@ def test_the_rate_of_no_time_is_none() -> None:
 
 
 def test_reasons_are_told_by_how_often() -> None:
-    failures = [record(failure=text) for text in ("a", "b", "b")]
+    """What differs from one failure to the next does not part them; one is told in full."""
+    failures = [record(failure=text) for text in ("cut", "HTTP 500: oh", "HTTP 500: ah")]
 
-    assert reasons([record(), *failures]) == [("b", 2), ("a", 1)]
-    assert {key: len(found) for key, found in groups(failures, lambda one: one.failure).items()} == {"a": 1, "b": 2}
+    assert reasons([record(), *failures]) == [Reason("HTTP 500", 2, "HTTP 500: oh"), Reason("cut", 1, "cut")]

@@ -20,7 +20,7 @@ from loadtest.report.write import write
 from loadtest.rig import folders, service
 from loadtest.rig.errors import Misuse, RunFailed
 from loadtest.rig.facts import facts
-from loadtest.rig.operate import meanwhile, operate
+from loadtest.rig.operate import PATIENCE_S, meanwhile, operate
 from loadtest.rig.samples import load_average, sampling
 from loadtest.rig.service import Target
 from loadtest.rig.users import Users, users
@@ -59,7 +59,8 @@ class LoadTest:
         options = self._options
         if target.client is not None:
             self._facts = facts(target.client.status())
-        with users(target.url, self._folder, options.users, options.tokens, options.prompt_words) as asking:
+        limit_s = options.duration + PATIENCE_S * (1 + len(OPERATIONS[self._kind]))
+        with users(target.url, self._folder, options.users, options.tokens, options.prompt_words, limit_s) as asking:
             memory = self._folder / "memory.csv"
             with sampling(target.client, memory, asking.process.pid, self._keep_cpu):
                 try:

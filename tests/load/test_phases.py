@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loadtest.report.phases import intervals, phases, place
 from loadtest.rig.values import Kind
-from tests.loadtest.samples import DEPLOY, record, run
+from tests.load.samples import DEPLOY, record, run
 
 PREWARM = replace(DEPLOY, kind="prewarm", began_s=15.0, ended_s=18.0)
 

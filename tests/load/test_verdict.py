@@ -13,7 +13,7 @@ from loadtest.rig import folders
 from loadtest.rig.errors import Misuse
 from loadtest.rig.operate import Told, operation
 from loadtest.rig.values import Kind
-from tests.loadtest.samples import DEPLOY, record, run
+from tests.load.samples import DEPLOY, record, run
 
 STEP = {"number": 1, "name": "check_active", "title": "active worker answers", "detail": "", "evidence": {}}
 

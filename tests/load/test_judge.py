@@ -5,9 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from loadtest.judge import Failed, Reply
-
 from loadtest import judge
+from loadtest.judge import Failed, Reply
 
 HEAD = {"x-modelsvc-color": "blue", "x-modelsvc-release": "7", "content-type": "application/json"}
 TOLD = {

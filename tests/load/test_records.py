@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loadtest.records import Record, Writer, read, utc
 from loadtest.sse import Arrivals, gaps_ms
-from tests.loadtest.samples import RIGHT, record
+from tests.load.samples import RIGHT, record
 
 STREAM = (
     b'event: token\r\ndata: {"text":"a"}\r\n\r\n'

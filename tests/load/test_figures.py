@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from loadtest.report.figures import Reason, figures, per_second, percentile, rate, reasons
-from tests.loadtest.samples import record
+from tests.load.samples import record
 
 SECONDS = st.floats(0, 1e6, allow_subnormal=False)
 

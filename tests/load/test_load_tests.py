@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from tests.loadtest.spoiling_server import KEY
+from tests.load.spoiling_server import KEY
 from tests.support.service_fixture import ROOT, Ran, Service, running_service
 from tests.support.service_ports import is_free, reserved_ports
 from tests.support.service_processes import processes_of, until

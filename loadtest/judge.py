@@ -68,8 +68,8 @@ def deep_health(reply: Reply) -> None:
         raise Failed(f"the headers tell {(color, release)}, the report {told}")
 
 
-def history(reply: Reply, expected: Sequence[Said]) -> None:
-    """Of GET /chat/USER: what was said, all of it, in its order, once."""
+def history(reply: Reply, expected: Sequence[Said]) -> int:
+    """Of GET /chat/USER: what was said, all of it, in its order, once. How many messages that is."""
     _named(_good(reply))
     try:
         told = [(str(one["role"]), str(one["content"])) for one in _object(reply.body)["messages"]]
@@ -77,13 +77,15 @@ def history(reply: Reply, expected: Sequence[Said]) -> None:
         raise Failed(f"no conversation: {reply.body[:200]!r}") from error
     if told != [*expected]:
         raise Failed(f"{len(expected)} messages were said, {len(told)} are told; {_differ(expected, told)}")
+    return len(told)
 
 
-def forgotten(reply: Reply, expected: int) -> None:
+def forgotten(reply: Reply, expected: int) -> int:
     """Of DELETE /chat/USER: as many messages as there were."""
     _named(_good(reply))
     if (deleted := _object(reply.body).get("deleted")) != expected:
         raise Failed(f"{expected} messages were said, {deleted} were deleted")
+    return expected
 
 
 def _differ(expected: Sequence[Said], told: Sequence[Said]) -> str:

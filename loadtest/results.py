@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from loadtest.report import summary
 from loadtest.report.phases import Phase
-from loadtest.report.tables import number
+from loadtest.report.tables import milliseconds, number
 from loadtest.rig.folders import OPERATION, RESULTS, all_of
 from loadtest.rig.values import Operation
 from rich.console import Console
@@ -21,7 +21,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtest.results", description="the results there are")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the folders are")
     folder = parser.parse_args().results
-    table = Table("result", "requests", "failed", "p95 ms", "verdict")
+    table = Table("result", "requests", "failed", "p95 of answers, ms", "verdict")
     for path in all_of(folder):
         table.add_row(path.name, *row(path))
     Console(width=None if sys.stdout.isatty() else 160).print(table if table.row_count else f"nothing in {folder} yet")
@@ -47,8 +47,7 @@ def _monitored(path: Path) -> str:
 
 
 def _p95(phase: Phase) -> str:
-    value = phase.figures.p95_s
-    return f"{phase.name} {number(None if value is None else 1000 * value) or '-'}"
+    return f"{phase.name} {number(milliseconds(phase.answers.p95_s)) or '-'}"
 
 
 def _verdict(problems: tuple[str, ...]) -> str:

@@ -20,7 +20,7 @@ from loadtest.report.write import write
 from loadtest.rig import folders, service
 from loadtest.rig.errors import Misuse, RunFailed
 from loadtest.rig.facts import facts
-from loadtest.rig.operate import meanwhile, operate
+from loadtest.rig.operate import PATIENCE_S, meanwhile, operate
 from loadtest.rig.samples import load_average, sampling
 from loadtest.rig.service import Target
 from loadtest.rig.users import Users, users
@@ -37,6 +37,7 @@ OPERATIONS: dict[Kind, tuple[tuple[str, ...], ...]] = {
 }
 
 
+USUAL_S = 90.0
 LONGEST_S = 86_400
 
 
@@ -58,7 +59,8 @@ class LoadTest:
         options = self._options
         if target.client is not None:
             self._facts = facts(target.client.status())
-        with users(target.url, self._folder, options.users, options.tokens, options.prompt_words) as asking:
+        limit_s = options.duration + PATIENCE_S * (1 + len(OPERATIONS[self._kind]))
+        with users(target.url, self._folder, options.users, options.tokens, options.prompt_words, limit_s) as asking:
             memory = self._folder / "memory.csv"
             with sampling(target.client, memory, asking.process.pid, self._keep_cpu):
                 try:
@@ -142,9 +144,9 @@ def target_of(options: argparse.Namespace) -> AbstractContextManager[Target]:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtest.run", description="a load test, and its report")
     parser.add_argument("kind", choices=[*Kind], help="what is done meanwhile; `traffic` asks a running service")
-    parser.add_argument("--duration", type=seconds, default=90.0, help="seconds of traffic, operations left out")
+    parser.add_argument("--duration", type=seconds, help="seconds of traffic, operations left out; 90, traffic a day")
     parser.add_argument("--users", type=at_least_one, default=8, help="that ask at once")
-    parser.add_argument("--tokens", type=at_least_one, default=32, help="that an answer may have")
+    parser.add_argument("--tokens", type=at_least_one, default=32, help="of an answer: half as many, or more")
     parser.add_argument("--prompt-words", type=int, default=0, help="random words; 0: what the demo model understands")
     parser.add_argument("--url", help="of a running service's edge, instead of a service of its own")
     parser.add_argument("--running", action="store_true", help="the service that `modelsvc ctl` would find")
@@ -154,7 +156,9 @@ def parse() -> argparse.Namespace:
     own.add_argument("--context-tokens", type=at_least_one, default=4096)
     own.add_argument("--slots", type=int, default=0, help="0: one for each user, up to 8")
     own.add_argument("--bake-s", type=float, default=10.0, help="seconds that a deployment watches the new worker")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.duration = options.duration or (LONGEST_S if options.kind == Kind.TRAFFIC else USUAL_S)
+    return options
 
 
 def seconds(text: str) -> float:

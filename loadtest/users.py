@@ -4,6 +4,7 @@ They keep their connections. One that was closed while it lay idle is opened ane
 nothing is sent twice. Each request is judged, and told to Locust once.
 """
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +13,6 @@ from random import Random
 from typing import Any, ClassVar, TypeVar
 from uuid import uuid4
 
-from loadtest import judge
 from loadtest.judge import Answer, Failed, Reply, Said
 from loadtest.records import Record, utc
 from loadtest.sse import Arrivals, gaps_ms
@@ -21,6 +21,9 @@ from loadtest.words import words
 from locust import HttpUser, between, constant, task
 from locust.clients import ResponseContextManager
 from requests import RequestException
+
+from loadtest import judge
+from modelsvc.cli.edge import KEY_ENV
 
 RECORD = "record"  # in the context of Locust's request event
 SEEN_S = 120.0  # without a byte of an answer
@@ -75,6 +78,8 @@ class Visitor(HttpUser):
     def on_start(self) -> None:
         options = self.environment.parsed_options
         self.client.trust_env = False  # a proxy of the environment is not for the loopback interface
+        if key := os.environ.get(KEY_ENV):
+            self.client.headers["Authorization"] = f"Bearer {key}"
         self._tokens: int = options.tokens
         self._prompt_words: int = options.prompt_words
         self.random = Random(uuid4().int)
@@ -86,7 +91,9 @@ class Visitor(HttpUser):
         return " ".join(self.random.choice(PROMPTS) for _ in range(times))
 
     def chat(self, path: str, name: str, message: str, *, stream: bool = False) -> Answer | None:
-        body = {"message": message, "max_tokens": self._tokens, "temperature": 0, "stream": stream}
+        # Answers of one length would end together, and all users would then ask at once, for ever.
+        tokens = self.random.randint((self._tokens + 1) // 2, self._tokens)
+        body = {"message": message, "max_tokens": tokens, "temperature": 0, "stream": stream}
         return self.ask(Ask("POST", path, name, body), judge.stream if stream else judge.plain)
 
     def ask(self, asked: Ask, judged: Callable[[Reply], T]) -> T | None:
@@ -178,16 +185,18 @@ class LongChat(Visitor):
 
     @task
     def turn(self) -> None:
-        """A conversation whose turn failed is left alone: whether it was kept cannot be known."""
+        """After one that failed another conversation begins: whether the turn was kept cannot be known."""
         message = self.prompt(times=2)
         answer = self.chat(self._path, f"POST {self.route}", message)
-        if answer is None:
+        if answer is None or not self._is_remembered(message, answer):
             self._begin()
-            return
-        self._said += [("user", message), ("assistant", answer.text)]
-        self.ask(Ask("GET", self._path, f"GET {self.route}"), lambda reply: judge.history(reply, self._said))
-        if len(self._said) >= 2 * TURNS:
+        elif len(self._said) >= 2 * TURNS:
             self._forget()
+
+    def _is_remembered(self, message: str, answer: Answer) -> bool:
+        self._said += [("user", message), ("assistant", answer.text)]
+        asked = Ask("GET", self._path, f"GET {self.route}")
+        return self.ask(asked, lambda reply: judge.history(reply, self._said)) is not None
 
     def _forget(self) -> None:
         count = len(self._said)

@@ -14,10 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 WIDTH_IN, HEIGHT_IN, DPI = 9.0, 3.4, 130
-NEAR = 0.012  # of the width: steps that begin closer to each other share a label
+NEAR = 0.03  # of the width: steps that begin closer to each other share a label
 # Told apart by those who do not see red and green, too (Okabe and Ito).
 CLASS_COLORS = {"HealthWatcher": "#999999", "ShortChat": "#E69F00", "LongChat": "#CC79A7", "Streaming": "#009E73"}
 COLORS = {"blue": "#3A7BD5", "green": "#2FA36B", "none": "#D55E00", "supervisor": "#999999"}
+SWITCH = 9  # the step by which clients get to the other colour
 FAILED, MARK = "#D55E00", "#8250DF"
 THEMES = {
     "light": {"paper": "#ffffff", "ink": "#24292f", "line": "#d0d7de"},
@@ -78,8 +79,8 @@ def save(theme: str, draw: Callable[[Figure], None], path: Path) -> None:
 def _mark(story: Story, axes: Axes, operation: Operation, numbered: bool) -> None:
     axes.axvspan(story.second(operation.began_s), story.second(operation.ended_s), alpha=0.12, color=MARK, lw=0)
     marks = [(story.second(step.began_s), step.number) for step in operation.steps if step.began_s is not None]
-    for at_s, _ in marks:
-        axes.axvline(at_s, color=MARK, lw=0.7, alpha=0.7)
+    for at_s, step_number in marks:
+        axes.axvline(at_s, color=MARK, lw=2.0 if step_number == SWITCH else 0.7, alpha=0.7)
     if numbered:
         where = axes.get_xaxis_transform()
         for at_s, text in labels(marks, NEAR * axes.get_xlim()[1]):

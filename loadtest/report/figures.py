@@ -73,10 +73,11 @@ def groups(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[
     return found
 
 
-def per_second(records: Iterable[Record], began_s: float, ended_s: float) -> list[int]:
-    """How many ended in each second of the interval; those that ended outside of it do not count."""
-    counts = Counter(int(record.ended_s - began_s) for record in records if began_s <= record.ended_s < ended_s)
-    return [counts[second] for second in range(max(1, math.ceil(ended_s - began_s)))]
+def per_second(records: Iterable[Record], began_s: float, ended_s: float, width_s: float = 1.0) -> list[float]:
+    """How many ended in a second, in each whole stretch of `width_s`; those that ended outside of them do not count."""
+    stretches = max(1, int((ended_s - began_s) / width_s))
+    counts = Counter(math.floor((record.ended_s - began_s) / width_s) for record in records)
+    return [counts[number] / width_s for number in range(stretches)]
 
 
 def rate(records: Iterable[Record], began_s: float, ended_s: float) -> float:
@@ -85,6 +86,21 @@ def rate(records: Iterable[Record], began_s: float, ended_s: float) -> float:
     return ended / (ended_s - began_s) if ended_s > began_s else 0.0
 
 
-def reasons(records: Iterable[Record]) -> list[tuple[str, int]]:
-    """Why requests failed, the most frequent first."""
-    return Counter(record.failure for record in records if record.failure).most_common()
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why requests failed: `what`, without what differs from one to the next, and one of them in full."""
+
+    what: str
+    requests: int
+    example: str
+
+
+def reason_of(record: Record) -> str:
+    return record.failure.partition(": ")[0]
+
+
+def reasons(records: Iterable[Record]) -> list[Reason]:
+    """The most frequent first."""
+    found = groups((record for record in records if record.failure), reason_of)
+    told = (Reason(what, len(failed), failed[0].failure) for what, failed in found.items())
+    return sorted(told, key=lambda reason: -reason.requests)

@@ -11,6 +11,9 @@ from loadtest.rig.values import Run
 
 MARKDOWN, PAGE = "report.md", "report.html"
 TEMPLATE = Path(__file__).with_name("report.html.j2")
+SHADED = (
+    "Shaded: while an operation ran. The lines with numbers are where its steps began, the thick one is the switch."
+)
 Plots = Mapping[str, Mapping[str, Path]]  # files by title and theme
 
 
@@ -26,13 +29,13 @@ def headline(run: Run, found: Summary) -> str:
 def markdown(run: Run, found: Summary, plots: Plots) -> str:
     parts = [f"# {title(run)}", f"**{headline(run, found)}**"]
     parts += ["\n".join(f"- {problem}" for problem in found.verdict)] if found.verdict else []
+    first, *others = tables(run, found)
+    parts += _section(first)
     parts += [f"![{name}](plots/{files['light'].name})" for name, files in plots.items()]
     if run.operations:
-        parts.append("Shaded: while an operation ran. The numbered lines are where its steps began.")
-    for table in tables(run, found):
-        parts.append(f"## {table.title}")
-        parts.append(_table(table))
-        parts += [table.note] if table.note else []
+        parts.append(SHADED)
+    for table in others:
+        parts += _section(table)
     parts += ["## Once more", f"```sh\n{run.repeat}\n```"]
     return "\n\n".join(parts) + "\n"
 
@@ -44,10 +47,14 @@ def page(run: Run, found: Summary, plots: Plots) -> str:
         headline=headline(run, found),
         problems=found.verdict,
         plots=[{"title": name} | _embedded(files) for name, files in plots.items()],
-        marked=bool(run.operations),
+        shaded=SHADED if run.operations else "",
         tables=[_plain(table) for table in tables(run, found)],
         repeat=run.repeat,
     )
+
+
+def _section(table: Table) -> list[str]:
+    return [f"## {table.title}", _table(table), *([table.note] if table.note else [])]
 
 
 def _table(table: Table) -> str:

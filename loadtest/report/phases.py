@@ -12,16 +12,22 @@ from loadtest.records import Record
 from loadtest.report.figures import Figures, figures, rate
 from loadtest.rig.values import Operation, Run
 
+ANSWERS = "POST "  # what is asked so is answered by the model
+
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """`rate_per_s` is of the requests that ended within it; the figures are of those that belong to it."""
+    """`rate_per_s` is of the requests that ended within it; the figures are of those that belong to it.
+
+    `answers` are those of the model: health and history come in another time, and would hide them.
+    """
 
     name: str
     began_s: float
     ended_s: float
     rate_per_s: float
     figures: Figures
+    answers: Figures
     of_requests: dict[str, Figures]  # by class and request
 
     @property
@@ -81,5 +87,6 @@ def _phase(part: Interval, own: list[Record], everything: list[Record]) -> Phase
         ended_s=part.ended_s,
         rate_per_s=rate(everything, part.began_s, part.ended_s),
         figures=figures(own),
+        answers=figures([record for record in own if record.request.startswith(ANSWERS)]),
         of_requests={kind: figures([record for record in own if kind_of(record) == kind]) for kind in kinds},
     )

@@ -6,11 +6,14 @@ from pathlib import Path
 
 from loadtest.records import Record
 from loadtest.report.canvas import CLASS_COLORS, COLORS, FAILED, THEMES, Story, axes_of, dress, label, save
-from loadtest.report.figures import groups, per_second, percentile, reasons
+from loadtest.report.figures import groups, per_second, percentile, reason_of, reasons
 from loadtest.rig.samples import Sample
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+LEAST_MS = 0.001  # a logarithmic axis has no 0
+SLOW_PER_S, SLOW_STEP_S = 10.0, 5.0
+OTHER_REASONS, SHORT = "other reasons", 40
 Draw = Callable[[Story, Figure], None]
 
 
@@ -42,27 +45,31 @@ def latency(story: Story, figure: Figure) -> None:
 
 
 def rate(story: Story, figure: Figure) -> None:
-    """What ended in each second, by class."""
-    _stacked(story, axes_of(story, figure, "requests in each second"), _by_class(story), CLASS_COLORS)
+    """What ended, by class."""
+    _stacked(story, axes_of(story, figure, "requests /s"), _by_class(story), CLASS_COLORS)
 
 
 def by_color(story: Story, figure: Figure) -> None:
-    """Who answered in each second."""
+    """Who answered."""
     found = groups(story.records, lambda record: record.color or "none")
-    _stacked(story, axes_of(story, figure, "answers in each second"), sorted(found.items()), COLORS)
+    _stacked(story, axes_of(story, figure, "answers /s"), sorted(found.items()), COLORS)
 
 
 def streams(story: Story, figure: Figure) -> None:
     """Time to first token, and the median gap after it, of each stream."""
     axes = axes_of(story, figure, "ms")
     axes.set_yscale("log")
-    first = [record for record in story.records if record.first_token_s is not None]
-    times = [story.second(record.ended_s) for record in first]
-    axes.scatter(times, [1000 * (record.first_token_s or 0) for record in first], s=7, label="to first token",
-                 color=CLASS_COLORS["Streaming"])  # fmt: skip
-    gapped = [(story.second(record.ended_s), percentile(record.gaps_ms, 0.5)) for record in first if record.gaps_ms]
-    axes.scatter([at for at, _ in gapped], [gap or 0.001 for _, gap in gapped], s=7, label="between tokens, median",
-                 color=CLASS_COLORS["ShortChat"])  # fmt: skip
+    begun = [record for record in story.records if record.first_token_s is not None]
+    gaps = {record: percentile(record.gaps_ms, 0.5) for record in begun if record.gaps_ms}
+    points = {
+        ("Streaming", "to first token"): [(record, 1000 * (record.first_token_s or 0)) for record in begun],
+        ("ShortChat", f"between tokens, median\n(0 is drawn as {LEAST_MS})"): [
+            (record, gap or LEAST_MS) for record, gap in gaps.items()
+        ],
+    }
+    for (color, name), found in points.items():
+        times = [story.second(record.ended_s) for record, _ in found]
+        axes.scatter(times, [value for _, value in found], s=7, label=name, color=CLASS_COLORS[color])
     label(axes)
 
 
@@ -81,17 +88,17 @@ def memory(story: Story, figure: Figure) -> None:
 
 
 def failures(story: Story, figure: Figure) -> None:
-    """What failed in each second, by reason."""
-    axes = axes_of(story, figure, "failed in each second")
+    """What failed, by reason."""
+    axes = axes_of(story, figure, "failed /s")
     failed = [record for record in story.records if record.failure]
     if not failed:
         axes.set_ylim(0, 1)
         axes.text(0.5, 0.45, f"0 of {len(story.records):,} failed", transform=axes.transAxes, ha="center", size=13)
         return
-    for (reason, _), color in zip(reasons(failed)[:5], (FAILED, *CLASS_COLORS.values()), strict=False):
-        counts = per_second([one for one in failed if one.failure == reason], story.run.began_s, story.last_s)
-        axes.bar(range(len(counts)), counts, width=1.0, color=color, alpha=0.8, label=reason[:60])
-    label(axes)
+    frequent = [reason.what for reason in reasons(failed)[: len(CLASS_COLORS)]]
+    found = groups(failed, lambda record: what if (what := reason_of(record)) in frequent else OTHER_REASONS)
+    series = [(what[:SHORT], found[what]) for what in (*frequent, OTHER_REASONS) if what in found]
+    _stacked(story, axes, series, dict(zip((what[:SHORT] for what in frequent), CLASS_COLORS.values(), strict=False)))
 
 
 PLOTS: dict[str, tuple[str, Draw]] = {
@@ -120,15 +127,19 @@ def _dots(story: Story, axes: Axes, records: Sequence[Record], name: str) -> Non
     right = [record for record in records if not record.failure]
     axes.scatter(
         [story.second(record.ended_s) for record in right], [record.latency_s for record in right],
-        s=4, alpha=0.5, linewidths=0, color=CLASS_COLORS.get(name), label=name,
+        s=7, alpha=0.6, linewidths=0, color=CLASS_COLORS.get(name), label=name,
     )  # fmt: skip
 
 
 def _stacked(story: Story, axes: Axes, series: Sequence[tuple[str, Sequence[Record]]], colors: dict[str, str]) -> None:
-    if series:
-        counts = [per_second(records, story.run.began_s, story.last_s) for _, records in series]
+    """What ended in a second, in steps; slow services get wider ones, for they would be but spikes."""
+    began_s, ended_s = story.run.began_s, story.last_s
+    width_s = SLOW_STEP_S if len(story.records) < SLOW_PER_S * (ended_s - began_s) else 1.0
+    rates = [per_second(records, began_s, ended_s, width_s) for _, records in series]
+    if rates:
         axes.stackplot(
-            range(len(counts[0])), counts, labels=[name for name, _ in series],
-            colors=[colors.get(name, FAILED) for name, _ in series], step="post", alpha=0.85,
+            [width_s * number for number in range(len(rates[0]) + 1)], [[*each, each[-1]] for each in rates],
+            labels=[name for name, _ in series], colors=[colors.get(name, FAILED) for name, _ in series],
+            step="post", alpha=0.85,
         )  # fmt: skip
     label(axes)

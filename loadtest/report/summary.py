@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 from loadtest.records import Record
-from loadtest.report.figures import groups, reasons
+from loadtest.report.figures import Reason, groups, reasons
 from loadtest.report.phases import Phase, phases
 from loadtest.rig.folders import SUMMARY
 from loadtest.rig.values import Kind, Run
@@ -21,14 +21,14 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`failures` by reason; `verdict` is empty when nothing failed, else says what did."""
+    """`verdict` is empty when nothing failed, else says what did."""
 
     requests: int
     failed: int
     by_color: dict[str, int]
     by_class: dict[str, int]
     by_release: dict[str, int]
-    failures: tuple[tuple[str, int], ...]
+    failures: tuple[Reason, ...]
     phases: tuple[Phase, ...]
     memory: dict[str, Memory]
     verdict: tuple[str, ...]

@@ -28,24 +28,28 @@ def tables(run: Run, found: Summary) -> Iterator[Table]:
     if found.memory:
         yield _memory(found)
     if found.failures:
-        rows = tuple((str(count), reason) for reason, count in found.failures)
-        yield Table("Failures by reason", ("requests", "reason"), rows)
+        rows = tuple((str(each.requests), each.what, each.example) for each in found.failures)
+        yield Table("Failures by reason", ("requests", "reason", "one of them"), rows)
     yield _run(run)
 
 
 def _phases(phases: Sequence[Phase]) -> Table:
-    rows = tuple((each.name, f"{each.seconds:.1f}", f"{each.rate_per_s:.1f}", *_cells(each.figures)) for each in phases)
+    rows = tuple(
+        (each.name, f"{each.seconds:.1f}", f"{each.rate_per_s:.1f}", *_counts(each.figures), *_times(each.answers))
+        for each in phases
+    )
     note = (
         "*During* is from when an operation was accepted until it told its outcome, and has each request of which any"
-        " part lies in that time. Rate: requests that ended within the phase, by its seconds. Latency is that of right"
-        " answers, until they were whole; percentiles are by nearest rank. All kinds of requests together: see below."
+        " part lies in that time. Rate: requests that ended within the phase, by its seconds. Latency is that of the"
+        " model's right answers, until they were whole; percentiles are by nearest rank."
     )
     return Table("Before, during, after", ("phase", "s", "rate /s", *_HEADINGS), rows, note)
 
 
 def _requests(phases: Sequence[Phase]) -> Table:
     kinds = sorted({kind for phase in phases for kind in phase.of_requests})
-    rows = tuple((kind, phase.name, *_cells(phase.of_requests[kind])) for kind in kinds for phase in phases)
+    cells = ((kind, phase.name, phase.of_requests[kind]) for kind in kinds for phase in phases)
+    rows = tuple((kind, phase, *_counts(of), *_times(of)) for kind, phase, of in cells)
     return Table("By class and request", ("class: request", "phase", *_HEADINGS), rows)
 
 
@@ -55,11 +59,18 @@ _HEADINGS = (
 )  # fmt: skip
 
 
-def _cells(of: Figures) -> tuple[str, ...]:
+def _counts(of: Figures) -> tuple[str, ...]:
+    return f"{of.requests:,}", f"{of.failed:,}"
+
+
+def _times(of: Figures) -> tuple[str, ...]:
     seconds = (of.p50_s, of.p95_s, of.p99_s, of.slowest_s, of.first_token_p50_s, of.first_token_p95_s)
-    milliseconds = (*(None if value is None else 1000 * value for value in seconds),)
     gaps = (of.gap_p50_ms, of.gap_p95_ms, of.gap_longest_ms)
-    return (f"{of.requests:,}", f"{of.failed:,}", *map(number, (*milliseconds, *gaps)))
+    return tuple(map(number, (*map(milliseconds, seconds), *gaps)))
+
+
+def milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else 1000 * seconds
 
 
 def number(value: float | None) -> str:
@@ -103,7 +114,7 @@ def _memory(found: Summary) -> Table:
 def _run(run: Run) -> Table:
     rows = [
         ("begun", run.started_at),
-        ("users", f"{run.users}, closed loop; answers of up to {run.tokens} tokens"),
+        ("users", f"{run.users}, closed loop; answers of up to {(run.tokens + 1) // 2} to {run.tokens} tokens"),
         ("prompts", f"{run.prompt_words} random words" if run.prompt_words else "the demo model's"),
         ("load average", f"{run.load_average[0]:.2f} before, {run.load_average[1]:.2f} after"),
     ]

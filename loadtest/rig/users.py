@@ -1,5 +1,6 @@
 """Locust as a process of its own."""
 
+import math
 import subprocess
 import sys
 import time
@@ -53,12 +54,13 @@ class Users:
 
 
 @contextmanager
-def users(url: str, folder: Path, count: int, tokens: int, prompt_words: int) -> Iterator[Users]:
-    """So many users, until the end of the block at the latest."""
+def users(url: str, folder: Path, count: int, tokens: int, prompt_words: int, limit_s: float) -> Iterator[Users]:
+    """So many users, until the end of the block at the latest, and for `limit_s` should we be killed before."""
     written, log = folder / "requests.csv", folder / "locust.log"
     command = [
         sys.executable, "-m", "locust", "-f", str(ROOT / "loadtest/locustfile.py"), "--headless", "--only-summary",
         "--host", url, "--users", str(count), "--spawn-rate", str(count),
+        "--run-time", f"{math.ceil(limit_s)}s",
         "--stop-timeout", str(LAST_ANSWERS_S), "--exit-code-on-error", "0",
         "--records", str(written), "--tokens", str(tokens), "--prompt-words", str(prompt_words),
     ]  # fmt: skip

@@ -37,6 +37,24 @@ def test_the_tests_come_last_and_setup_first() -> None:
     ]
 
 
+def test_variables_of_load_tests_become_options() -> None:
+    """Those that are set, whatever is in them; each kind of test has its own target."""
+    commands = make("--dry-run", "test-deploy-load", "DURATION=5", "MODEL=my model.gguf", "BAKE_S=1")
+
+    assert commands[-1].split() == [
+        *(".venv/bin/python", "-m", "loadtest.run", "deploy"),
+        *("--duration", "'5'", "--model", "'my", "model.gguf'", "--bake-s", "'1'"),
+    ]
+    kinds = {"test-baseline": "baseline", "test-prewarm": "prewarm", "generate-traffic": "traffic"}
+    for target, kind in kinds.items():
+        assert f"-m loadtest.run {kind} --users '3'" in " ".join(make("--dry-run", target, "USERS=3")[-1].split())
+    assert (
+        "loadtest.monitored --model 'b.gguf' --plan"
+        in make("--dry-run", "deploy-monitored", "MODEL=b.gguf", "ARGS=--plan")[-1]
+    )
+    assert "loadtest.report yesterday" in make("--dry-run", "open-report", "RESULT=yesterday")[-1]
+
+
 def test_ci_runs_what_a_person_runs() -> None:
     """`make test`, and nothing beside it."""
     commands = [

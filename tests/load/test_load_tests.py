@@ -1,0 +1,225 @@
+"""Load tests from end to end: Locust, a real service and its deployment, the report; and that a failure is noticed."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from tests.load.spoiling_server import KEY
+from tests.support.service_fixture import ROOT, Ran, Service, running_service
+from tests.support.service_ports import is_free, reserved_ports
+from tests.support.service_processes import processes_of, until
+
+from modelsvc.cli.edge import KEY_ENV
+
+CLASSES = {"HealthWatcher", "ShortChat", "LongChat", "Streaming"}
+LAST_S = 60
+
+
+def load_test(*arguments: str | Path, env: dict[str, str] | None = None) -> Ran:
+    command = [sys.executable, "-m", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=100)
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def result(results: Path, kind: str) -> Path:
+    (folder,) = results.glob(f"*-{kind}")
+    return folder
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "requests.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return told
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, Path]:
+    """A short load test with a deployment in the middle, on the demo model."""
+    results = tmp_path_factory.mktemp("results")
+    ran = load_test("loadtest.run", "deploy", "--duration", "4", "--bake-s", "0.5", "--results", results)
+    assert ran.code == 0, ran.err + ran.out
+    return ran, result(results, "deploy")
+
+
+def test_a_deployment_under_load_loses_nothing(deployed: tuple[Ran, Path]) -> None:
+    """Users of every class ask, both colours answer, no request fails, and no process is left."""
+    _, folder = deployed
+    found = rows(folder)
+    assert [row["failure"] for row in found if row["failure"]] == []
+    assert {row["user_class"] for row in found} == CLASSES
+    assert {(row["color"], row["release"]) for row in found} == {("blue", "1"), ("green", "2")}
+    assert all(row["status"] == "200" and float(row["latency_s"]) > 0 for row in found)
+    streams = [row for row in found if row["user_class"] == "Streaming"]
+    assert streams and all(0 < float(row["first_token_s"]) <= float(row["latency_s"]) for row in streams)
+    assert not processes_of(folder)
+
+
+def test_the_report_tells_what_was_recorded(deployed: tuple[Ran, Path]) -> None:
+    """Its figures are those of requests.csv, counted here in another way; the 13 steps have their seconds."""
+    ran, folder = deployed
+    found, told = rows(folder), summary(folder)
+    (operation,) = json.loads((folder / "run.json").read_text())["operations"]
+    assert (told["requests"], told["failed"], told["verdict"]) == (len(found), 0, [])
+    assert told["by_class"] == Counter(row["user_class"] for row in found)
+    assert told["by_color"] == Counter(row["color"] for row in found)
+    during = [
+        float(row["latency_s"])
+        for row in found
+        if float(row["began_s"]) < operation["ended_s"]
+        and float(row["began_s"]) + float(row["latency_s"]) > operation["began_s"]
+    ]
+    phase = told["phases"][1]
+    assert (phase["name"], phase["figures"]["requests"]) == ("during deploy", len(during))
+    assert phase["figures"]["slowest_s"] == max(during)
+    assert [step["number"] for step in operation["steps"]] == [*range(1, 14)]
+    assert all(step["state"] == "done" and step["seconds"] is not None for step in operation["steps"])
+    assert f"0 of {len(found):,} requests failed; deploy succeeded" in ran.out
+    text = (folder / "report.md").read_text()
+    assert all(
+        f"| {step['number']} | {step['name']} | done | {step['seconds']:.3f}" in text for step in operation["steps"]
+    )
+
+
+def test_the_page_needs_nothing_but_itself(deployed: tuple[Ran, Path]) -> None:
+    """It works offline: pictures are in it, for light and for dark, and nothing is fetched."""
+    _, folder = deployed
+    page = (folder / "report.html").read_text()
+    sources = re.findall(r'(?:src|srcset|href)="([^"]{0,30})', page)
+    assert len(sources) == 12 and all(source.startswith("data:image/png;base64,") for source in sources)
+    assert "<script" not in page and "url(" not in page and "http://" not in page
+    pictures = sorted(path.name for path in (folder / "plots").iterdir())
+    assert len(pictures) == 12 and "latency.png" in pictures and "latency-dark.png" in pictures
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (folder / "plots").iterdir())
+
+
+def test_the_memory_of_both_workers_is_sampled(deployed: tuple[Ran, Path]) -> None:
+    """The standby has none, then some; the supervisor's is told, too."""
+    _, folder = deployed
+    with (folder / "memory.csv").open(newline="") as file:
+        samples = list(csv.DictReader(file))
+    green = [int(row["private_bytes"]) for row in samples if row["process"] == "green"]
+    assert green[0] == 0 and green[-1] > 1e6
+    assert {row["process"] for row in samples} == {"blue", "green", "supervisor"}
+    assert set(summary(folder)["memory"]) == {"blue", "green", "supervisor"}
+
+
+def test_reports_are_made_anew_and_listed(deployed: tuple[Ran, Path]) -> None:
+    """Of the latest run when none is named; a run that was cut short is listed as such."""
+    _, folder = deployed
+    before = (folder / "report.md").read_text()
+    (folder / "report.md").unlink()
+    assert load_test("loadtest.report", "--results", folder.parent).code == 0
+    assert (folder / "report.md").read_text() == before
+    (folder.parent / "20200101T000000Z-deploy").mkdir()
+    listed = load_test("loadtest.results", "--results", folder.parent).out
+    assert listed.index("20200101T000000Z-deploy") < listed.index(folder.name)
+    assert "not finished" in listed and "nothing failed" in listed
+    assert load_test("loadtest.report", "yesterday", "--results", folder.parent).code == 2
+
+
+@contextmanager
+def spoiling_server(folder: Path) -> Iterator[tuple[str, Path]]:
+    log = folder / "spoiled"
+    with reserved_ports(1) as (port,):
+        program = Path(__file__).with_name("spoiling_server.py")
+        with subprocess.Popen([sys.executable, program, str(port), log], stderr=subprocess.DEVNULL) as process:
+            try:
+                until(lambda: not is_free(port), "the server listens")
+                yield f"http://127.0.0.1:{port}", log
+            finally:
+                process.kill()
+
+
+def test_every_failure_is_noticed(tmp_path: Path) -> None:
+    """The control case: as many requests fail as the server spoiled, with their reasons, and the exit code says so."""
+    with spoiling_server(tmp_path) as (url, log):
+        nobody = {**os.environ, "MODELSVC_HOME": str(tmp_path), "MODELSVC_CONFIG": "", KEY_ENV: KEY}
+        ran = load_test("loadtest.run", "traffic", "--duration", "3", "--url", url, "--results", tmp_path, env=nobody)
+    spoiled = Counter(log.read_text().split())
+    failures = [row["failure"] for row in rows(result(tmp_path, "traffic")) if row["failure"]]
+    noticed = Counter(
+        "500" if "HTTP 500" in text else "no_color" if "name no worker" in text else "broken" for text in failures
+    )
+    assert ran.code == 1 and f"{len(failures)} of" in ran.out
+    assert min(spoiled.values()) > 0 and len(spoiled) == 4
+    broken = spoiled["cut"] + spoiled["hang_up"]
+    assert noticed == {"500": spoiled["500"], "no_color": spoiled["no_color"], "broken": broken}
+    assert summary(result(tmp_path, "traffic"))["failed"] == len(failures)
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    with running_service() as service:
+        yield service
+
+
+def test_a_running_service_is_watched_over_a_deployment(service: Service, tmp_path: Path) -> None:
+    """Traffic until it is interrupted, and a monitored deployment meanwhile: both tell of it, and nothing fails."""
+    env = service.env | {"RESULTS": str(tmp_path)}
+    command = [sys.executable, "-m", "loadtest.run", "traffic", "--running", "--users", "4", "--results", str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as traffic:
+        until(lambda: len(asked(tmp_path)) > 20, "users ask")
+        monitored = load_test("loadtest.monitored", env=env)
+        seen = len(asked(tmp_path))
+        until(lambda: len(asked(tmp_path)) > seen + 20, "users ask on")
+        traffic.send_signal(signal.SIGINT)
+        said, _ = traffic.communicate(timeout=LAST_S)
+
+    assert (monitored.code, traffic.returncode) == (0, 0), monitored.err + said
+    assert "deploy succeeded" in said
+    told = summary(result(tmp_path, "traffic"))
+    assert [phase["name"] for phase in told["phases"]] == ["before", "during deploy", "after"]
+    assert told["failed"] == 0 and set(told["by_color"]) == {"blue", "green"}
+    grown = re.search(r'`modelsvc_deployments_total\{kind="deploy",outcome="succeeded"\}` \|.*\| 1 \|', monitored.out)
+    assert grown and "another process than before" in monitored.out
+    folder = result(tmp_path, "monitored")
+    assert {path.name for path in (folder / "after").iterdir()} == {"blue.prom", "green.prom", "supervisor.prom"}
+    assert 'modelsvc_http_requests_total{code="200",route="/chat"}' in (folder / "after/green.prom").read_text()
+    assert not [child for child in psutil.Process().children(recursive=True) if "locust" in " ".join(child.cmdline())]
+
+
+def asked(results: Path) -> list[str]:
+    return [line for path in results.glob("*-traffic/requests.csv") for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("baseline", "--model", "/nowhere.gguf"), 2, "no model file"),
+        (("baseline", "--duration", "0"), 2, "not between"),
+        (("baseline", "--users", "0"), 2, "1 or more"),
+        (("traffic", "--url", "http://192.0.2.1"), 2, "not on this machine"),
+        (("traffic", "--url", "http://127.0.0.1:9"), 2, "nobody answers"),
+    ],
+)
+def test_misuse_is_told_at_once(tmp_path: Path, arguments: tuple[str, ...], code: int, says: str) -> None:
+    """Before anything is started or a folder made."""
+    ran = load_test("loadtest.run", *arguments, "--results", tmp_path)
+
+    assert ran.code == code and says in ran.err
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_deployment_needs_a_daemon(service: Service, tmp_path: Path) -> None:
+    """A server alone can be asked, not deployed on."""
+    nobody = {**service.env, "MODELSVC_HOME": str(tmp_path)}
+    ran = load_test("loadtest.run", "deploy", "--url", service.url, "--results", tmp_path, env=nobody)
+
+    assert httpx.get(f"{service.url}/healthz", trust_env=False).status_code == 200
+    assert ran.code == 3 and not [*tmp_path.glob("*-deploy")]

@@ -13,6 +13,7 @@ from random import Random
 from typing import Any, ClassVar, TypeVar
 from uuid import uuid4
 
+from loadtest import judge
 from loadtest.judge import Answer, Failed, Reply, Said
 from loadtest.records import Record, utc
 from loadtest.sse import Arrivals, gaps_ms
@@ -22,7 +23,6 @@ from locust import HttpUser, between, constant, task
 from locust.clients import ResponseContextManager
 from requests import RequestException
 
-from loadtest import judge
 from modelsvc.cli.edge import KEY_ENV
 
 RECORD = "record"  # in the context of Locust's request event

@@ -38,7 +38,6 @@ from supervisor.journal import Journal
 from supervisor.logs import rotate_in_place
 from supervisor.loop import Loop
 from supervisor.memory_report import MemoryReporter
-from supervisor.monitor.gauge import MonitorGauge
 from supervisor.monitor.keeper import LOG_NAME as PROMETHEUS_LOG
 from supervisor.monitor.keeper import Keeper
 from supervisor.monitor.report import MonitorReporter
@@ -125,8 +124,7 @@ class Service:
         around = Surroundings(paths, settings.control_socket, settings.config_path)
         self.hooks = Hooks(config.hook, around, self.feed, self.tell, self.metrics.registry)
         self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps)
-        told = (*sinks, MonitorGauge(self.metrics.registry))
-        self.monitor = Keeper(config, paths, journal, told, lambda: self.room.check())
+        self.monitor = Keeper(config, paths, journal, sinks, lambda: self.room.check())
         self.room = Room(self.memory, journal, self._state, self.monitor.give_way)
         self.watch = Watch(self._state, self.loop.post, self.probe, self.holdings, edge)
         self._set_up_metrics()

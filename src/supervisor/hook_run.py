@@ -144,11 +144,13 @@ async def _watched(
 
 
 async def _end(process: asyncio.subprocess.Process, ended: "asyncio.Future[int]") -> None:
-    if not ended.done():
-        signal_group(process.pid, signal.SIGTERM)
-        await asyncio.wait({ended}, timeout=KILL_AFTER_S)
-    signal_group(process.pid, signal.SIGKILL)
-    await asyncio.wait({ended})
+    try:
+        if not ended.done():
+            signal_group(process.pid, signal.SIGTERM)
+            await asyncio.wait({ended}, timeout=KILL_AFTER_S)
+    finally:  # also when the run is cancelled just now
+        signal_group(process.pid, signal.SIGKILL)
+        await asyncio.wait({ended})
 
 
 def _verdict(code: int) -> tuple[Outcome, str]:

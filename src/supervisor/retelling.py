@@ -158,7 +158,7 @@ def _hook_failed(record: rec.HookFailed, stamp: Stamp) -> hp.Happening:
         **stamp,
         hook=record.hook,
         command=record.program,
-        hook_event=record.event,
-        hook_event_id=record.event_id,
+        hook_event=record.hook_event,
+        hook_event_id=record.hook_event_id,
         reason=record.reason,
     )

@@ -81,7 +81,8 @@ async def test_what_takes_too_long_is_ended_with_all_it_started(folder: Path, sc
     result = await ran(folder, f"sleep 100 & echo $! >child; echo $$ >pid; {script}", timeout_s=0.3)
     assert (result.outcome, time.monotonic() - began < 5) == (Outcome.TIMED_OUT, True)
     assert result.reason == "it was not done within 0.3 s (timeout_s), and was ended"
-    assert not any(map(is_alive, pids(folder, "pid", "child")))
+    for pid in pids(folder, "pid", "child"):
+        until(lambda pid=pid: not is_alive(pid), "it is gone")  # type: ignore[misc]
 
 
 async def test_what_it_leaves_behind_is_ended(folder: Path) -> None:
@@ -117,6 +118,20 @@ async def test_a_cancelled_run_ends_its_command_first(folder: Path) -> None:
     """Nothing is left when the supervisor goes."""
     task = asyncio.create_task(ran(folder, "trap '' TERM; echo $$ >pid; sleep 100; sleep 100"))
     (pid,) = await asyncio.to_thread(pids, folder, "pid")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not is_alive(pid)
+
+
+async def test_a_run_that_is_cancelled_while_it_is_ended_ends_its_command_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time between SIGTERM and SIGKILL is no time in which it could get away."""
+    monkeypatch.setattr(hook_run, "KILL_AFTER_S", LONG_S)
+    script = "trap 'echo $$ >told' TERM; while true; do sleep 0.05; done"
+    task = asyncio.create_task(ran(folder, script, timeout_s=0.3))
+    (pid,) = await asyncio.to_thread(pids, folder, "told")
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -136,7 +136,7 @@ async def test_hooks_that_always_fail_do_not_go_round(folder: Path) -> None:
         await world.sees(lambda: world.counted("hook_failed", "failed") == 2, "each failed at the other's failure")
         world.warn("y")
         await world.sees(lambda: world.counted("hook_failed", "failed") == 4, "and once more")
-    assert [failure.event for failure in world.failures] == ["warned"] * 4
+    assert [failure.hook_event for failure in world.failures] == ["warned"] * 4
     seen = [(event["event"], event.get("hook")) for event in world.noted("a")]
     assert sorted(seen, key=str) == [("hook_failed", 2)] * 2 + [("warned", None)] * 2
 
@@ -153,7 +153,10 @@ async def test_when_too_many_wait_the_oldest_are_dropped(folder: Path, monkeypat
         (folder / "go").touch()
     assert [event["text"] for event in world.noted("slow")] == ["first", "5", "6", "7"]
     (failure,) = world.failures
-    assert (failure.event_id, failure.reason) == (2, "3 events wait for it: the oldest are dropped until none waits")
+    assert (failure.hook_event_id, failure.reason) == (
+        2,
+        "3 events wait for it: the oldest are dropped until none waits",
+    )
 
 
 async def test_what_waits_at_the_end_is_still_run_for_a_moment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import structlog
@@ -157,6 +158,12 @@ def test_a_record_that_cannot_be_kept_is_an_error(folder: Path) -> None:
     journal.close()
     with pytest.raises(JournalError):
         Journaling(journal).publish(ENDED)
+
+
+def test_no_records_field_is_the_logs_own() -> None:
+    """It could not be written."""
+    for kind in get_args(rec.Record):
+        assert not {"event", "level", "timestamp", "exception"} & set(kind.__slots__), kind
 
 
 def test_every_record_is_a_line_in_the_log() -> None:

@@ -155,8 +155,8 @@ class HookFailed:
 
     hook: int
     program: str
-    event: str
-    event_id: int
+    hook_event: str
+    hook_event_id: int
     reason: str
 
 

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from supervisor.exchange import Events as Events
-from supervisor.exchange import Exchange
-from supervisor.following import Following
+from supervisor.exchange import Exchange, StreamBroken, TimedOut, Unreachable
+from supervisor.following import Following as Following
 from supervisor.paths import check_socket_path
 from supervisor.protocol import (
     Color,
@@ -34,6 +34,7 @@ from supervisor.protocol import (
 
 PLAN_TIMEOUT_S = 120.0
 MONITOR_TIMEOUT_S = 150.0
+ABSENT = (Unreachable, StreamBroken, TimedOut)  # while the daemon is being started anew
 Reply = TypeVar("Reply")
 
 

@@ -50,6 +50,7 @@ from supervisor.telemetry import Hub
 log = structlog.get_logger()
 
 MAX_BODY_BYTES = 64 * 1024
+KINDS: dict[int, ErrorType] = {404: "not_found", 429: "refused"}  # of what the framework, or one of its kind, refuses
 OPERATION: dict[str, Any] = {"status_code": 200, "media_type": STREAM}
 
 
@@ -192,7 +193,7 @@ def _of_framework(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     if error.status_code >= 500:
         return _unexpected(request, error)
     message = f"{request.method} {request.url.path}: {_complaint(error)}"
-    kind: ErrorType = "not_found" if error.status_code == 404 else "invalid_request"
+    kind = KINDS.get(error.status_code, "invalid_request")
     body = ErrorBody(type=kind, message=message, code=kind)
     return Response(ErrorReply(error=body), status_code=error.status_code, headers=error.headers or {})
 

@@ -73,6 +73,8 @@ def _operation(operation: dict[str, Any], streams: dict[str, Any]) -> dict[str, 
     }
     for kind in answers["200"].get("content", {}).keys() & streams.keys():
         answers["200"] = {"description": "what becomes of it, as it happens", "content": {kind: streams[kind]}}
+        if kind == EVENT_STREAM:
+            answers["429"] = {"description": "too many follow already", "content": error}
     return {**operation, "responses": dict(sorted(answers.items()))}
 
 

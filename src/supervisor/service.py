@@ -33,7 +33,7 @@ from supervisor.front import FrontServer, build_front
 from supervisor.gate import Gate
 from supervisor.holder import Holder
 from supervisor.holdings import Holdings
-from supervisor.hooks import Hooks, Surroundings, check_programs
+from supervisor.hooks import Hooks, Surroundings
 from supervisor.journal import Journal
 from supervisor.logs import rotate_in_place
 from supervisor.loop import Loop
@@ -331,7 +331,6 @@ class Service:
 async def serve(settings: Settings) -> None:
     """Run one supervisor. Raises SupervisorError."""
     config, paths = settings.config, settings.paths
-    check_programs(config.hook, str(settings.config_path or "the defaults"))
     options = EdgeOptions(
         paths.edge,
         {color: config.port(color) for color in Color},

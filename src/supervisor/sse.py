@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from litestar import get
+from litestar.exceptions import TooManyRequestsException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
@@ -16,6 +17,7 @@ EVENT_STREAM = "text/event-stream"
 HEARTBEAT_S = 10.0  # a peer that went away without a word is noticed when it is sent something
 HEARTBEAT = b":\n\n"
 LAST_NUMBER = 2**63 - 1
+FOLLOWERS_LIMIT = 64  # half of the requests that a server takes at once: the others must get through
 
 
 def events_route(feed: Feed, path: str = "/events") -> HTTPRouteHandler:
@@ -30,6 +32,8 @@ def events_route(feed: Feed, path: str = "/events") -> HTTPRouteHandler:
 
         A browser that comes back says in `Last-Event-ID` where it was, which counts more.
         """
+        if feed.followers >= FOLLOWERS_LIMIT:
+            raise TooManyRequestsException(f"{FOLLOWERS_LIMIT} follow already: end one of them first")
         return event_stream(feed, after if last_event_id is None else last_event_id)
 
     return events

@@ -1,6 +1,7 @@
 """Who follows what happens: all of it, in order, at their own pace; and what they missed is told."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, get_args
@@ -19,6 +20,7 @@ from supervisor.protocol import happenings as hp
 
 BLUE, GREEN = Color.BLUE, Color.GREEN
 DEADLINE_S = 10.0
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def warned(feed: Feed, *numbers: int) -> None:
@@ -194,6 +196,17 @@ def test_no_record_is_forgotten() -> None:
     for record in untold:
         feed.publish(record)
     assert feed.since(0) == []
+
+
+def test_the_documentation_has_every_event_with_its_fields() -> None:
+    """And no other."""
+    text = (ROOT / "docs" / "api.md").read_text().partition("| event | fields beside")[2]
+    rows = [row.split("|")[1:3] for row in text.partition("\n\n")[0].splitlines()[2:]]
+    described = {name: fields for names, fields in rows for name in re.findall(r"`(\w+)`", names)}
+    assert set(described) == set(hp.NAMES)
+    for kind in get_args(hp.Happening):
+        fields = set(kind.__struct_fields__) - {"id", "at"}
+        assert fields <= set(re.findall(r"`(\w+)`", described[hp.name_of(kind)])), kind
 
 
 def test_steps_and_deployments_are_told_with_their_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

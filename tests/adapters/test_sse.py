@@ -96,6 +96,20 @@ async def test_a_place_that_is_none_is_refused(folder: Path, query: str, headers
         assert (await client.get(f"/api/events{query}", headers=headers)).status_code == 400
 
 
+async def test_followers_leave_room_for_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One too many is refused; when one leaves there is a place again."""
+    monkeypatch.setattr(sse, "FOLLOWERS_LIMIT", 1)
+    monkeypatch.setattr(sse, "HEARTBEAT_S", 0.05)
+    async with serving(folder) as (feed, client):
+        async with client.stream("GET", "/api/events") as first:
+            await anext(frames(first))
+            refused = await client.get("/api/events")
+            assert (refused.status_code, refused.json()["detail"]) == (429, "1 follow already: end one of them first")
+        await eventually(lambda: feed.followers == 0, "nobody follows any more")
+        async with client.stream("GET", "/api/events") as again:
+            assert again.status_code == 200
+
+
 async def test_silence_is_filled_with_heartbeats(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that both sides notice when the other is gone."""
     monkeypatch.setattr(sse, "HEARTBEAT_S", 0.05)

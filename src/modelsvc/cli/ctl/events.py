@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from itertools import islice
 
 import click
 
@@ -10,18 +9,14 @@ from modelsvc.cli import output
 from modelsvc.cli.base import Command
 from modelsvc.cli.ctl import Target
 from modelsvc.cli.ctl.happening import happening_line
-from supervisor.client import ControlClient
-from supervisor.errors import SupervisorError
-from supervisor.exchange import StreamBroken, TimedOut, Unreachable
-from supervisor.following import Following
+from supervisor.client import ABSENT, ControlClient, Following
 from supervisor.protocol import happenings as hp
 
 AGAIN_S = 0.5
-ABSENT: tuple[type[SupervisorError], ...] = (Unreachable, StreamBroken, TimedOut)
 
 
 @click.command(cls=Command)
-@click.option("--after", type=click.IntRange(0, 2**63 - 1), metavar="ID", help="Begin after this event; 0: all kept.")
+@click.option("--after", type=click.IntRange(min=0), metavar="ID", help="Begin after this event; 0: all kept.")
 @click.option("--event", "names", multiple=True, type=click.Choice(hp.NAMES), metavar="NAME", help="Only these.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after so many.")
 @click.pass_obj
@@ -35,11 +30,15 @@ def events(target: Target, after: int | None, names: tuple[str, ...], count: int
       modelsvc ctl events
       modelsvc ctl events --event deployment_ended --count 1 --json
     """
-    for happening in islice(_wanted(_follow(target.client(), after), names), count):
+    shown = 0
+    for happening in _wanted(_follow(target.client(), after), names):
         if output.json_wanted():
             output.emit(happening)
         else:
             click.echo(happening_line(happening))
+        shown += not isinstance(happening, hp.EventsMissed)
+        if shown == count:
+            return
 
 
 def _wanted(happenings: Iterator[hp.Happening], names: tuple[str, ...]) -> Iterator[hp.Happening]:

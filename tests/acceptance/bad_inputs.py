@@ -337,6 +337,8 @@ CONTROL: list[Row] = [
     _control("GET", "/v1/logs?source=blue&lines=0", 400, "invalid_request", "lines", ">= 1"),
     _control("GET", "/v1/history?limit=many", 400, "invalid_request", "limit"),
     _control("GET", "/v1/deployments/999", 404, "no_deployment", "999", "modelsvc ctl history"),
+    _control("GET", "/v1/events?after=-1", 400, "invalid_request", "after", ">= 0"),
+    _control("GET", "/v1/events?after=now", 400, "invalid_request", "after"),
     _control("GET", f"/v1/deployments/-{'9' * 30}", 400, "invalid_request", "number", ">= 1"),
 ]
 
@@ -356,6 +358,9 @@ COMMANDS: list[Row] = [
     _cli("ctl logs syslog", "'syslog'", "supervisor"),
     _cli("ctl logs blue -n 0", "0", "1<=x<=10000"),
     _cli("ctl history 0", "0", "x>=1"),
+    _cli("ctl events --event boom", "'boom'", "deployment_ended"),
+    _cli("ctl events --after -1", "-1", "x>=0"),
+    _cli("ctl events --count 0", "0", "x>=1"),
     _cli("ctl history 999", "there is no deployment 999", "modelsvc ctl history", code="no_deployment"),
     _cli("ctl history --limit many", "'many'", "integer"),
     _cli("ctl swap --timeout 0", "0", "0<x<=1000000"),
@@ -440,6 +445,17 @@ CONFIGURATIONS: list[Row] = [
     Config("[security]\napi_keys_file = 'open.keys'", ("security.api_keys_file", "mode 0644", "chmod 600")),
     Config("[security]\napi_keys_file = 'text.gguf'", ("security.api_keys_file", "line 1", "modelsvc keys add NAME")),
     Config("[security]\napi_keys_file = '.'", ("security.api_keys_file", "no file of keys")),
+    Config("[hook]\non = ['*']", ("hook: Input should be a valid list",)),
+    Config("[[hook]]\ncommand = ['true']", ("hook.0.on: Field required",)),
+    Config("[[hook]]\non = []\ncommand = ['true']", ("hook.0.on", "at least 1")),
+    Config("[[hook]]\non = ['boom']\ncommand = ['true']", ("hook.0.on.0", '"*" or one of deployment_began', "'boom'")),
+    Config("[[hook]]\non = ['*']", ("hook.0.command: Field required",)),
+    Config("[[hook]]\non = ['*']\ncommand = []", ("hook.0.command: must be a program and its arguments", "[]")),
+    Config("[[hook]]\non = ['*']\ncommand = ['']", ("hook.0.command: must be a program",)),
+    Config("[[hook]]\non = ['*']\ncommand = 'true'", ("hook.0.command", "valid list", "'true'")),
+    Config("[[hook]]\non = ['*']\ncommand = ['no-such-program']", ("hook.0.command: there is no program 'no-such",)),
+    Config("[[hook]]\non = ['*']\ncommand = ['./text.gguf']", ("hook.0.command: there is no program", "/text.gguf")),
+    Config("[[hook]]\non = ['*']\ncommand = ['true']\ntimeout_s = 0", ("hook.0.timeout_s", "greater than 0")),
     Config("[control]\nsocket = 5", ("control.socket", "string", "5")),
 ]
 ROWS: list[Row] = [*MESSAGES, *OPENAI, *REQUESTS, *CONTROL, *COMMANDS, *CONFIGURATIONS]

@@ -2,13 +2,15 @@
 
 import json
 import re
+import tomllib
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from modelsvc import keyfile
-from supervisor.config import Config, ModelSection, load, parse, split_listen, with_settings
+from supervisor.config import Config, HookSection, ModelSection, load, parse, split_listen, with_settings
 from supervisor.core.gate import Check
 from supervisor.core.state import Color, Policy
 from supervisor.errors import ConfigError, InvalidRequest
@@ -33,11 +35,9 @@ def test_the_file_in_the_repository_is_the_defaults() -> None:
 
 def test_the_file_in_the_repository_names_every_key() -> None:
     """Whoever reads it has seen all there is."""
-    import tomllib
-
     written = tomllib.loads((ROOT / "config" / "modelsvc.toml").read_text())
     assert {key: set(section) for key, section in written.items()} == {
-        key: set(section) for key, section in Config().model_dump(exclude={"gate"}).items()
+        key: set(section) for key, section in Config().model_dump(exclude={"gate", "hook"}).items()
     }
 
 
@@ -229,6 +229,47 @@ def test_a_file_of_keys_is_found_beside_the_configuration(folder: Path) -> None:
     config = folder / "modelsvc.toml"
     config.write_text('[security]\napi_keys_file = "my.keys"\n')
     assert load(config).security.api_keys_file == str(folder / "my.keys")
+
+
+def test_a_hook_names_events_and_a_command(folder: Path) -> None:
+    """Its program counts from the file's folder when it is a relative path; a name is looked for in PATH."""
+    config = folder / "modelsvc.toml"
+    config.write_text(
+        '[[hook]]\non = ["worker_crashed", "deployment_ended"]\ncommand = ["./notify", "./arg"]\ntimeout_s = 3\n'
+        '[[hook]]\non = ["*"]\ncommand = ["notify"]\n'
+    )
+    first, second = load(config).hook
+    assert (first.on, first.timeout_s) == (["worker_crashed", "deployment_ended"], 3)
+    assert first.command == [str(folder / "notify"), "./arg"]
+    assert (second.command, second.timeout_s) == (["notify"], 10)
+
+
+def test_the_hook_in_the_repositorys_file_can_be_used() -> None:
+    """The example, without its comment signs."""
+    text = (ROOT / "config" / "modelsvc.toml").read_text()
+    lines = takewhile(lambda line: line.startswith("# "), text[text.index("# [[hook]]") :].splitlines())
+    example = "\n".join(line.removeprefix("# ") for line in lines)
+    (hook,) = parse(tomllib.loads(example), "x.toml").hook
+    assert (
+        hook.on == ["deployment_ended", "worker_crashed"]
+        and hook.timeout_s == HookSection.model_fields["timeout_s"].default
+    )
+
+
+@pytest.mark.parametrize(
+    ("hook", "problem"),
+    [
+        ({"on": ["boom"], "command": ["true"]}, 'hook.0.on.0: must be "*" or one of deployment_began, step_changed, '),
+        ({"on": ["events_missed"], "command": ["true"]}, "hook.0.on.0: must be"),
+        ({"on": ["*"], "command": ["a\0b"]}, "hook.0.command: must be a program and its arguments"),
+        ({"on": ["*"], "command": ["true"], "timeout_s": 4000}, "hook.0.timeout_s: Input should be less than or equal"),
+        ({"on": ["*"], "command": ["true"], "shell": True}, "hook.0.shell: there is no such key"),
+    ],
+)
+def test_a_wrong_hook_is_an_error_with_its_place(hook: Any, problem: str) -> None:
+    """And with what is allowed."""
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        parse({"hook": [hook]}, "x.toml")
 
 
 def test_a_gate_is_a_table_each() -> None:

@@ -24,6 +24,7 @@ class Answer:
     chunked: bool = False
     cut: bool = False  # hang up in the middle
     hold: bool = False
+    hang_up: bool = False  # without an answer
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.server.script.asked.append(Asked(self.command, self.path, self.content()))
         answer = self.server.script.answers.get(f"{self.command} {self.path}", Answer([b"no such page"], 404))
+        if answer.hang_up:
+            return
         with suppress(ConnectionError):  # the other side may have seen enough
             self.send(answer)
 

@@ -75,10 +75,11 @@ class Keeper:
         self._spawn(self._run())
 
     async def _take_up(self) -> None:
+        """A new journal knows nothing: then one that runs is wanted."""
         fact = self.journal.fact(FACT) or {}
         recorded = msg.Identity(int(fact["pid"]), float(fact["created_at"])) if fact.get("pid") else None
-        found = await asyncio.to_thread(self.launch.found, recorded) if fact.get("wanted") or recorded else None
-        if fact.get("wanted"):
+        found = await asyncio.to_thread(self.launch.found, recorded)
+        if fact.get("wanted", found is not None):
             self._recall(found)
         elif found:
             self._spawn(prometheus.stop(found))  # it was to be stopped when the supervisor ended
@@ -213,7 +214,7 @@ class Keeper:
     def _give_up(self, error: Exception) -> None:
         known = error if isinstance(error, SupervisorError) else MonitorError(f"a defect of modelsvc: {error!r}")
         self._error = known
-        self._post(msg.Ended(known.message, crowded=isinstance(known, Refused) and known.code.endswith("memory_short")))
+        self._post(msg.Ended(known.message, crowded=isinstance(known, Refused) and known.code.endswith("_short")))
 
     async def _adopted(self) -> None:
         assert self._process is not None

@@ -213,6 +213,7 @@ def test_a_deployment_that_needs_its_memory_gets_it() -> None:
         assert service.run("monitor", "up").code == ExitCode.DONE
         pid = service.client.monitor().pid
         assert pid and psutil.Process(pid).is_running()
+        assert "Prometheus would be stopped for it" in service.ctl("deploy", "--set", "model.slots=2", "--plan").out
         with plain_traffic(service.url, clients=2) as traffic:
             service.does("deploy", DeployRequest(model=None, settings={"model.slots": 2}))
             traffic.goes_on(4)
@@ -221,4 +222,5 @@ def test_a_deployment_that_needs_its_memory_gets_it() -> None:
         assert (after.state, after.wanted) == ("waiting", True)
         assert "a deployment needed" in after.reason
         assert not is_alive(pid)
+        assert "Prometheus is stopped for it" in service.history()[0].steps[2].detail
         assert "Prometheus waiting" in service.ctl("status").out

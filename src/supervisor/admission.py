@@ -84,6 +84,7 @@ class Admission:
             in_place=order.in_place,
             forecast=forecast_report(appraisal.forecast),
             account=account_report(verdict.account),
+            monitor_leaves=appraisal.monitor_leaves,
         )
 
     async def _appraise(self, order: fx.Admit, section: ModelSection) -> Appraisal:
@@ -146,4 +147,5 @@ def _told(appraisal: Appraisal) -> str:
     return (
         f"needs about {ledger.mb(appraisal.forecast.private_bytes)} of its own;"
         f" {ledger.mb(account.sum_bytes)} of {ledger.mb(account.limit_bytes)} with it"
+        f"{'; Prometheus is stopped for it' if appraisal.monitor_leaves else ''}"
     )

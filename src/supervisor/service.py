@@ -125,7 +125,7 @@ class Service:
         self.hooks = Hooks(config.hook, around, self.feed, self.tell, self.metrics.registry)
         self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps)
         self.monitor = Keeper(config, paths, journal, sinks, lambda: self.room.check())
-        self.room = Room(self.memory, journal, self._state, self.monitor.give_way)
+        self.room = Room(self.memory, journal, paths.root, self._state, self.monitor.give_way)
         self.watch = Watch(self._state, self.loop.post, self.probe, self.holdings, edge)
         self._set_up_metrics()
 

@@ -254,6 +254,17 @@ async def test_one_that_the_journal_does_not_know_is_found_by_its_data(desk: Des
         assert following.pid == pid
 
 
+async def test_one_that_runs_is_wanted_where_the_journal_is_new(desk: Desk) -> None:
+    """A lost journal must not leave one behind that nobody looks after."""
+    async with desk.keeper() as kept:
+        await kept.up()
+        pid = kept.pid
+    desk.journal.remember("monitor", None)
+    async with desk.keeper() as following:
+        await is_in(following, Phase.RUNNING)
+        assert (following.pid, following.monitor.wanted) == (pid, True)
+
+
 async def test_another_process_with_its_pid_is_left_alone(desk: Desk) -> None:
     """Pids are used again."""
     desk.journal.remember("monitor", {"wanted": True, "pid": os.getpid(), "created_at": 1.0})

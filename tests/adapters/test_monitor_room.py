@@ -1,5 +1,6 @@
 """Whether there is memory for Prometheus, and who goes first when there is not."""
 
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,14 @@ from supervisor.holdings import Held
 from supervisor.journal import Journal
 from supervisor.memory import ProcessMemory
 from supervisor.monitor import room as rooms
-from supervisor.monitor.room import ESTIMATE_BYTES, LOOKS_BEFORE_ACTION, STEP_BYTES, Room
+from supervisor.monitor.room import (
+    DISK_FLOOR_BYTES,
+    DISK_NEEDED_BYTES,
+    ESTIMATE_BYTES,
+    LOOKS_BEFORE_ACTION,
+    STEP_BYTES,
+    Room,
+)
 
 MB = 10**6
 
@@ -58,8 +66,14 @@ async def desk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[D
 
     monkeypatch.setattr(rooms, "available", lambda: Machine(8_000 * MB, counts_mapped=True))
     made: Any = ledger
-    yield Desk(ledger, Room(made, journal, State, give_way), reasons)
+    yield Desk(ledger, Room(made, journal, folder, State, give_way), reasons)
     journal.close()
+
+
+def free(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """On the disk."""
+    usage = shutil.disk_usage("/")._replace(free=size)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
 
 
 async def test_it_fits_beside_a_deployment(desk: Desk) -> None:
@@ -91,6 +105,24 @@ async def test_the_machine_must_have_it_too(desk: Desk, monkeypatch: pytest.Monk
     with pytest.raises(Refused, match="what the cgroup /x can give") as caught:
         await desk.room.check()
     assert caught.value.code == "machine_memory_short"
+
+
+async def test_the_disk_must_have_room_for_its_data(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal is on the same one."""
+    free(monkeypatch, DISK_NEEDED_BYTES - 1)
+    with pytest.raises(Refused, match="600 MB: free the disk") as caught:
+        await desk.room.check()
+    assert caught.value.code == "disk_short"
+
+
+async def test_a_disk_that_gets_full_is_left_to_the_service(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only where it runs: who is gone cannot go."""
+    free(monkeypatch, DISK_FLOOR_BYTES - 1)
+    await desk.room.look()
+    assert desk.reasons == []
+    desk.ledger.private["prometheus"] = 30 * MB
+    await desk.room.look()
+    assert len(desk.reasons) == 1 and "has 150 MB free" in desk.reasons[0]
 
 
 async def test_what_it_held_before_is_what_it_is_expected_to_need(desk: Desk) -> None:

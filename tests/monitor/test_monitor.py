@@ -56,6 +56,10 @@ def health(service: Service) -> dict[str | None, str]:
     return {target.color: target.health for target in service.client.targets().targets}
 
 
+def alerts(service: Service) -> set[tuple[str, str]]:
+    return {(alert.name, alert.state) for alert in service.client.monitor().alerts}
+
+
 def scrape_often(service: Service) -> None:
     """A test does not wait for 10 s. The file is made anew when the next supervisor takes it up."""
     path, pid = service.state.monitor / "prometheus.yml", service.client.monitor().pid
@@ -108,6 +112,19 @@ def test_the_second_colour_is_no_worry(monitored: Service) -> None:
         ["green", "down,", "not", "wanted"],
     ]
     assert monitored.client.monitor().alerts == []
+
+
+@needs_prometheus
+def test_an_alert_is_in_the_status_while_it_lasts(monitored: Service) -> None:
+    """From a worker that is stopped, over its metrics and Prometheus, to the command line; pending for a minute."""
+    scrape_often(monitored)
+    color = monitored.settled().active
+    assert color and monitored.ctl("stop", color, "--force").code == ExitCode.DONE
+    until(lambda: alerts(monitored) == {("ModelsvcNoActiveWorker", "pending")}, "nobody serves, says an alert")
+    assert "ModelsvcNoActiveWorker" in monitored.run("monitor", "status").out
+
+    assert monitored.ctl("start", color).code == ExitCode.DONE
+    until(lambda: alerts(monitored) == set(), "the alert is over")
 
 
 @needs_prometheus
@@ -164,6 +181,7 @@ def test_a_broken_data_folder_is_told_with_what_to_do(service: Service) -> None:
             (data / f"{block}.aside").rename(data / block)
 
 
+@needs_prometheus
 def test_a_taken_port_is_refused(service: Service) -> None:
     """And the service goes on."""
     host, _, port = service.tables["monitor"]["listen"].rpartition(":")
@@ -195,6 +213,7 @@ def test_a_deployment_that_needs_its_memory_gets_it() -> None:
         assert service.run("monitor", "up").code == ExitCode.DONE
         pid = service.client.monitor().pid
         assert pid and psutil.Process(pid).is_running()
+        assert "Prometheus would be stopped for it" in service.ctl("deploy", "--set", "model.slots=2", "--plan").out
         with plain_traffic(service.url, clients=2) as traffic:
             service.does("deploy", DeployRequest(model=None, settings={"model.slots": 2}))
             traffic.goes_on(4)
@@ -203,4 +222,5 @@ def test_a_deployment_that_needs_its_memory_gets_it() -> None:
         assert (after.state, after.wanted) == ("waiting", True)
         assert "a deployment needed" in after.reason
         assert not is_alive(pid)
+        assert "Prometheus is stopped for it" in service.history()[0].steps[2].detail
         assert "Prometheus waiting" in service.ctl("status").out

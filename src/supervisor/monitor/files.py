@@ -33,6 +33,8 @@ def render(config: Config, scrape_interval: str = SCRAPE_INTERVAL) -> str:
     """prometheus.yml for the ports of `config`."""
     return _TEMPLATES.get_template(f"{CONFIG_NAME}.j2").render(
         scrape_interval=scrape_interval,
+        retention=config.monitor.retention,
+        listen=config.monitor.listen,
         workers=[(str(color), f"127.0.0.1:{config.port(color)}") for color in Color],
         supervisor=reachable(config.control.metrics_listen),
     )

@@ -5,27 +5,25 @@ A loop of its own takes events one at a time and has the effects performed; only
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from typing import Any, assert_never
 
 import psutil
 import structlog
 
-from supervisor import processes
-from supervisor.config import Config, split_listen
+from supervisor.config import Config
 from supervisor.core.monitor import messages as msg
 from supervisor.core.monitor.decide import decide
 from supervisor.core.monitor.lifecycle import Phase
 from supervisor.core.records import MonitorChanged
-from supervisor.errors import DeadlineExceeded, MonitorError, Refused, SupervisorError
+from supervisor.errors import DeadlineExceeded, MonitorError, SupervisorError
 from supervisor.executor import Sink
 from supervisor.journal import Journal
-from supervisor.monitor import files, prometheus
+from supervisor.monitor import prometheus
 from supervisor.monitor.prometheus import Launch
+from supervisor.monitor.runner import Runner, identity
 from supervisor.paths import StatePaths
 from supervisor.patience import eventually
-from supervisor.ports import check_free, naming
 
 FACT = "monitor"
 LOG_NAME = "prometheus.log"
@@ -39,34 +37,34 @@ async def _room() -> None:
     """Nobody counts."""
 
 
-@dataclass(slots=True)
 class Keeper:
-    """`room` raises Refused when there is no memory for it."""
+    """`room` raises Refused when there is no memory or disk for it."""
 
-    config: Config
-    paths: StatePaths
-    journal: Journal
-    sinks: Sequence[Sink]
-    room: Callable[[], Awaitable[None]] = _room
-    monitor: msg.Monitor = field(default_factory=msg.Monitor, init=False)
-    _process: psutil.Process | None = field(default=None, init=False)
-    _error: SupervisorError | None = field(default=None, init=False)  # why it could not be started
-    _events: "asyncio.Queue[msg.Event]" = field(default_factory=asyncio.Queue, init=False)
-    _tasks: "set[asyncio.Task[None]]" = field(default_factory=set, init=False)
-
-    @property
-    def launch(self) -> Launch:
-        settings = self.config.monitor
-        log_path = self.paths.logs / LOG_NAME
-        return Launch(settings.prometheus, settings.listen, settings.retention, self.paths.monitor, log_path)
+    def __init__(
+        self,
+        config: Config,
+        paths: StatePaths,
+        journal: Journal,
+        sinks: Sequence[Sink],
+        room: Callable[[], Awaitable[None]] = _room,
+    ) -> None:
+        settings = config.monitor
+        log_path = paths.logs / LOG_NAME
+        self.config = config
+        self.launch = Launch(settings.prometheus, settings.listen, settings.retention, paths.monitor, log_path)
+        self.monitor = msg.Monitor()
+        self._journal, self._sinks = journal, sinks
+        self._runner = Runner(config, self.launch, room, self._post)
+        self._events: asyncio.Queue[msg.Event] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def process(self) -> psutil.Process | None:
-        return self._process
+        return self._runner.process
 
     @property
     def pid(self) -> int | None:
-        return self._process.pid if self._process else None
+        return self.process.pid if self.process else None
 
     # --- what is asked ------------------------------------------------------------------------------------------------
 
@@ -74,26 +72,17 @@ class Keeper:
         """Begin with what an earlier supervisor left: its wish, and its process."""
         self._spawn(self._run())
 
-    async def _take_up(self) -> None:
-        fact = self.journal.fact(FACT) or {}
-        recorded = msg.Identity(int(fact["pid"]), float(fact["created_at"])) if fact.get("pid") else None
-        found = await asyncio.to_thread(self.launch.found, recorded) if fact.get("wanted") or recorded else None
-        if fact.get("wanted"):
-            self._recall(found)
-        elif found:
-            self._spawn(prometheus.stop(found))  # it was to be stopped when the supervisor ended
-
     async def up(self) -> None:
         """Have it run; returns when it does. Raises what is in the way, or became of it."""
         if self.monitor.phase is Phase.STOPPING:
             await self._settled(Phase.OFF, STOP_PATIENCE_S)
         if self.monitor.phase is not Phase.RUNNING:
-            await self._check()
-        self._error = None
+            await self._runner.check()
+        self._runner.error = None
         self._post(msg.UpAsked())
         await self._settled(Phase.RUNNING, prometheus.READY_TIMEOUT_S)
         if self.monitor.phase is not Phase.RUNNING:
-            raise self._error or MonitorError(self.monitor.reason or "Prometheus was stopped meanwhile")
+            raise self._runner.error or MonitorError(self.monitor.reason or "Prometheus was stopped meanwhile")
 
     async def down(self) -> None:
         """Have it stopped, and not started again."""
@@ -114,9 +103,9 @@ class Keeper:
     async def stop(self) -> None:
         """As `close`, and the process is ended. Whether it is wanted stays on record."""
         await self.close()
-        if self._process:
-            await prometheus.stop(self._process)
-            self._process = None
+        if self.process:
+            await self._runner.stop()
+            self._runner.process = None
             self._tell(msg.Monitor(wanted=self.monitor.wanted))
 
     # --- the loop -----------------------------------------------------------------------------------------------------
@@ -140,12 +129,12 @@ class Keeper:
             case msg.Tell(monitor):
                 self._tell(monitor)
             case msg.Start():
-                self._spawn(self._start())
+                self._spawn(self._runner.start())
             case msg.Follow():
-                self._spawn(self._adopted())
+                assert self.process is not None, "only what was found is followed"
+                self._spawn(self._runner.adopt(self.process))
             case msg.Stop():
-                if self._process:
-                    self._spawn(prometheus.stop(self._process))
+                self._spawn(self._runner.stop())
             case msg.After():
                 asyncio.get_running_loop().call_later(effect.delay_s, self._post, effect.event)
             case _:
@@ -155,7 +144,7 @@ class Keeper:
         """A journal that cannot be written does not keep it from being run, or stopped."""
         process = monitor.process or msg.Identity(0, 0.0)
         record = MonitorChanged(monitor.wanted, monitor.phase, process.pid or None, process.started_at, monitor.reason)
-        for sink in self.sinks:
+        for sink in self._sinks:
             try:
                 sink.publish(record)
             except SupervisorError as error:
@@ -163,98 +152,15 @@ class Keeper:
 
     async def _settled(self, wanted: Phase, timeout_s: float) -> None:
         """Wait until it is as wanted, or will not become so by itself. Raises DeadlineExceeded."""
-        await self._drained()
+        await self._events.join()
 
         async def check() -> bool:
             return self.monitor.phase is wanted or (self._events.empty() and self.monitor.phase in SETTLED)
 
         if not await eventually(check, timeout_s):
             raise DeadlineExceeded(
-                f"Prometheus is still {self.monitor.phase} after {timeout_s:.0f} s: see logs/{LOG_NAME}"
+                f"Prometheus is still {self.monitor.phase} after {timeout_s:.0f} s: see `modelsvc ctl logs prometheus`"
             )
-
-    async def _drained(self) -> None:
-        await self._events.join()
-
-    # --- the process --------------------------------------------------------------------------------------------------
-
-    async def _check(self) -> None:
-        """Raise what is in the way of a start."""
-        prometheus.locate(self.config.monitor.prometheus)
-        if self._process is None:
-            with naming("monitor.listen"):
-                check_free(*split_listen(self.config.monitor.listen))
-        await self.room()
-
-    def _recall(self, found: psutil.Process | None) -> None:
-        """One that was started with other settings is not what is wanted any more."""
-        if found is None or not self.launch.is_of(found):
-            self._spawn(self._replace(found))
-            return
-        self._process = found
-        self._post(msg.Recalled(msg.Identity(found.pid, processes.started_at(found))))
-
-    async def _replace(self, found: psutil.Process | None) -> None:
-        if found:
-            await prometheus.stop(found)
-        self._post(msg.Recalled())
-
-    async def _start(self) -> None:
-        try:
-            await self._check()
-            await asyncio.to_thread(self._lay_out)
-            self._process = self.launch.spawn()
-        except Exception as error:
-            self._give_up(error)
-            return
-        self._post(msg.Spawned(msg.Identity(self._process.pid, processes.started_at(self._process))))
-        await self._follow(self._process)
-
-    def _give_up(self, error: Exception) -> None:
-        known = error if isinstance(error, SupervisorError) else MonitorError(f"a defect of modelsvc: {error!r}")
-        self._error = known
-        self._post(msg.Ended(known.message, crowded=isinstance(known, Refused) and known.code.endswith("memory_short")))
-
-    async def _adopted(self) -> None:
-        assert self._process is not None
-        with suppress(SupervisorError):
-            if await asyncio.to_thread(self._lay_out):
-                prometheus.reload(self._process)
-        await self._follow(self._process)
-
-    async def _follow(self, process: psutil.Process) -> None:
-        """Until its end."""
-        ready = asyncio.create_task(self._await_ready(process))
-        try:
-            await prometheus.gone(process)
-        finally:
-            ready.cancel()
-        self._process = None
-        reason = f"{prometheus.ended(process)}: {self.launch.complaint()}; see logs/{LOG_NAME}"
-        self._error = MonitorError(self._with_remedy(reason))
-        self._post(msg.Ended(self._error.message))
-
-    async def _await_ready(self, process: psutil.Process) -> None:
-        async def check() -> bool:
-            return await prometheus.is_ready(self.launch.url)
-
-        if await eventually(check, prometheus.READY_TIMEOUT_S, poll_s=0.1):
-            self._post(msg.BecameReady())
-        else:
-            await prometheus.stop(process)
-
-    def _with_remedy(self, reason: str) -> str:
-        storage = any(word in reason for word in ("storage", "TSDB", "data directory", "WAL", str(self.launch.data)))
-        return f"{reason}; move {self.launch.data} away to begin with no samples" if storage else reason
-
-    def _lay_out(self) -> bool:
-        """Configuration and data folder. Raises StorageError, MonitorError."""
-        try:
-            return files.write(self.paths.monitor, files.render(self.config))
-        except OSError as error:
-            raise MonitorError(
-                f"{self.paths.monitor} cannot be used: {error.strerror}; mend its rights, or move it away"
-            ) from error
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -265,6 +171,23 @@ class Keeper:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.error("monitor_not_kept", exc_info=error)
+
+    # --- what an earlier supervisor left ------------------------------------------------------------------------------
+
+    async def _take_up(self) -> None:
+        """A new journal knows nothing: then one that runs is wanted."""
+        fact = self._journal.fact(FACT) or {}
+        recorded = msg.Identity(int(fact["pid"]), float(fact["created_at"])) if fact.get("pid") else None
+        found = await asyncio.to_thread(self.launch.found, recorded)
+        wanted = fact.get("wanted", found is not None)
+        if wanted and found and self.launch.is_of(found):
+            self._runner.process = found
+            self._post(msg.Recalled(identity(found)))
+            return
+        if found:  # it was to be stopped when the supervisor ended, or runs with other settings than it should now
+            await prometheus.stop(found)
+        if wanted:
+            self._post(msg.Recalled())
 
 
 @contextmanager

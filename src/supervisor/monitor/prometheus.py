@@ -31,6 +31,7 @@ READY_TIMEOUT_S = 120.0  # it may have a day's log of samples to read again
 ASK_TIMEOUT_S = 2.0
 NICENESS = 10
 EAGER_TO_DIE = 500  # oom_score_adj
+DATA_LIMIT = "400MB"  # a day of ours takes about a tenth of it; the journal is on the same disk
 MEMORY_GOAL = "200MiB"  # above it the Go runtime collects more eagerly
 USUAL_FOLDERS = ("/opt/homebrew/bin", "/usr/local/bin", "/usr/bin")
 
@@ -74,6 +75,7 @@ class Launch:
             f"--config.file={self.folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self.data}",
             f"--storage.tsdb.retention.time={self.retention}",
+            f"--storage.tsdb.retention.size={DATA_LIMIT}",
             f"--web.listen-address={self.listen}",
             "--log.level=warn",
         ]
@@ -121,7 +123,7 @@ class Launch:
         """What it logged last, in its own words."""
         for line in reversed(last_lines(self.log, 20)):
             said = [match["msg"] or match["err"] for match in _COMPLAINT.finditer(line) if match["msg"] or match["err"]]
-            if said and "level=error" in line:
+            if said and "level=error" in line.lower():
                 return ": ".join(said)
         return next(reversed(last_lines(self.log, 1)), "it said nothing")
 
@@ -170,7 +172,7 @@ def ended(process: psutil.Process) -> str:
 
 
 def _step_back(process: psutil.Popen) -> None:
-    with suppress(psutil.Error, OSError):
-        process.nice(NICENESS)
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PGRP, process.pid, NICENESS)  # all threads there are; those to come inherit it
     with suppress(OSError):
         Path(f"/proc/{process.pid}/oom_score_adj").write_text(str(EAGER_TO_DIE))

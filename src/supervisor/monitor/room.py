@@ -1,12 +1,14 @@
-"""Prometheus gets what memory the service leaves: whether that is enough, and when it has to go.
+"""Prometheus gets what memory and disk the service leaves: whether that is enough, and when it has to go.
 
 Deployments never wait for it: a start is refused unless a standby with the active release would fit besides, and one
 that is in a deployment's way, or in that of the budget, is stopped (`Keeper.give_way`).
 """
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 
@@ -22,6 +24,8 @@ from supervisor.memory_report import MemoryReporter
 FACT = "monitor_peak_bytes"
 ESTIMATE_BYTES = 60_000_000  # of a Prometheus that nobody has measured yet; some minutes of ours take 20 to 40 MB
 STEP_BYTES = 5_000_000  # a peak that is higher by this is worth a write
+DISK_NEEDED_BYTES = 600_000_000  # its data at most, and what the service keeps free
+DISK_FLOOR_BYTES = 150_000_000
 INTERVAL_S = 5.0
 LOOKS_BEFORE_ACTION = 3
 
@@ -34,12 +38,19 @@ class Room:
 
     memory: MemoryReporter
     journal: Journal
+    folder: Path  # where its data are
     state: Callable[[], State]
     give_way: Callable[[str], Awaitable[None]]
     _over: int = field(default=0, init=False)
 
     async def check(self) -> None:
-        """Raise Refused, with the account, when a Prometheus would not fit beside a deployment."""
+        """Raise Refused, with the account, when a Prometheus would not fit beside a deployment, or on the disk."""
+        free = shutil.disk_usage(self.folder).free
+        if free < DISK_NEEDED_BYTES:
+            raise Refused(
+                f"{self.folder} has {mb(free)} free, and Prometheus may need {mb(DISK_NEEDED_BYTES)}: free the disk",
+                code="disk_short",
+            )
         state = self.state()
         held = [each.holding for each in await self._held() if each.who != PROMETHEUS]
         standby = await self.memory.standby_bytes(state)
@@ -72,9 +83,12 @@ class Room:
         used, _ = account.total(each.holding for each in held)
         budget = self.memory.admission.config.budget_bytes
         self._over = self._over + 1 if ours and used > budget else 0
+        free = shutil.disk_usage(self.folder).free
         if self._over >= LOOKS_BEFORE_ACTION:
             self._over = 0
             await self.give_way(f"the service and it held {mb(used)}, and memory.budget_gb allows {mb(budget)}")
+        elif ours and free < DISK_FLOOR_BYTES:
+            await self.give_way(f"{self.folder} has {mb(free)} free, which the service may need")
 
     async def _held(self) -> list[Held]:
         return await self.memory.appraiser.holdings.now(self.state())

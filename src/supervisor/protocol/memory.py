@@ -49,6 +49,7 @@ class Plan(Struct, frozen=True):
     in_place: bool
     forecast: ForecastReport
     account: AccountReport
+    monitor_leaves: bool = False  # it fits only once the managed Prometheus is stopped, which a deployment does
 
 
 class ProcessReport(Struct, frozen=True):

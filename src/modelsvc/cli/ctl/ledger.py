@@ -19,6 +19,7 @@ def plan_lines(plan: Plan) -> list[str]:
         *forecast_lines(plan.forecast),
         "memory, with the standby:",
         *account_lines(plan.account),
+        *(["Prometheus would be stopped for it"] if plan.monitor_leaves else []),
         "it would be admitted; nothing was changed" if plan.admitted else "it would be refused; nothing was changed",
     ]
 

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         client = ControlClient(control_socket(config_path))
         before = snapshot(client.status(), listen)
         folder = folders.new(Path(os.environ.get("RESULTS", folders.RESULTS)), "monitored")
-        target = Target("", os.environ, client)
+        target = Target("", os.environ, client, listen)
         operation = operate(target, ("deploy", *arguments), folder / "operations.jsonl")
         after = snapshot(client.status(), listen)
     except SupervisorError as error:

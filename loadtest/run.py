@@ -27,6 +27,7 @@ from loadtest.rig.service import Target
 from loadtest.rig.users import Users, users
 from loadtest.rig.values import Cpu, Facts, Kind, Operation, Run
 
+from modelsvc.cli.base import INTERRUPTED
 from supervisor.errors import SupervisorError
 
 # What is done between equal parts of the time.
@@ -124,6 +125,8 @@ def main() -> int:
         run = test.run()
         folders.write_run(folder, run)
         found = write(folder)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except SupervisorError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

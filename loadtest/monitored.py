@@ -25,9 +25,10 @@ from supervisor import config as configuration
 from supervisor.client import ControlClient
 from supervisor.errors import SupervisorError
 from supervisor.paths import control_socket, find_config
-from supervisor.protocol import Status
+from supervisor.protocol import ExitCode, Status
 
 TIMEOUT_S = 10.0
+NO_DEPLOYMENT = {"--help", "--plan"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,16 @@ Snapshot = Mapping[str, Scraped]  # by blue, green, supervisor
 
 
 def main(arguments: Sequence[str]) -> int:
+    if NO_DEPLOYMENT.intersection(arguments):
+        sys.stderr.write(f"{__doc__}")
+        return ExitCode.MISUSE
     try:
         config_path = find_config()
         listen = configuration.load(config_path).control.metrics_listen
         client = ControlClient(control_socket(config_path))
         before = snapshot(client.status(), listen)
         folder = folders.new(Path(os.environ.get("RESULTS", folders.RESULTS)), "monitored")
-        target = Target("", os.environ, client)
+        target = Target("", os.environ, client, listen)
         operation = operate(target, ("deploy", *arguments), folder / "operations.jsonl")
         after = snapshot(client.status(), listen)
     except SupervisorError as error:

@@ -18,6 +18,7 @@ from loadtest.records import utc
 from loadtest.report import pages
 from loadtest.report.write import write
 from loadtest.rig import folders, service
+from loadtest.rig.edge_count import counted, growth, settled
 from loadtest.rig.errors import Misuse, RunFailed
 from loadtest.rig.facts import facts
 from loadtest.rig.operate import PATIENCE_S, meanwhile, operate
@@ -26,6 +27,7 @@ from loadtest.rig.service import Target
 from loadtest.rig.users import Users, users
 from loadtest.rig.values import Cpu, Facts, Kind, Operation, Run
 
+from modelsvc.cli.base import INTERRUPTED
 from supervisor.errors import SupervisorError
 
 # What is done between equal parts of the time.
@@ -51,6 +53,7 @@ class LoadTest:
         self._problems: list[str] = []
         self._cpu: Cpu | None = None
         self._facts: Facts | None = None
+        self._edge: dict[str, int] | None = None
         self._started_at, self._began_s, self._ended_s = utc(time.time()), 0.0, 0.0
         self._load_before = load_average()
 
@@ -59,6 +62,7 @@ class LoadTest:
         options = self._options
         if target.client is not None:
             self._facts = facts(target.client.status())
+        before = counted(target.metrics_listen)
         limit_s = options.duration + PATIENCE_S * (1 + len(OPERATIONS[self._kind]))
         with users(target.url, self._folder, options.users, options.tokens, options.prompt_words, limit_s) as asking:
             memory = self._folder / "memory.csv"
@@ -72,6 +76,7 @@ class LoadTest:
                 self._ended_s = time.monotonic()
                 if code := asking.stop():
                     self._problems.append(f"Locust ended with {code}; see {asking.log}")
+        self._edge = growth(before, settled(target.metrics_listen))
         if self._kind is Kind.TRAFFIC and target.client is not None:
             self._operations += meanwhile(target.client, self._began_s)
 
@@ -91,6 +96,7 @@ class LoadTest:
             facts=self._facts,
             cpu=self._cpu,
             load_average=(self._load_before, load_average()),
+            edge=self._edge,
         )
 
     def _ask(self, target: Target, asking: Users) -> None:
@@ -119,6 +125,8 @@ def main() -> int:
         run = test.run()
         folders.write_run(folder, run)
         found = write(folder)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except SupervisorError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

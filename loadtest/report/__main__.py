@@ -8,6 +8,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
+import msgspec
 from loadtest.report import pages
 from loadtest.report.write import write
 from loadtest.rig import folders
@@ -19,7 +20,7 @@ def main() -> int:
     try:
         folder = folders.chosen(options.results, options.result)
         found = write(folder)
-    except (Misuse, ValueError, OSError) as error:
+    except (Misuse, ValueError, OSError, msgspec.MsgspecError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     page = (folder / pages.PAGE).absolute()

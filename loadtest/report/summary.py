@@ -1,5 +1,6 @@
 """A run in figures: what the pages show, and what is kept beside them for whoever lists or compares runs."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from loadtest.report.figures import Reason, groups, reasons
 from loadtest.report.phases import Phase, phases
 from loadtest.rig.folders import SUMMARY
 from loadtest.rig.values import Kind, Run
+
+HEALTH = "HealthWatcher"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Summary:
     requests: int
     failed: int
     by_color: dict[str, int]
+    chat_by_color: dict[str, int]  # questions about health left out, as the edge does
     by_class: dict[str, int]
     by_release: dict[str, int]
     failures: tuple[Reason, ...]
@@ -40,6 +44,7 @@ def summary(run: Run, records: list[Record], memory: dict[str, Memory]) -> Summa
         requests=len(records),
         failed=failed,
         by_color={color or "none": len(found) for color, found in groups(records, lambda it: it.color).items()},
+        chat_by_color=dict(sorted(Counter(it.color or "none" for it in records if it.user_class != HEALTH).items())),
         by_class={name: len(found) for name, found in groups(records, lambda it: it.user_class).items()},
         by_release={number or "none": len(found) for number, found in groups(records, lambda it: it.release).items()},
         failures=tuple(reasons(records)),

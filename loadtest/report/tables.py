@@ -1,6 +1,6 @@
 """What the pages say in tables. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from loadtest.report.figures import Figures
@@ -30,7 +30,7 @@ def tables(run: Run, found: Summary) -> Iterator[Table]:
     if found.failures:
         rows = tuple((str(each.requests), each.what, each.example) for each in found.failures)
         yield Table("Failures by reason", ("requests", "reason", "one of them"), rows)
-    yield _run(run)
+    yield _run(run, found)
 
 
 def _phases(phases: Sequence[Phase]) -> Table:
@@ -111,13 +111,15 @@ def _memory(found: Summary) -> Table:
     return Table("Memory", ("process", "private MB", "resident MB"), rows, note)
 
 
-def _run(run: Run) -> Table:
+def _run(run: Run, found: Summary) -> Table:
     rows = [
         ("begun", run.started_at),
         ("users", f"{run.users}, closed loop; answers of up to {(run.tokens + 1) // 2} to {run.tokens} tokens"),
         ("prompts", f"{run.prompt_words} random words" if run.prompt_words else "the demo model's"),
         ("load average", f"{run.load_average[0]:.2f} before, {run.load_average[1]:.2f} after"),
     ]
+    if run.edge is not None:
+        rows.append(("chat requests", f"the edge counted {_colors(run.edge)}; users {_colors(found.chat_by_color)}"))
     if run.cpu is not None:
         used = run.cpu
         told = f"service {used.service:.2f}, users {used.clients:.2f}, anything else {used.others:.2f}"
@@ -131,3 +133,7 @@ def _run(run: Run) -> Table:
                          f" Python {facts.python}, Locust {facts.locust}"),
         ]  # fmt: skip
     return Table("The run", ("", ""), tuple(rows))
+
+
+def _colors(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} of {color}" for color, count in counts.items()) or "none"

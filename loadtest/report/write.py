@@ -15,8 +15,9 @@ from loadtest.rig.samples import Sample
 def write(folder: Path) -> Summary:
     """report.md, report.html, summary.json and plots/. Raises ValueError when the records cannot be read."""
     run = folders.read_run(folder)
-    requests = records.read(folder / "requests.csv")
-    looks = samples.read(folder / "memory.csv") if (folder / "memory.csv").exists() else []
+    asked, looked = folder / "requests.csv", folder / "memory.csv"
+    requests = records.read(asked) if asked.exists() else []  # users that could not even begin
+    looks = samples.read(looked) if looked.exists() else []
     found = summary.summary(run, requests, most(looks))
     drawn = plots.draw_all(Story(run, requests, looks), folder / "plots")
     summary.write(folder, found)

@@ -21,11 +21,15 @@ START_TIMEOUT_S = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`url` is that of the edge; `environment` is that of commands to the service. Without `client` it has none."""
+    """`url` is that of the edge; `environment` is that of commands to the service. Without `client` it has none.
+
+    `metrics_listen`: where the supervisor's metrics are.
+    """
 
     url: str
     environment: Mapping[str, str]
     client: ControlClient | None
+    metrics_listen: str
 
 
 @contextmanager
@@ -48,7 +52,7 @@ def own(model: Path | None, context_tokens: int, slots: int, bake_s: float) -> I
             service.sees(is_settled, "the service serves", START_TIMEOUT_S)
         except AssertionError as error:
             raise RunFailed(f"the service did not start: {error}") from error
-        yield Target(service.url, service.env, service.client)
+        yield Target(service.url, service.env, service.client, service.tables["control"]["metrics_listen"])
 
 
 def running(url: str | None, *, must_obey: bool) -> Target:
@@ -57,8 +61,8 @@ def running(url: str | None, *, must_obey: bool) -> Target:
     Raises SupervisorError when nobody answers on its control socket though it must obey; else there is no client then.
     """
     config_path = find_config()
-    if url is None:
-        url = f"http://{configuration.load(config_path).edge.listen}"
+    config = configuration.load(config_path)
+    url = (url or f"http://{config.edge.listen}").rstrip("/")
     _check(url)
     client = ControlClient(control_socket(config_path))
     try:
@@ -66,10 +70,10 @@ def running(url: str | None, *, must_obey: bool) -> Target:
     except SupervisorError:
         if must_obey:
             raise
-        return Target(url.rstrip("/"), os.environ, None)
+        return Target(url, os.environ, None, "")
     if httpx.URL(url).netloc != listens.encode():
         raise Misuse(f"{url} is not the edge of the service that `modelsvc ctl` finds, which is at {listens}")
-    return Target(url.rstrip("/"), os.environ, client)
+    return Target(url, os.environ, client, config.control.metrics_listen)
 
 
 def _check(url: str) -> None:

@@ -81,6 +81,7 @@ class Run:
     """`began_s` to `ended_s`: from the first request until the users were told to stop, by the monotonic clock.
 
     `problems` are what went wrong with the run itself, in words. `load_average`: of a minute, before and after.
+    `edge`: the requests that nginx's log has meanwhile, by colour, without questions about health; None: not known.
     """
 
     kind: Kind
@@ -96,3 +97,4 @@ class Run:
     facts: Facts | None
     cpu: Cpu | None
     load_average: tuple[float, float]
+    edge: dict[str, int] | None

@@ -21,5 +21,5 @@ def run(*operations: Operation, kind: Kind = Kind.DEPLOY, problems: tuple[str, .
     return Run(
         kind=kind, started_at="2026-01-02T03:04:05.678Z", began_s=10.0, ended_s=40.0, users=8, tokens=32,
         prompt_words=0, repeat="python -m loadtest.run deploy", operations=operations, problems=problems, facts=None,
-        cpu=None, load_average=(0.5, 1.5),
+        cpu=None, load_average=(0.5, 1.5), edge=None,
     )  # fmt: skip

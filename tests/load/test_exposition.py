@@ -2,6 +2,7 @@
 
 import pytest
 from loadtest.exposition import Change, Series, changes, parse
+from loadtest.rig.edge_count import Counts, growth
 
 BEFORE = """\
 # TYPE a_requests_total counter
@@ -64,6 +65,23 @@ def test_what_did_not_change_is_not_told() -> None:
     assert changes(parse(AFTER), parse(AFTER), same_process=True) == []
     assert parse("") == {}
     assert str(Series("up", ())) == "up"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "grown"),
+    [
+        ({"blue": 5}, {"blue": 7, "green": 3}, {"blue": 2, "green": 3}),
+        ({"blue": 5}, {"blue": 5}, {}),
+        ({"blue": 5}, {"blue": 4}, None),  # the supervisor is another one
+        ({"blue": 5}, {}, None),
+        (None, {"blue": 4}, None),
+        ({"blue": 5}, None, None),
+    ],
+)
+def test_what_the_edge_counted_meanwhile_is_known_or_not_told(
+    before: Counts | None, after: Counts | None, grown: Counts | None
+) -> None:
+    assert growth(before, after) == grown
 
 
 def test_what_is_no_exposition_is_refused() -> None:

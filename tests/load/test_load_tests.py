@@ -78,6 +78,9 @@ def test_the_report_tells_what_was_recorded(deployed: tuple[Ran, Path]) -> None:
     assert (told["requests"], told["failed"], told["verdict"]) == (len(found), 0, [])
     assert told["by_class"] == Counter(row["user_class"] for row in found)
     assert told["by_color"] == Counter(row["color"] for row in found)
+    # Counted a third time by others: nginx, in its log.
+    chats = [row for row in found if row["user_class"] != "HealthWatcher"]
+    assert json.loads((folder / "run.json").read_text())["edge"] == Counter(row["color"] for row in chats)
     during = [
         float(row["latency_s"])
         for row in found

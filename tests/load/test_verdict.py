@@ -9,6 +9,7 @@ from loadtest.report.canvas import labels
 from loadtest.report.pages import headline, markdown
 from loadtest.report.summary import summary, verdict
 from loadtest.report.tables import number
+from loadtest.report.write import write
 from loadtest.rig import folders
 from loadtest.rig.errors import Misuse
 from loadtest.rig.operate import Told, operation
@@ -85,6 +86,15 @@ def test_the_report_tells_failures_by_reason_and_phase() -> None:
         ("during deploy", 1),
         ("after", 1),
     ]
+
+
+def test_a_run_in_which_nobody_asked_has_a_report(tmp_path: Path) -> None:
+    """Locust may not even have begun: then that is what it tells."""
+    folders.write_run(tmp_path, run(DEPLOY, problems=("Locust recorded nothing",)))
+
+    assert write(tmp_path).verdict == ("0 of 0 requests failed", "Locust recorded nothing")
+    assert "- Locust recorded nothing" in (tmp_path / "report.md").read_text()
+    assert "Locust recorded nothing" in (tmp_path / "report.html").read_text()
 
 
 def test_steps_that_begin_together_share_a_label() -> None:

@@ -12,7 +12,8 @@ from supervisor.errors import SupervisorError
 from supervisor.hooks import check_programs
 from supervisor.paths import control_socket, find_config, state_paths
 from supervisor.protocol import ErrorReply, encode
-from supervisor.service import Settings, serve
+from supervisor.service import serve
+from supervisor.settings import Settings
 
 INTERRUPTED = 130  # as shells have it
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from supervisor.errors import ConfigError
-from supervisor.protocol import CONFIG_ENV, HOME_ENV
+from supervisor.protocol import CONFIG_ENV, HOME_ENV, Color
 
 CONFIG_NAME = "modelsvc.toml"
 
@@ -76,6 +76,23 @@ class StatePaths:
     @property
     def logs(self) -> Path:
         return self.root / "logs"
+
+    @property
+    def access_log(self) -> Path:
+        return self.edge / "access.log"
+
+    @property
+    def log_files(self) -> dict[str, Path]:
+        """What may be read, by whose it is."""
+        workers = {str(color): self.logs / f"worker-{color}.log" for color in Color}
+        others = {"edge": self.edge / "error.log", "prometheus": self.logs / "prometheus.log"}
+        return {"supervisor": self.logs / "supervisor.log", **workers, **others}
+
+    @property
+    def held_logs(self) -> tuple[Path, ...]:
+        """Those that other processes hold open."""
+        files = self.log_files
+        return (*(path for whose, path in files.items() if whose != "supervisor"), self.access_log)
 
 
 def state_paths(environ: Mapping[str, str] = os.environ) -> StatePaths:

@@ -9,7 +9,8 @@ from supervisor import config as configuration
 from supervisor import logs, probe, startup
 from supervisor.core import bake
 from supervisor.paths import control_socket, state_paths
-from supervisor.service import Settings, serve
+from supervisor.service import serve
+from supervisor.settings import Settings
 
 PROBE_TIMEOUT_S = 2.0  # a fake is never busy
 STALL_S = 0.7

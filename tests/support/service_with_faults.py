@@ -26,8 +26,9 @@ from supervisor.core.state import Color, Policy, State
 from supervisor.core.steps import Step, StepState
 from supervisor.edge import Edge
 from supervisor.journal import Journal
+from supervisor.parts import Parts
 from supervisor.paths import control_socket, state_paths
-from supervisor.reserve import Reserve
+from supervisor.settings import Settings
 
 ARMED, STRUCK = "fault.json", "struck.json"
 STABLE_AFTER_S = 1.0  # so that one case does not lengthen the restart pauses of the next
@@ -99,11 +100,11 @@ class Fault:
                 return Struck(victim, step, slot.color, slot.pid, slot.release, now)
 
 
-class FaultyService(service.Service):
+class FaultyParts(Parts):
     """The fault comes right after the journal."""
 
-    def __init__(self, settings: service.Settings, edge: Edge, journal: Journal, reserve: Reserve) -> None:
-        super().__init__(settings, edge, journal, reserve)
+    def __init__(self, settings: Settings, edge: Edge, journal: Journal) -> None:
+        super().__init__(settings, edge, journal)
         assert settings.config_path is not None
         journaling, *rest = self.executor._sinks
         fault = Fault(settings.config_path.parent, lambda: self.loop.state, edge)
@@ -121,13 +122,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", type=Path, required=True)
     config_path = parser.parse_args().config
-    service.Service = FaultyService  # type: ignore[misc]  # the very class that `serve` makes
+    service.Parts = FaultyParts  # type: ignore[attr-defined]  # the very class that `serve` makes
     paths = state_paths()
     startup.lay_out(paths)
     with startup.lock(paths.lock):
         logs.configure(paths.logs / "supervisor.log")
         config = PatientConfig.model_validate(configuration.load(config_path).model_dump())
-        asyncio.run(service.serve(service.Settings(config, config_path, paths, control_socket(config_path))))
+        asyncio.run(service.serve(Settings(config, config_path, paths, control_socket(config_path))))
 
 
 if __name__ == "__main__":

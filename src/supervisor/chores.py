@@ -1,0 +1,34 @@
+"""What is done from time to time while the service runs."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+import structlog
+
+from supervisor.logs import rotate_in_place
+from supervisor.reserve import Reserve
+
+ROTATE_INTERVAL_S = 60.0
+RESERVE_INTERVAL_S = 5.0
+
+log = structlog.get_logger()
+
+
+async def rotate_logs(held: Iterable[Path]) -> None:
+    """Those that other processes hold open. Until cancelled."""
+    held = tuple(held)
+    while True:
+        await asyncio.sleep(ROTATE_INTERVAL_S)
+        for path in held:
+            try:
+                await asyncio.to_thread(rotate_in_place, path)
+            except OSError as error:  # a full disk, say: the next round may find room
+                log.warning("log_not_rotated", path=str(path), reason=str(error))
+
+
+async def keep_reserve(reserve: Reserve) -> None:
+    """Once there is room again. Until cancelled."""
+    while True:
+        await asyncio.sleep(RESERVE_INTERVAL_S)
+        await asyncio.to_thread(reserve.keep)

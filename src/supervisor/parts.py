@@ -1,0 +1,137 @@
+"""The supervisor's parts, and how they know of each other. Making them starts nothing."""
+
+import time
+
+from supervisor.admission import Admission
+from supervisor.appraisal import Appraiser
+from supervisor.bake import Bake
+from supervisor.baseline import Baseline
+from supervisor.console import Console
+from supervisor.control import ControlPlane
+from supervisor.core import events as ev
+from supervisor.core.outlook import outlook
+from supervisor.core.records import Record
+from supervisor.core.state import Color, State
+from supervisor.edge import Edge
+from supervisor.executor import Executor
+from supervisor.feed import Feed, first_id
+from supervisor.gate import Gate
+from supervisor.holder import Holder
+from supervisor.holdings import Holdings
+from supervisor.hooks import Hooks, Surroundings
+from supervisor.journal import Journal
+from supervisor.loop import Loop
+from supervisor.memory_report import MemoryReporter
+from supervisor.monitor.keeper import Keeper
+from supervisor.monitor.report import MonitorReporter
+from supervisor.monitor.room import Room
+from supervisor.monitor.routes import MonitorDesk
+from supervisor.probe import Probe
+from supervisor.probe_key import own_key
+from supervisor.prover import Prover
+from supervisor.releases import ReleaseStore
+from supervisor.settings import Settings
+from supervisor.status import StatusReporter
+from supervisor.step_runner import StepRunner
+from supervisor.tally import AccessLog, Tally
+from supervisor.telemetry import Hub, Journaling, Log, Metrics
+from supervisor.telemetry.forecast import StandbyForecast
+from supervisor.telemetry.observer import Observer
+from supervisor.traffic import EdgeTraffic
+from supervisor.watch import Watch
+from supervisor.worker_process import WorkerProcesses
+from supervisor.workforce import Workforce
+
+
+class Parts:
+    """One of each."""
+
+    def __init__(self, settings: Settings, edge: Edge, journal: Journal) -> None:
+        config, paths = settings.config, settings.paths
+        self.settings, self.edge, self.journal = settings, edge, journal
+        self.loop = Loop(State(policy=config.policy()))
+        self.hub, self.metrics, self.feed = Hub(), Metrics(), Feed(first_id(journal))
+        self.traffic = EdgeTraffic(paths.access_log)
+        self.holder = Holder(lambda: outlook(self.loop.state), config.edge.hold_timeout_s, config.edge.hold_limit)
+        key = own_key(paths.probe_key) if config.security.api_keys_file else ""
+        self.probe = Probe({color: config.port(color) for color in Color}, f"http://{config.edge.listen}", key)
+        processes = WorkerProcesses(
+            paths.logs, paths.notify_socket, lambda worker, code: self.loop.post(ev.WorkerEnded(worker, code))
+        )
+        self.workforce = Workforce(config, paths, ReleaseStore(paths.releases), processes, settings.worker_program)
+        releases = self.workforce.releases
+        baseline = Baseline(journal, releases, settings.model_section)
+        self.holdings = Holdings(self.workforce, lambda: edge.report().pid, lambda: self.monitor.pid)
+        appraiser = Appraiser(config, journal, self.holdings, self.state)
+        self.admission = Admission(config, paths, releases, baseline, appraiser, self._free_monitor)
+        self.memory = MemoryReporter(self.admission, self.state)
+        prover = Prover(self.probe, self.workforce, appraiser, self.state)
+        gate, bake = Gate(self.probe, settings.gate), Bake(self.probe, config.bake_limits())
+        tally = Tally(self.probe, AccessLog(edge))
+        steps = StepRunner(edge, self.probe, self.admission, prover, tally, gate, bake, self.loop.post)
+        sinks = (Journaling(journal), baseline, Log(), self.metrics, self.hub, self.feed, Console())
+        self.watchers = (Log(), self.metrics, self.feed)
+        around = Surroundings(paths, settings.control_socket, settings.config_path)
+        self.hooks = Hooks(config.hook, around, self.feed, self.tell, self.metrics.registry)
+        self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps)
+        self.monitor = Keeper(config, paths, journal, sinks, lambda: self.room.check())
+        self.room = Room(self.memory, journal, paths.root, self.state, self.monitor.give_way)
+        self.watch = Watch(self.state, self.loop.post, self.probe, self.holdings, edge)
+        self._set_up_metrics()
+
+    def _set_up_metrics(self) -> None:
+        metrics = self.metrics
+        self.edge.observe = metrics.edge.switched
+        self.traffic.follow(metrics.edge.answered)
+        metrics.watch(
+            Observer(
+                self.state,
+                self.holdings,
+                self.edge,
+                self.traffic,
+                StandbyForecast(self.memory.forecast_bytes),
+                self.holder.counts,
+                metrics.deployments,
+            ).look
+        )
+        metrics.deployments.last_succeeded(self.journal.last_success() or 0)
+
+    def tell(self, record: Record) -> None:
+        """What was not decided by the planner, to those who watch."""
+        for watcher in self.watchers:
+            watcher.publish(record)
+
+    def plane(self) -> ControlPlane:
+        """What the control API forwards to."""
+        monitor = MonitorReporter(self.monitor)
+        status = StatusReporter(
+            self.settings.config,
+            str(self.settings.config_path) if self.settings.config_path else None,
+            self.settings.paths,
+            self.state,
+            self.journal,
+            self.workforce.releases,
+            self.probe,
+            self.edge,
+            self.holdings,
+            time.monotonic(),
+            self.holder.counts,
+            monitor.noteworthy,
+        )
+        return ControlPlane(
+            self.loop.post,
+            self.hub,
+            status,
+            self.journal,
+            self.settings.paths.log_files,
+            self.memory,
+            self.feed,
+            MonitorDesk(self.monitor, monitor, self.state),
+        )
+
+    def state(self) -> State:
+        """As it is now."""
+        return self.loop.state
+
+    async def _free_monitor(self) -> None:
+        await self.monitor.give_way("its memory is what a deployment needed")

@@ -1,0 +1,50 @@
+"""What an earlier supervisor left is taken up: workers, nginx, the route, an unfinished deployment."""
+
+from supervisor.core.reconcile import INTERRUPTED, Resumption, reconcile
+from supervisor.core.state import Color, EdgePhase
+from supervisor.parts import Parts
+from supervisor.ports import naming
+from supervisor.startup import Discovery
+
+
+async def take_up(parts: Parts) -> None:
+    """Adopt what an earlier supervisor left, or claim the ports for a new beginning."""
+    discovery = Discovery(parts.journal, parts.admission, parts.probe)
+    boot, edge_lives = discovery.boot(), _adopt_edge(parts)
+    found = discovery.found(boot, parts.settings.config.policy(), edge_lives, await discovery.survivors())
+    resumption = reconcile(found)
+    if resumption.state.boot:
+        await discovery.check_boot(boot)
+    for color in set(Color) - {survivor.color for survivor in found.survivors}:
+        parts.workforce.check_port(color)
+    for survivor in found.survivors:
+        parts.workforce.processes.adopt(survivor.worker_id, survivor.pid, survivor.created_at)
+    await _resume(parts, resumption)
+    for step in resumption.steps:
+        parts.journal.write(step)
+    if found.unfinished and resumption.outcome:
+        parts.journal.end_unfinished(found.unfinished.deployment, resumption.outcome, INTERRUPTED)
+    for record in resumption.retold(found.unfinished):
+        parts.feed.publish(record)
+        parts.metrics.publish(record)
+
+
+async def _resume(parts: Parts, resumption: Resumption) -> None:
+    """Bring route and processes to what was decided."""
+    state = parts.loop.state = resumption.state
+    parts.edge.write_route(state.routed)
+    if state.edge is EdgePhase.RUNNING:
+        await parts.edge.apply_config()
+        parts.executor.watch_edge()
+    else:
+        with naming("edge.listen"):
+            parts.edge.bind()
+        await parts.edge.test_config()
+    for worker_id in resumption.stop:
+        await parts.workforce.processes.stop(worker_id, state.policy.stop_timeout_s)
+        parts.journal.lose_worker(worker_id)
+
+
+def _adopt_edge(parts: Parts) -> bool:
+    recorded = parts.journal.fact("edge")
+    return bool(recorded) and parts.edge.adopt(int(recorded[0]), float(recorded[1]))

@@ -177,7 +177,7 @@ class World:
 
     def __init__(self) -> None:
         self.monitor = OFF
-        self.starting = self.alive = self.told_ready = False
+        self.starting = self.alive = self.told_ready = self.told_to_end = False
         self.timers: list[msg.Event] = []
 
     def possible(self) -> list[msg.Event]:
@@ -195,7 +195,7 @@ class World:
             case msg.BecameReady():
                 self.told_ready = True
             case msg.Ended():
-                self.starting = self.alive = self.told_ready = False
+                self.starting = self.alive = self.told_ready = self.told_to_end = False
             case msg.PauseOver() | msg.RanLong():
                 self.timers.remove(event)
             case _:
@@ -211,6 +211,7 @@ class World:
                 self.starting = True
             case msg.Stop():
                 assert self.alive
+                self.told_to_end = True
             case msg.After():
                 self.timers.append(effect.event)
             case _:
@@ -222,6 +223,7 @@ class World:
             if self.starting:
                 self.happens(msg.Spawned(PROCESS))
             elif self.monitor.phase is Phase.STOPPING:
+                assert self.told_to_end
                 self.happens(msg.Ended("it ended"))
             elif self.alive and not self.told_ready:
                 self.happens(msg.BecameReady())

@@ -71,7 +71,7 @@ class Desk:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patience for tests."""
-    monkeypatch.setattr(decide, "PAUSE_S", 0.01)
+    monkeypatch.setattr(decide, "PAUSE_S", 0.005)
     monkeypatch.setattr(decide, "ROOM_PAUSE_S", 0.05)
     monkeypatch.setattr(prometheus, "STOP_TIMEOUT_S", 0.5)
 

@@ -1,6 +1,8 @@
 """What becomes of the managed Prometheus, without a process."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from supervisor.core.monitor import messages as msg
 from supervisor.core.monitor.decide import CRASH_LIMIT, LONGEST_PAUSE_S, PAUSE_S, ROOM_PAUSE_S, Decision, decide
@@ -168,3 +170,78 @@ def test_what_cannot_happen_raises() -> None:
         with pytest.raises(ImpossibleTransition, match=f"{phase} cannot get {signal}"):
             advance(phase, signal)
     assert {phase for phase, _ in TRANSITIONS} == set(Phase)
+
+
+class World:
+    """What may happen to a process, whatever is asked meanwhile; `timers` are those that were set."""
+
+    def __init__(self) -> None:
+        self.monitor = OFF
+        self.starting = self.alive = self.told_ready = self.told_to_end = False
+        self.timers: list[msg.Event] = []
+
+    def possible(self) -> list[msg.Event]:
+        asked: list[msg.Event] = [msg.UpAsked(), msg.DownAsked(), msg.Crowded("full")]
+        if self.starting:
+            asked += [msg.Spawned(PROCESS), msg.Ended("cannot start"), msg.Ended("no room", crowded=True)]
+        if self.alive:
+            asked += [msg.Ended("it ended"), *([] if self.told_ready else [msg.BecameReady()])]
+        return [*asked, *self.timers]
+
+    def happens(self, event: msg.Event) -> None:
+        match event:
+            case msg.Spawned():
+                self.starting, self.alive = False, True
+            case msg.BecameReady():
+                self.told_ready = True
+            case msg.Ended():
+                self.starting = self.alive = self.told_ready = self.told_to_end = False
+            case msg.PauseOver() | msg.RanLong():
+                self.timers.remove(event)
+            case _:
+                pass
+        self.monitor, effects = decide(self.monitor, event)
+        for effect in does(effects):
+            self.done(effect)
+
+    def done(self, effect: msg.Effect) -> None:
+        match effect:
+            case msg.Start():
+                assert not self.starting and not self.alive, "two of them would share a data folder"
+                self.starting = True
+            case msg.Stop():
+                assert self.alive
+                self.told_to_end = True
+            case msg.After():
+                self.timers.append(effect.event)
+            case _:
+                pass
+
+    def comes_to_rest(self) -> None:
+        """Whatever is under way ends as it should."""
+        for _ in range(10):
+            if self.starting:
+                self.happens(msg.Spawned(PROCESS))
+            elif self.monitor.phase is Phase.STOPPING:
+                assert self.told_to_end
+                self.happens(msg.Ended("it ended"))
+            elif self.alive and not self.told_ready:
+                self.happens(msg.BecameReady())
+            elif self.monitor.phase is Phase.WAITING:
+                self.happens(next(each for each in self.timers if each == msg.PauseOver(self.monitor.starts)))
+
+
+@given(choices=st.lists(st.integers(min_value=0), max_size=40), last=st.sampled_from([msg.UpAsked(), msg.DownAsked()]))
+def test_in_any_order_the_latest_word_counts(choices: list[int], last: msg.Event) -> None:
+    """Nothing that can happen raises or starts a second one, and in the end it is as was asked last."""
+    world = World()
+    for choice in choices:
+        possible = world.possible()
+        world.happens(possible[choice % len(possible)])
+        assert world.monitor.phase is not Phase.RUNNING or world.alive
+        assert bool(world.monitor.process) == world.alive
+    world.happens(last)
+    world.comes_to_rest()
+
+    assert world.monitor.phase is (Phase.RUNNING if isinstance(last, msg.UpAsked) else Phase.OFF)
+    assert world.alive is isinstance(last, msg.UpAsked)

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import psutil
+from msgspec.structs import replace
 
 from supervisor.core.monitor.lifecycle import Phase
 from supervisor.core.state import Color, State
@@ -55,11 +56,8 @@ class MonitorReporter:
         alerts: list[AlertReport] = []
         with suppress(MonitorError):
             alerts = await self.alerts() if brief.state == Phase.RUNNING else []
-        return MonitorStatus(
-            **{name: getattr(brief, name) for name in ("state", "wanted", "url", "folder", "retention", "pid")},
-            since=brief.since,
-            crashes=brief.crashes,
-            reason=brief.reason,
+        return replace(
+            brief,
             rss_bytes=memory.rss_bytes if memory else None,
             private_bytes=memory.private_bytes if memory else None,
             data_bytes=await asyncio.to_thread(_size, self.keeper.launch.data),

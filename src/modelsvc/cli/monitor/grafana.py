@@ -59,7 +59,7 @@ def _check(url: str) -> None:
     """Raise InvalidRequest for what is no address of a server."""
     try:
         address = urlsplit(url)
-        usable = address.scheme == "http" and bool(address.hostname) and address.port != 0
+        usable = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
     except ValueError:
         usable = False
     if not usable:
@@ -118,7 +118,8 @@ def start_command(program: str | None, files: GrafanaFiles, url: str) -> str:
 def ask_health(url: str) -> dict[str, Any] | None:
     """Grafana's own report; None when nothing answers there, or something else does."""
     address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=TIMEOUT_S)
+    kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+    connection = kind(address.hostname or "", address.port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", f"{address.path.rstrip('/')}/api/health")
         found = json.loads(connection.getresponse().read())

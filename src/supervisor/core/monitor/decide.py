@@ -32,7 +32,7 @@ from supervisor.core.monitor.messages import (
 
 PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0  # before a restart: the first, doubled each time up to the other
 ROOM_PAUSE_S = 60.0  # before looking again whether there is memory for it
-CRASH_LIMIT = 6  # in a row: then it is given up until somebody asks
+CRASH_LIMIT = 8  # in a row: then it is given up until somebody asks
 FORGIVEN_AFTER_S = 60.0  # of running
 
 Decision = tuple[Monitor, tuple[Effect, ...]]

@@ -3,20 +3,23 @@
 A stream passes as it comes. Whoever goes away ends the request at the edge, and so the generation.
 """
 
+import re
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
 from litestar import Response, delete, get, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 from litestar.response import Stream
 
 from supervisor.page.access import Access
-from supervisor.page.errors import EdgeAway, TooMany
+from supervisor.page.errors import EdgeAway, NotUnderstood, TooMany
 from supervisor.page.looks import AnyRequest, authorization
 
 BODY_BYTES = 256 * 1024
 AT_ONCE = 8
+USER_ID = re.compile(r"(?!\.+$)[A-Za-z0-9._@-]{1,64}")  # as the worker has it; dots alone would be another path
 PATIENCE = httpx.Timeout(5.0, read=610.0)  # the edge's own, and a bit
 PASSED_ON = ("content-type", "retry-after", "x-modelsvc-color", "x-modelsvc-release", "x-request-id")
 
@@ -68,18 +71,20 @@ def chat_routes(relay: Relay, access: Access) -> list[HTTPRouteHandler]:
     async def passed_on(request: AnyRequest, user_id: str) -> Response[Any]:
         keys = authorization(request)
         access.check_private(keys)
+        if not USER_ID.fullmatch(user_id):
+            raise NotUnderstood("a user id has 1 to 64 of A-Z a-z 0-9 . _ @ -", "invalid_user_id")
         return await relay.pass_on(request.method, user_id, await request.body(), keys)
 
     @post("/api/chat/{user_id:str}", status_code=200, request_max_body_size=BODY_BYTES)
-    async def ask(request: AnyRequest, user_id: str) -> Response[Any]:
+    async def ask(request: AnyRequest, user_id: FromPath[str]) -> Response[Any]:
         return await passed_on(request, user_id)
 
     @get("/api/chat/{user_id:str}")
-    async def read(request: AnyRequest, user_id: str) -> Response[Any]:
+    async def read(request: AnyRequest, user_id: FromPath[str]) -> Response[Any]:
         return await passed_on(request, user_id)
 
     @delete("/api/chat/{user_id:str}", status_code=200)
-    async def forget(request: AnyRequest, user_id: str) -> Response[Any]:
+    async def forget(request: AnyRequest, user_id: FromPath[str]) -> Response[Any]:
         return await passed_on(request, user_id)
 
     return [ask, read, forget]

@@ -1,6 +1,7 @@
 """What the status page refuses.
 
 PageError          an answer other than success; `status`, `code` and a message that says what to do
+├── NotUnderstood  400
 ├── NeedsKey       401
 ├── NotServed      403   nobody may, as things are configured
 ├── NoSuchThing    404
@@ -23,6 +24,10 @@ class PageError(Exception):
 
     def body(self) -> dict[str, Any]:
         return {"error": {"type": self.type, "message": self.message, "code": self.code}}
+
+
+class NotUnderstood(PageError):
+    status, type, code = 400, "invalid_request", "invalid_request"
 
 
 class NeedsKey(PageError):

@@ -4,6 +4,7 @@ from importlib.resources import files
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from supervisor.page.access import Access
 from supervisor.page.errors import NoSuchThing
@@ -35,7 +36,7 @@ def file_routes(access: Access) -> list[HTTPRouteHandler]:
         return answer("page.html")
 
     @get("/static/{name:str}", sync_to_thread=False)
-    def file(name: str) -> Response[bytes]:
+    def file(name: FromPath[str]) -> Response[bytes]:
         return answer(name)
 
     return [page, file]

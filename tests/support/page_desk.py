@@ -84,7 +84,7 @@ async def page_client(
     relay = Relay(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
     pulse = Pulse(1, lambda: BLUE, TokenRates(nothing, lambda color: None), no_look)
     app = build_front(metrics, ["localhost"], page_routes(asked.plane(), pulse, relay, access))
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]  # both mean ASGI
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost:9180") as page:
         yield page, relay, pulse
     await relay.close()

@@ -86,6 +86,10 @@ class Service:
     def url(self) -> str:
         return f"http://{self.tables['edge']['listen']}"
 
+    @property
+    def page_url(self) -> str:
+        return f"http://{self.tables['control']['metrics_listen']}"
+
     def worker_url(self, color: str) -> str:
         return f"http://127.0.0.1:{self.tables['workers'][f'{color}_port']}"
 

@@ -50,6 +50,11 @@ export class DeploymentPanel {
     this.tick();
   }
 
+  /** By the event that tells it, before a look finds more. */
+  begin({ deployment, kind, from_color, to_color }) {
+    this.draw({ deployment, kind, from_color, to_color, release: null, outcome: null, reason: "", seconds: 0, steps: [] });
+  }
+
   forget() {
     this.shown = null;
     this.progress = {};

@@ -122,6 +122,7 @@ async function follow() {
 }
 
 function happened(event, told) {
+  if (event === "deployment_began" && !told.resumed) panel.begin(told);
   if (event === "step_changed") panel.stepChanged(told);
   if (event === "step_progressed") panel.stepProgressed(told);
   else looking.now();

@@ -85,7 +85,7 @@ async def test_recent_deployments_open_with_their_evidence(service: Service) -> 
         first = visitor.page.locator("#history details", has_text="Succeeded").first
         await first.locator("summary").focus()
         await visitor.page.keyboard.press("Enter")
-        told = await first.inner_text()
+        told = await first.locator(".told").inner_text()
         for words in ("mapped", "context tokens", "standby: KV cache", "requests", "Recorded"):
             assert words in told, words
         assert "NaN" not in told and "undefined" not in told and "[object" not in told

@@ -1,7 +1,7 @@
 // The end of a log, followed while somebody looks at it.
 
 import { getJson } from "./api.js";
-import { byId, h, setData } from "./dom.js";
+import { byId, h, setData, setText } from "./dom.js";
 import { clock } from "./format.js";
 
 const SOURCES = ["supervisor", "blue", "green", "edge"];
@@ -13,22 +13,28 @@ export class Logs {
     this.source = SOURCES[0];
     this.cursor = "";
     this.visible = false;
+    this.allowed = false;
     this.buttons = SOURCES.map((source) => this.button(source));
     byId("log-sources").append(...this.buttons);
     byId("log-sources").addEventListener("keydown", (event) => this.onKey(event));
     byId("log").addEventListener("scroll", () => this.onScroll(), { passive: true });
     byId("log-follow").addEventListener("change", () => this.toEnd());
-    new IntersectionObserver(([seen]) => (this.visible = seen.isIntersecting)).observe(byId("log"));
+    new IntersectionObserver((seen) => this.onSeen(seen.at(-1).isIntersecting)).observe(byId("log"));
     this.choose(this.source);
   }
 
+  /** Whether whoever looks may read logs; `why` not. */
+  allow(may, why) {
+    byId("logs-note").hidden = may;
+    setText(byId("logs-note"), may ? "" : why);
+    byId("log").hidden = !may;
+    if (!may) this.forget();
+    this.allowed = may;
+  }
+
   /** Ask what is new, unless nobody can see it. */
-  async refresh(allowed, why) {
-    byId("logs-note").hidden = allowed;
-    byId("logs-note").textContent = allowed ? "" : why;
-    byId("log").hidden = !allowed;
-    if (!allowed) this.forget();
-    if (!allowed || !this.visible) return;
+  async refresh() {
+    if (!this.allowed || !this.visible) return;
     const source = this.source;
     const told = await getJson(`/api/logs?source=${source}&lines=${LINES}&cursor=${this.cursor}`);
     if (source !== this.source || told.lines === null) return;
@@ -59,6 +65,11 @@ export class Logs {
     byId("log-follow").checked = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR;
   }
 
+  onSeen(visible) {
+    this.visible = visible;
+    if (visible) this.refresh().catch(() => {}); // it is asked again soon
+  }
+
   choose(source) {
     this.source = source;
     this.forget();
@@ -67,6 +78,7 @@ export class Logs {
       button.setAttribute("aria-checked", chosen);
       button.tabIndex = chosen ? 0 : -1;
     }
+    this.refresh().catch(() => {});
   }
 
   onKey(event) {
@@ -80,7 +92,7 @@ export class Logs {
 
   button(source) {
     const about = { type: "button", role: "radio", "data-source": source, "aria-checked": "false" };
-    return h("button", { ...about, onclick: () => (this.choose(source), this.refresh(!byId("log").hidden, "").catch(() => {})) }, source);
+    return h("button", { ...about, onclick: () => this.choose(source) }, source);
   }
 }
 

@@ -22,7 +22,6 @@ const chat = new Chat();
 const logs = new Logs();
 const operations = new Operations(() => looking.now());
 
-let allowed = null;
 let remembered = "";
 let seenAt = 0;
 
@@ -58,20 +57,21 @@ class Repeated {
 
 const looking = new Repeated(look, LOOK_MS);
 const pulsing = new Repeated(async () => charts.add(await getJson(`/api/pulse?after=${charts.after}`)), PULSE_MS);
-const reading = new Repeated(async () => allowed && logs.refresh(allowed.logs, allowed.why), PULSE_MS);
+const reading = new Repeated(() => logs.refresh(), PULSE_MS);
 const following = new Repeated(follow, LOOK_MS);
 looking.failed = lost;
 
 async function look() {
   const found = await getJson("/api/status");
   seenAt = Date.now();
-  allowed = found.allowed;
+  const { allowed } = found;
   connected();
   panel.prepare(found.steps);
   drawWorkers(found);
   drawMemory(found);
   operations.draw(found);
   chat.allow(allowed.chat, allowed.why);
+  logs.allow(allowed.logs, allowed.why);
   drawAges();
   setText(byId("about"), `modelsvc ${found.status.version} · supervisor ${found.status.pid} · state ${found.status.state_dir}`);
   if (found.status.deployment) panel.draw(found.status.deployment);

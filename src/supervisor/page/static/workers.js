@@ -62,7 +62,7 @@ function subline({ release, edge, uptime_s }) {
   return parts.join(" · ");
 }
 
-function drawEdge({ edge }) {
+function drawEdge({ edge, workers }) {
   const to = edge.routes_to ?? "nobody";
   const held = edge.held || edge.waiting ? `${edge.held} (${edge.replayed} replayed, ${edge.given_up} given up)` : "none yet";
   redraw(byId("edge-facts"), [edge, held], () =>
@@ -77,6 +77,7 @@ function drawEdge({ edge }) {
   const wire = byId("wire");
   setData(wire, "to", to);
   setData(wire, "color", edge.routes_to);
+  setData(wire, "held", !edge.routes_to || !serves(workers[edge.routes_to]));
 }
 
 function drawColor(color, look) {

@@ -96,6 +96,8 @@ async def test_logs_without_end_are_shown_by_their_end(service: Service) -> None
     with log.open("a") as file:
         file.writelines(json.dumps({"event": "filler", "number": number}) + "\n" for number in range(LONG))
         file.write(json.dumps({"event": "giant", "text": "y" * 1_000_000}) + "\n")
+        file.writelines(json.dumps({"event": "later", "number": number}) + "\n" for number in range(400))
+        file.write(json.dumps({"event": "long", "text": "z" * 50_000}) + "\n")
         file.write(json.dumps({"event": "the_last_line", "level": "warning"}) + "\n")
     async with visiting(service.page_url) as visitor:
         await visitor.page.locator("#log").scroll_into_view_if_needed()

@@ -3,6 +3,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-faults lint types format shape lock clean
 .PHONY: test-baseline test-deploy-load test-prewarm generate-traffic deploy-monitored report open-report results
+.PHONY: screenshots
 
 # nginx is in sbin on Debian, where an ordinary user's PATH does not reach.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -65,6 +66,9 @@ types: setup ## mypy --strict
 format: setup ## let ruff rewrite the code
 	$(PYTHON_ENV) -m ruff check --fix
 	$(PYTHON_ENV) -m ruff format
+
+screenshots: setup ## the status page during a deployment, into docs/img; needs Chromium
+	@$(PYTHON_ENV) -m tools.screenshots
 
 shape: setup ## module and function lengths, beside what we aim at
 	@$(PYTHON_ENV) scripts/shape.py

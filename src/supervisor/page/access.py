@@ -21,7 +21,9 @@ from supervisor.protocol.base import Struct
 log = structlog.get_logger()
 
 HOW = "make one with `modelsvc keys add NAME`"
-NO_KEYS = "Read-only, for security.api_keys_file names no keys: set it, and give the page a key, to deploy from here"
+NO_KEYS = (
+    "Read-only: no API keys are configured. To deploy from here, set security.api_keys_file and give the page a key."
+)
 BEYOND = (
     "control.metrics_listen is beyond this machine and there are no API keys, so only /metrics is served: set"
     " security.api_keys_file, or listen on 127.0.0.1"

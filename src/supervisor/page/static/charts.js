@@ -164,7 +164,13 @@ function runs(samples, color, one) {
     else if (open) open.push([sample.at_ms, value]);
     else found.push((open = [[sample.at_ms, value]]));
   }
-  return found.filter((run) => run.some(([, value]) => value > 0));
+  return found.map(trimmed).filter((run) => run.length);
+}
+
+/** Without the zeros before and after, but for one on each side: a colour that does nothing draws nothing. */
+function trimmed(run) {
+  const busy = run.map(([, value]) => value > 0);
+  return busy.includes(true) ? run.slice(Math.max(0, busy.indexOf(true) - 1), busy.lastIndexOf(true) + 2) : [];
 }
 
 function stroke(scale, color, one, run) {

@@ -99,7 +99,8 @@ export class DeploymentPanel {
     setData(byId("segments").children[number - 1], "state", state);
     setText(row.state, SAID[state] ? ` ${SAID[state]}` : "");
     setText(row.detail, text);
-    setText(row.took, state === "skipped" || state === "pending" ? "" : seconds(step.seconds));
+    if (state !== "running") setText(row.took, state === "skipped" || state === "pending" ? "" : seconds(step.seconds));
+    row.since = state !== "running" ? null : (row.since ?? (this.states[number] === "pending" ? performance.now() : null));
     if (row.drawn !== state) row.mark.replaceChildren(mark((row.drawn = state)));
     this.tell(number, state, row.title.textContent);
   }
@@ -115,6 +116,7 @@ export class DeploymentPanel {
     if (!this.shown) return;
     const { outcome, seconds: took } = this.shown;
     const passed = outcome ? took : (performance.now() - this.began) / 1000;
+    for (const row of this.rows) if (row.since) setText(row.took, `${((performance.now() - row.since) / 1000).toFixed(1)} s`);
     setText(byId("deployment-seconds"), outcome ? seconds(passed) : passed < 60 ? `${passed.toFixed(1)} s` : duration(passed));
   }
 }

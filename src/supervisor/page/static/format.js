@@ -21,6 +21,12 @@ export function duration(value) {
   return `${Math.floor(whole / 86400)} d ${Math.floor((whole % 86400) / 3600)} h`;
 }
 
+/** The largest unit alone, where there is little room. */
+export function roughly(value) {
+  const [size, unit] = [[86400, "d"], [3600, "h"], [60, "min"]].find(([least]) => value >= least) ?? [1, "s"];
+  return `${Math.floor(value / size)} ${unit}`;
+}
+
 export function rate(value) {
   return value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(value >= 10 ? 0 : 1);
 }

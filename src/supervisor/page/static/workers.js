@@ -1,7 +1,7 @@
 // The headline, the edge, and what each colour is doing.
 
 import { byId, factList, h, redraw, setData, setText } from "./dom.js";
-import { bytes, capital, duration, fileName, words } from "./format.js";
+import { bytes, capital, duration, fileName, roughly, words } from "./format.js";
 
 const COLORS = ["blue", "green"];
 const DOING = {
@@ -109,14 +109,15 @@ function tone(worker) {
 function doing(worker) {
   const state = DOING[worker.state] ?? words(worker.state);
   const said = worker.progress;
-  if (worker.state === "absent" && worker.last_exit && !worker.wanted) return `${state}, since it ${ending(worker.last_exit)}`;
-  if (BAD.has(worker.state) && worker.deaths[0]) return `${state}: it ${ending(worker.deaths[0])}`;
+  if (worker.state === "absent" && worker.last_exit && !worker.wanted) return `${state}: ${ending(worker.last_exit)}`;
+  if (BAD.has(worker.state) && worker.deaths[0]) return `${state}: ${ending(worker.deaths[0])}`;
   return said && said !== worker.state ? `${state}: ${said}` : state;
 }
 
 function ending({ code, signal, reason }) {
-  const how = signal ? `was ended by ${signal}` : code === null ? "ended" : `exited with ${code}`;
-  return reason ? `${how} (${reason})` : how;
+  if (reason) return reason;
+  if (signal) return `it was ended by ${signal}`;
+  return code === null ? "it ended" : `it exited with ${code}`;
 }
 
 function factsOf({ worker, up }) {
@@ -126,7 +127,7 @@ function factsOf({ worker, up }) {
     "in flight": running ? String(worker.in_flight ?? "–") : "–",
     memory: bytes(worker.private_bytes) || "–",
     pid: running ? String(worker.pid) : "–",
-    up: running ? duration(up) : "–",
+    up: running ? roughly(up) : "–",
     port: String(worker.port),
     ...(worker.restarts ? { restarts: String(worker.restarts) } : {}),
   };

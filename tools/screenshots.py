@@ -27,8 +27,8 @@ BAKE_S = 8.0
 BUDGET_GB = 0.4
 WATCHED = "#steps > li:nth-child(12)[data-state=running]"
 VIEWS: dict[str, dict[str, Any]] = {
-    "light": {"viewport": {"width": 1280, "height": 1700}, "color_scheme": "light"},
-    "dark": {"viewport": {"width": 1280, "height": 1700}, "color_scheme": "dark"},
+    "light": {"viewport": {"width": 1280, "height": 1650}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1280, "height": 1650}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 1180}, "color_scheme": "light", "device_scale_factor": 1.5},
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
@@ -114,17 +114,28 @@ def chromium() -> str:
 
 
 @asynccontextmanager
-async def visiting(url: str, tolerated: tuple[str, ...] = (), **context: Any) -> AsyncIterator[Visitor]:
-    """Open the page at `url`; `check` it at the end. `context`: Playwright's settings of a browser context."""
+async def running_browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         try:
-            opened = await browser.new_context(**context)
-            await opened.add_init_script(WATCH)
-            visitor = Visitor(await opened.new_page(), opened, url, list(tolerated))
-            visitor.watch()
-            await visitor.page.goto(f"{url}/")
-            yield visitor
-            await visitor.check()
+            yield browser
         finally:
             await browser.close()
+
+
+@asynccontextmanager
+async def visiting(
+    browser: Browser, url: str, tolerated: tuple[str, ...] = (), **context: Any
+) -> AsyncIterator[Visitor]:
+    """Open the page at `url` as somebody who was never there; `check` it at the end. `context`: Playwright's settings
+    of a browser context."""
+    opened = await browser.new_context(**context)
+    try:
+        await opened.add_init_script(WATCH)
+        visitor = Visitor(await opened.new_page(), opened, url, list(tolerated))
+        visitor.watch()
+        await visitor.page.goto(f"{url}/")
+        yield visitor
+        await visitor.check()
+    finally:
+        await opened.close()

@@ -3,9 +3,13 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+from playwright.async_api import Browser
 from tests.page.browser import visiting
 from tests.support import service_models as models
 from tests.support.service_fixture import Service, other
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 STEPS = list(range(1, 14))
 NOTE_DETAILS = """() => {
@@ -16,12 +20,12 @@ NOTE_DETAILS = """() => {
 }"""
 
 
-async def test_a_deployment_is_watched_from_its_first_step_to_its_last(service: Service) -> None:
+async def test_a_deployment_is_watched_from_its_first_step_to_its_last(browser: Browser, service: Service) -> None:
     """Each of the 13 steps is seen running and then done, in order; the active colour changes before the eyes, and a
     conversation through the page goes on with the other colour."""
     before = (await asyncio.to_thread(service.settled)).active
     after = other(before)
-    async with visiting(service.page_url) as visitor:
+    async with visiting(browser, service.page_url) as visitor:
         await visitor.see(f"#color-{before}[data-active=true]", "active")
         number = int((await visitor.text("#deployment-title")).split()[-1])
         assert await visitor.ask("My name is Ada.") == ("Nice to meet you, Ada.", before, "1")
@@ -48,9 +52,9 @@ async def test_a_deployment_is_watched_from_its_first_step_to_its_last(service: 
         assert details[3].startswith("pid ") and details[12].endswith("0 failed"), details
 
 
-async def test_progress_within_a_step_is_shown(service: Service) -> None:
+async def test_progress_within_a_step_is_shown(browser: Browser, service: Service) -> None:
     """What the new worker says while it loads, which is told by events and kept nowhere."""
-    async with visiting(service.page_url) as visitor:
+    async with visiting(browser, service.page_url) as visitor:
         await visitor.see("#deployment-title", "Deployment")
         await visitor.see("#steps > li")
         await visitor.page.evaluate(NOTE_DETAILS)
@@ -60,12 +64,14 @@ async def test_progress_within_a_step_is_shown(service: Service) -> None:
         assert any("loading" in text for text in said), said
 
 
-async def test_a_failed_deployment_shows_why_and_what_was_undone(service: Service, tmp_path: Path) -> None:
+async def test_a_failed_deployment_shows_why_and_what_was_undone(
+    browser: Browser, service: Service, tmp_path: Path
+) -> None:
     """The reason, the step that failed, and those that were taken back; the active colour is as it was."""
     before = (await asyncio.to_thread(service.settled)).active
     model = tmp_path / "missing.gguf"
     models.tensor_missing(model)
-    async with visiting(service.page_url) as visitor:
+    async with visiting(browser, service.page_url) as visitor:
         ran = await asyncio.to_thread(service.ctl, "deploy", "--model", model, "--json")
         assert ran.last["outcome"] == "rolled_back"
         await visitor.see("#deployment[data-outcome=rolled_back]", "Rolled back")
@@ -79,9 +85,9 @@ async def test_a_failed_deployment_shows_why_and_what_was_undone(service: Servic
         await visitor.see("#headline", "is serving")
 
 
-async def test_recent_deployments_open_with_their_evidence(service: Service) -> None:
+async def test_recent_deployments_open_with_their_evidence(browser: Browser, service: Service) -> None:
     """By keyboard as well; what was open stays open when a new one joins the list."""
-    async with visiting(service.page_url) as visitor:
+    async with visiting(browser, service.page_url) as visitor:
         first = visitor.page.locator("#history details", has_text="Succeeded").first
         await first.locator("summary").focus()
         await visitor.page.keyboard.press("Enter")

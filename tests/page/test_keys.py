@@ -6,10 +6,13 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import tomli_w
+from playwright.async_api import Browser
 from tests.page.browser import visiting
 from tests.support.service_fixture import Service, service_folder
 
 from modelsvc import keyfile
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 UNAUTHORIZED = "status of 401"
 
@@ -23,10 +26,10 @@ def keyed() -> Iterator[tuple[Service, str]]:
         yield service, key
 
 
-async def test_a_key_opens_chat_logs_and_operations(keyed: tuple[Service, str]) -> None:
+async def test_a_key_opens_chat_logs_and_operations(browser: Browser, keyed: tuple[Service, str]) -> None:
     """Without it there is only looking. It is kept for this tab alone, and never in a place that outlives it."""
     service, key = keyed
-    async with visiting(service.page_url, tolerated=(UNAUTHORIZED,)) as visitor:
+    async with visiting(browser, service.page_url, tolerated=(UNAUTHORIZED,)) as visitor:
         await visitor.see("#headline", "Blue is serving")
         await visitor.see("#chat-note", "API key")
         assert await visitor.page.is_disabled("#chat-message")
@@ -58,10 +61,10 @@ async def test_a_key_opens_chat_logs_and_operations(keyed: tuple[Service, str]) 
         await other.close()
 
 
-async def test_who_has_a_key_deploys_and_rolls_back_from_the_page(keyed: tuple[Service, str]) -> None:
+async def test_who_has_a_key_deploys_and_rolls_back_from_the_page(browser: Browser, keyed: tuple[Service, str]) -> None:
     """After a question; the end is told, and the history has it as any other deployment."""
     service, key = keyed
-    async with visiting(service.page_url) as visitor:
+    async with visiting(browser, service.page_url) as visitor:
         await visitor.see("#headline", "is serving")
         await visitor.page.evaluate("key => sessionStorage.setItem('modelsvc-key', key)", key)
         await visitor.see("#operation-buttons")
@@ -84,10 +87,10 @@ async def test_who_has_a_key_deploys_and_rolls_back_from_the_page(keyed: tuple[S
     assert kinds == ["rollback", "deploy", "deploy"], "what was cancelled was not done"
 
 
-async def test_a_new_conversation_deletes_the_one_before(keyed: tuple[Service, str]) -> None:
+async def test_a_new_conversation_deletes_the_one_before(browser: Browser, keyed: tuple[Service, str]) -> None:
     """On disk as well: the model does not remember, and nobody can read it."""
     service, key = keyed
-    async with visiting(service.page_url) as visitor:
+    async with visiting(browser, service.page_url) as visitor:
         await visitor.see("#headline", "is serving")
         await visitor.page.evaluate("key => sessionStorage.setItem('modelsvc-key', key)", key)
         await visitor.see("#operation-buttons")

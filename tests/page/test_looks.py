@@ -4,11 +4,13 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Route
+from playwright.async_api import Browser, Route
 from tests.page.browser import PHONE, Visitor, visiting
 from tests.support import service_models as models
 from tests.support.scripted_gguf import write_scripted_gguf
 from tests.support.service_fixture import Service
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TEMPLATE = "{% for m in messages %}<|im_start|>{{ m['content'] }}<|im_end|>{% endfor %}{{ '<|im_start|>assistant\\n' }}"
 EVIL = "<img src=x onerror=\"document.title='owned'\">"
@@ -80,9 +82,9 @@ async def surely(route: Route) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_every_text_stands_out_in_both_themes(service: Service, scheme: str) -> None:
+async def test_every_text_stands_out_in_both_themes(browser: Browser, service: Service, scheme: str) -> None:
     """By the contrast that WCAG AA asks of small text; the evidence of a deployment included."""
-    async with visiting(service.page_url, color_scheme=scheme) as visitor:
+    async with visiting(browser, service.page_url, color_scheme=scheme) as visitor:
         await settled(visitor)
         await visitor.ask("Hello!")
         await visitor.page.locator("#history summary").first.click()
@@ -92,9 +94,9 @@ async def test_every_text_stands_out_in_both_themes(service: Service, scheme: st
         assert await visitor.page.evaluate(FAINT, 99), "the measure sees texts"
 
 
-async def test_the_theme_follows_the_system_until_one_is_chosen(service: Service) -> None:
+async def test_the_theme_follows_the_system_until_one_is_chosen(browser: Browser, service: Service) -> None:
     """The choice outlives the page, and is in force before anything is drawn."""
-    async with visiting(service.page_url, color_scheme="dark") as visitor:
+    async with visiting(browser, service.page_url, color_scheme="dark") as visitor:
         dark = await background(visitor)
         await visitor.page.emulate_media(color_scheme="light")
         light = await background(visitor)
@@ -109,9 +111,9 @@ async def test_the_theme_follows_the_system_until_one_is_chosen(service: Service
         assert (await visitor.text("#theme-name"), await background(visitor)) == ("system", light)
 
 
-async def test_on_a_phone_nothing_is_wider_than_the_screen(service: Service) -> None:
+async def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, service: Service) -> None:
     """Evidence, answers without spaces and logs included; and everything can be hit with a thumb."""
-    async with visiting(service.page_url, **PHONE) as visitor:
+    async with visiting(browser, service.page_url, **PHONE) as visitor:
         await settled(visitor)
         await visitor.ask("x" * 300)
         await visitor.page.locator("#history summary").first.tap()
@@ -123,9 +125,9 @@ async def test_on_a_phone_nothing_is_wider_than_the_screen(service: Service) -> 
         assert small == []
 
 
-async def test_everything_can_be_done_by_keyboard(service: Service) -> None:
+async def test_everything_can_be_done_by_keyboard(browser: Browser, service: Service) -> None:
     """Chat, logs and the rest are reached in the order in which they are seen."""
-    async with visiting(service.page_url) as visitor:
+    async with visiting(browser, service.page_url) as visitor:
         await settled(visitor)
         press = visitor.page.keyboard.press
         focused = "document.activeElement.id || document.activeElement.dataset.source"
@@ -133,7 +135,7 @@ async def test_everything_can_be_done_by_keyboard(service: Service) -> None:
         for _ in range(14):
             await press("Tab")
             reached.append(await visitor.page.evaluate(focused))
-        assert [name for name in reached if name in IN_ORDER] == IN_ORDER, reached
+        assert [name for name in dict.fromkeys(reached) if name in IN_ORDER] == IN_ORDER, reached
         await visitor.page.focus("[data-source=supervisor]")
         await press("ArrowRight")
         assert await visitor.page.evaluate(focused) == "blue"
@@ -141,23 +143,23 @@ async def test_everything_can_be_done_by_keyboard(service: Service) -> None:
         await visitor.see("#log .e", "ready")
 
 
-async def test_motion_is_left_out_for_those_who_ask_for_it(service: Service) -> None:
+async def test_motion_is_left_out_for_those_who_ask_for_it(browser: Browser, service: Service) -> None:
     """Nothing turns, breathes or slides."""
-    async with visiting(service.page_url, reduced_motion="reduce") as visitor:
+    async with visiting(browser, service.page_url, reduced_motion="reduce") as visitor:
         await settled(visitor)
         assert await visitor.page.evaluate(MOVING) == 0
-    async with visiting(service.page_url, reduced_motion="no-preference") as visitor:
+    async with visiting(browser, service.page_url, reduced_motion="no-preference") as visitor:
         await settled(visitor)
         assert await visitor.page.evaluate(MOVING) > 0
 
 
-async def test_what_a_model_a_log_or_an_error_says_is_text(service: Service, tmp_path: Path) -> None:
+async def test_what_a_model_a_log_or_an_error_says_is_text(browser: Browser, service: Service, tmp_path: Path) -> None:
     """Never HTML: no element is made of it, and no script runs."""
     model = tmp_path / "evil.gguf"
     write_scripted_gguf(model, [EVIL, " <script>document.title='owned'</script>", " done"], TEMPLATE)
     named = tmp_path / f"{EVIL}.gguf"
     models.truncated(named)
-    async with visiting(service.page_url) as visitor:
+    async with visiting(browser, service.page_url) as visitor:
         await settled(visitor)
         assert (await asyncio.to_thread(service.ctl, "deploy", "--model", model)).code == 0
         await visitor.page.route("**/api/chat/*", surely)

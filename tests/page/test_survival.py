@@ -3,8 +3,12 @@
 import asyncio
 import json
 
+import pytest
+from playwright.async_api import Browser
 from tests.page.browser import visiting
 from tests.support.service_fixture import Service
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 REFUSED = "net::ERR_"  # what the browser itself says of a connection that is not there
 LONG = 200_000
@@ -14,10 +18,10 @@ HIDE = """(hidden) => {
 }"""
 
 
-async def test_the_page_outlives_the_supervisor(service: Service) -> None:
+async def test_the_page_outlives_the_supervisor(browser: Browser, service: Service) -> None:
     """It says that the connection is lost and what is shown is old, and goes on with the next supervisor by itself."""
     await asyncio.to_thread(service.settled)
-    async with visiting(service.page_url, tolerated=(REFUSED,)) as visitor:
+    async with visiting(browser, service.page_url, tolerated=(REFUSED,)) as visitor:
         await visitor.see("[data-connection=live] #connection-text", "live")
         before = (await visitor.text("#about")).split("supervisor ")[1].split(" ")[0]
         await asyncio.to_thread(service.kill_supervisor)
@@ -39,10 +43,10 @@ async def test_the_page_outlives_the_supervisor(service: Service) -> None:
         assert (await visitor.transitions())[13][-3:] == ["pending", "running", "done"], "events are followed again"
 
 
-async def test_nobody_serving_is_told(service: Service) -> None:
+async def test_nobody_serving_is_told(browser: Browser, service: Service) -> None:
     """Also to those who chat; it is over when a worker is there again."""
     active = (await asyncio.to_thread(service.settled)).active
-    async with visiting(service.page_url, tolerated=("status of 503",)) as visitor:
+    async with visiting(browser, service.page_url, tolerated=("status of 503",)) as visitor:
         for color in ("blue", "green"):
             await asyncio.to_thread(service.ctl, "stop", color, "--force")
         await visitor.see("#color-blue[data-state=absent] .doing", "Not running")
@@ -57,9 +61,9 @@ async def test_nobody_serving_is_told(service: Service) -> None:
         assert (await visitor.ask("Hello!"))[1] == active
 
 
-async def test_requests_that_are_held_by_an_operator_are_told(service: Service) -> None:
+async def test_requests_that_are_held_by_an_operator_are_told(browser: Browser, service: Service) -> None:
     """With how many wait, and the way to let them through; then they are answered."""
-    async with visiting(service.page_url) as visitor:
+    async with visiting(browser, service.page_url) as visitor:
         assert (await asyncio.to_thread(service.ctl, "pause")).code == 0
         await visitor.see("#headline", "Requests are held")
         await visitor.see("#subline", "modelsvc ctl resume")
@@ -72,10 +76,10 @@ async def test_requests_that_are_held_by_an_operator_are_told(service: Service) 
         await visitor.see("#edge-facts", "1 replayed")
 
 
-async def test_a_hidden_tab_asks_for_nothing(service: Service) -> None:
+async def test_a_hidden_tab_asks_for_nothing(browser: Browser, service: Service) -> None:
     """Nothing piles up behind it; when it is seen again it is up to date at once."""
     await asyncio.to_thread(service.settled)
-    async with visiting(service.page_url, tolerated=("net::ERR_ABORTED",)) as visitor:
+    async with visiting(browser, service.page_url, tolerated=("net::ERR_ABORTED",)) as visitor:
         await visitor.see("#headline", "is serving")
         await visitor.page.evaluate(HIDE, True)
         await visitor.page.wait_for_load_state("networkidle")
@@ -90,7 +94,7 @@ async def test_a_hidden_tab_asks_for_nothing(service: Service) -> None:
         assert paths.count("/api/status") <= 4, paths
 
 
-async def test_logs_without_end_are_shown_by_their_end(service: Service) -> None:
+async def test_logs_without_end_are_shown_by_their_end(browser: Browser, service: Service) -> None:
     """Scrolling up stops following; lines of a megabyte are cut."""
     log = service.state.logs / "supervisor.log"
     with log.open("a") as file:
@@ -99,7 +103,7 @@ async def test_logs_without_end_are_shown_by_their_end(service: Service) -> None
         file.writelines(json.dumps({"event": "later", "number": number}) + "\n" for number in range(400))
         file.write(json.dumps({"event": "long", "text": "z" * 50_000}) + "\n")
         file.write(json.dumps({"event": "the_last_line", "level": "warning"}) + "\n")
-    async with visiting(service.page_url) as visitor:
+    async with visiting(browser, service.page_url) as visitor:
         await visitor.page.locator("#log").scroll_into_view_if_needed()
         await visitor.see("#log .e", "the_last_line")
         assert await visitor.page.locator("#log p").count() <= 301

@@ -19,6 +19,8 @@ from tests.support.service_traffic import plain_traffic
 
 from supervisor.protocol import DeployRequest, ExitCode, MonitorStatus
 
+NOBODY_SERVES = ("ModelsvcNoActiveWorker", "pending")
+
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
@@ -63,7 +65,7 @@ def alerts(service: Service) -> set[tuple[str, str]]:
 def scrape_often(service: Service) -> None:
     """A test does not wait for 10 s. The file is made anew when the next supervisor takes it up."""
     path, pid = service.state.monitor / "prometheus.yml", service.client.monitor().pid
-    path.write_text(path.read_text().replace("10s", "200ms"))
+    path.write_text(path.read_text().replace("10s", "1s"))
     assert pid
     os.kill(pid, signal.SIGHUP)
 
@@ -111,7 +113,7 @@ def test_the_second_colour_is_no_worry(monitored: Service) -> None:
         ["blue", "up"],
         ["green", "down,", "not", "wanted"],
     ]
-    assert monitored.client.monitor().alerts == []
+    assert not [alert for alert in monitored.client.monitor().alerts if "green" in alert.summary]
 
 
 @needs_prometheus
@@ -120,11 +122,11 @@ def test_an_alert_is_in_the_status_while_it_lasts(monitored: Service) -> None:
     scrape_often(monitored)
     color = monitored.settled().active
     assert color and monitored.ctl("stop", color, "--force").code == ExitCode.DONE
-    until(lambda: alerts(monitored) == {("ModelsvcNoActiveWorker", "pending")}, "nobody serves, says an alert")
+    until(lambda: NOBODY_SERVES in alerts(monitored), "nobody serves, says an alert")
     assert "ModelsvcNoActiveWorker" in monitored.run("monitor", "status").out
 
     assert monitored.ctl("start", color).code == ExitCode.DONE
-    until(lambda: alerts(monitored) == set(), "the alert is over")
+    until(lambda: NOBODY_SERVES not in alerts(monitored), "the alert is over")
 
 
 @needs_prometheus

@@ -20,6 +20,7 @@ class Fresh(Generic[T]):
         """Raises what `look` raises."""
         if self._task is None or (self._task.done() and time.monotonic() >= self._stale_at):
             self._task = asyncio.get_running_loop().create_task(self._looked())
+            self._task.add_done_callback(_heard)
         return await asyncio.shield(self._task)  # one who goes away ends nobody else's look
 
     async def _looked(self) -> T:
@@ -27,3 +28,9 @@ class Fresh(Generic[T]):
             return await self._look()
         finally:
             self._stale_at = time.monotonic() + self._seconds
+
+
+def _heard(task: "asyncio.Task[T]") -> None:
+    """All who asked may be gone by now: then a failure is nobody's, and no defect to complain of."""
+    if not task.cancelled():
+        task.exception()

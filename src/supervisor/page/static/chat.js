@@ -1,7 +1,7 @@
 // A conversation through the edge. Each answer tells which colour gave it, and with which release.
 
 import { ApiError, ask, postJson, serverEvents } from "./api.js";
-import { byId, h, setData } from "./dom.js";
+import { byId, h, setData, setProse } from "./dom.js";
 import { rate, seconds } from "./format.js";
 
 const USER = "modelsvc-conversation";
@@ -23,7 +23,7 @@ export class Chat {
     byId("chat-send").disabled = !may && !this.running;
     byId("chat-new").disabled = !may;
     byId("chat-note").hidden = may;
-    byId("chat-note").textContent = may ? "" : why;
+    setProse(byId("chat-note"), may ? "" : why);
     if (may && !this.allowed) this.recall();
     if (!may) this.hint("Chat needs an API key.");
     this.allowed = may;

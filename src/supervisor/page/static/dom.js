@@ -25,6 +25,11 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** A sentence of ours: what is between backticks is code. */
+export function setProse(element, text) {
+  redraw(element, text, () => text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part)));
+}
+
 export function setData(element, key, value) {
   if (value === null || value === undefined || value === "") delete element.dataset[key];
   else if (element.dataset[key] !== String(value)) element.dataset[key] = value;

@@ -36,7 +36,7 @@ export const words = (text) => text.replaceAll("_", " ");
 export const fileName = (path) => path.split("/").pop();
 
 export function clock(moment) {
-  return moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  return moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
 
 export function ago(moment, now) {

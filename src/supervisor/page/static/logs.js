@@ -1,7 +1,7 @@
 // The end of a log, followed while somebody looks at it.
 
 import { getJson } from "./api.js";
-import { byId, h, setData, setText } from "./dom.js";
+import { byId, h, setData, setProse } from "./dom.js";
 import { clock } from "./format.js";
 
 const SOURCES = ["supervisor", "blue", "green", "edge"];
@@ -26,7 +26,7 @@ export class Logs {
   /** Whether whoever looks may read logs; `why` not. */
   allow(may, why) {
     byId("logs-note").hidden = may;
-    setText(byId("logs-note"), may ? "" : why);
+    setProse(byId("logs-note"), may ? "" : why);
     byId("log").hidden = !may;
     if (!may) this.forget();
     this.allowed = may;

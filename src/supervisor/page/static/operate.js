@@ -1,7 +1,7 @@
 // What somebody with an API key may do: deploy, prewarm, roll back, swap.
 
 import { getJson, key, lines, postJson } from "./api.js";
-import { byId, setText, toast } from "./dom.js";
+import { byId, setProse, setText, toast } from "./dom.js";
 import { words } from "./format.js";
 
 const OPERATIONS = {
@@ -24,7 +24,7 @@ export class Operations {
   draw({ allowed, status }) {
     byId("operation-buttons").hidden = !allowed.operate;
     for (const button of byId("operation-buttons").children) button.disabled = status.deployment !== null || status.edge.paused;
-    setText(byId("why"), allowed.why);
+    setProse(byId("why"), allowed.why);
     setText(byId("key-button"), allowed.key ? `Key: ${allowed.key}` : "Enter key");
     byId("key-button").hidden = !allowed.keys;
   }

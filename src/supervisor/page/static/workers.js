@@ -1,6 +1,6 @@
 // The headline, the edge, and what each colour is doing.
 
-import { byId, factList, h, redraw, setData, setText } from "./dom.js";
+import { byId, factList, h, redraw, setData, setProse } from "./dom.js";
 import { bytes, capital, duration, fileName, roughly, words } from "./format.js";
 
 const COLORS = ["blue", "green"];
@@ -26,7 +26,7 @@ function drawHeadline(status) {
   redraw(byId("headline"), headline(status), (parts) =>
     parts.map((part) => (typeof part === "string" ? part : h("b", { "data-color": part.color }, part.text))),
   );
-  setText(byId("subline"), subline(status));
+  setProse(byId("subline"), subline(status));
   document.title = `${plain(headline(status))} · modelsvc`;
 }
 

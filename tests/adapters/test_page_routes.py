@@ -11,8 +11,9 @@ from tests.support.page_desk import PageDesk, page_desk
 
 from modelsvc import keyfile
 from supervisor.core import events as ev
-from supervisor.core.state import Change, DeploymentKind
-from supervisor.core.steps import Step
+from supervisor.core import records as rec
+from supervisor.core.state import Change, Color, DeploymentKind
+from supervisor.core.steps import Step, StepState
 from supervisor.page import chat as chat_module
 from supervisor.page import news
 from supervisor.page.log_tail import LINE_CHARACTERS, READ_BYTES, tail
@@ -105,9 +106,33 @@ async def test_many_who_look_at_once_cost_one_look(open_page: PageDesk, monkeypa
     assert looks == 1
 
 
+async def test_the_last_deployment_is_of_the_same_moment_as_the_status(
+    open_page: PageDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a page would take one that began meanwhile for over, and never look at how it ended."""
+    real = type(open_page.desk.status).report
+
+    async def slow(reporter: Any) -> Any:
+        status = await real(reporter)
+        open_page.desk.journal.write(rec.DeploymentBegan("d", 9, DeploymentKind.DEPLOY, Color.BLUE, Color.GREEN))
+        return status
+
+    monkeypatch.setattr(type(open_page.desk.status), "report", slow)
+    look = (await open_page.page.get("/api/status")).json()
+    assert (look["status"]["deployment"], look["last_deployment"]) == (None, 0)
+    assert open_page.desk.journal.last_deployment() == 9
+
+
 async def test_history_is_newest_first_with_evidence(open_page: PageDesk) -> None:
     """As the journal has it; none yet is an empty list."""
     assert (await open_page.page.get("/api/history")).json() == {"deployments": []}
+    journal = open_page.desk.journal
+    for number in (1, 2):
+        journal.write(rec.DeploymentBegan("d", number, DeploymentKind.DEPLOY, Color.BLUE, Color.GREEN))
+        journal.write(rec.StepChanged(number, Step.ADMIT, StepState.DONE, "fits", 3, {"forecast": {"kv_bytes": 5}}))
+    told = (await open_page.page.get("/api/history")).json()["deployments"]
+    assert [each["deployment"] for each in told] == [2, 1]
+    assert told[0]["steps"][0]["evidence"] == {"forecast": {"kv_bytes": 5}}
 
 
 async def test_samples_are_asked_for_by_number(open_page: PageDesk) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, Route
 from tests.page.browser import visiting
 from tests.support.service_fixture import Service
 
@@ -116,3 +116,24 @@ async def test_logs_without_end_are_shown_by_their_end(browser: Browser, service
             file.write(json.dumps({"event": "another_line"}) + "\n")
         await visitor.page.wait_for_selector("#log .e:has-text('another_line')", state="attached")
         assert not await visitor.page.eval_on_selector("#log", at_end)
+
+
+async def test_an_end_that_is_written_a_moment_late_is_seen(browser: Browser, service: Service) -> None:
+    """The status may say that nothing is under way before the history has the outcome: it is asked again."""
+    late = 2
+
+    async def without_outcome(route: Route) -> None:
+        nonlocal late
+        answer = await route.fetch()
+        told = await answer.json()
+        if late:
+            late -= 1
+            told["deployments"][0] |= {"outcome": None, "finished_at": None}
+        await route.fulfill(response=answer, json=told)
+
+    await asyncio.to_thread(service.settled)
+    async with visiting(browser, service.page_url) as visitor:
+        await visitor.page.route("**/api/history", without_outcome)
+        await visitor.page.reload()
+        await visitor.see("#deployment[data-outcome]")
+        assert late == 0

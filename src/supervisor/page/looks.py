@@ -26,7 +26,6 @@ from supervisor.protocol import Color, ForecastReport, History, ModelReport, Sta
 AnyRequest = Request[Any, Any, Any]
 
 STATUS_S = 0.3
-HISTORY_S = 0.5
 FORECAST_S = 30.0
 DEPLOYMENTS_SHOWN = 12
 
@@ -38,10 +37,9 @@ class Looks:
         self._plane = plane
         self._seen = Fresh(self._see, STATUS_S)
         self._forecast = Fresh(self._foresee, FORECAST_S)
-        self.history = Fresh(self._recall, HISTORY_S)
 
     async def look(self, access: Access, authorization: list[str]) -> Look:
-        (status, held), forecast = await asyncio.gather(self._seen.get(), self._forecast.get())
+        (last, status, held), forecast = await asyncio.gather(self._seen.get(), self._forecast.get())
         holdings = [each.holding for each in held]
         return Look(
             status=status,
@@ -54,7 +52,7 @@ class Looks:
                 for each in account.models(holdings)
             ],
             forecast=forecast,
-            last_deployment=self._plane.journal.last_deployment(),
+            last_deployment=last,
             allowed=access.allowed(authorization),
         )
 
@@ -70,15 +68,16 @@ class Looks:
             raise NoSuchThing(f"there is no log {source!r}: there are {', '.join(self._plane.logs)}", "no_log")
         return self._plane.logs[source]
 
-    async def _see(self) -> tuple[Status, list[Held]]:
+    async def _see(self) -> tuple[int, Status, list[Held]]:
         reporter = self._plane.status
+        last = self._plane.journal.last_deployment()  # of the same moment as the status, which takes its time
         status = await reporter.report()
-        return status, await reporter.holdings.now(reporter.state())
+        return last, status, await reporter.holdings.now(reporter.state())
 
     async def _foresee(self) -> ForecastReport | None:
         return (await self._plane.memory.report()).forecast
 
-    async def _recall(self) -> History:
+    def history(self) -> History:
         return History(deployments=self._plane.journal.history(DEPLOYMENTS_SHOWN))
 
 
@@ -92,7 +91,7 @@ def look_routes(looks: Looks, pulse: Pulse, access: Access) -> list[HTTPRouteHan
     @get("/api/history")
     async def history(request: AnyRequest) -> History:
         access.check_look(authorization(request))
-        return await looks.history.get()
+        return looks.history()
 
     @get("/api/pulse")
     async def samples(request: AnyRequest, after: Annotated[int, QueryParameter(ge=0)] = 0) -> PulseReport:

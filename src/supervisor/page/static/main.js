@@ -85,7 +85,7 @@ async function recall({ status, last_deployment: number }) {
   const { deployments } = await getJson("/api/history");
   drawHistory(deployments);
   if (!status.deployment) panel.draw(deployments[0]);
-  remembered = mark;
+  if (status.deployment || deployments[0]?.outcome !== null) remembered = mark; // its end may be written in a moment
 }
 
 function connected() {

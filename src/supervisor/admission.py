@@ -15,7 +15,7 @@ from supervisor.core import ledger
 from supervisor.core.state import Change, Color
 from supervisor.errors import Refused, SupervisorError
 from supervisor.evidence import account_report, forecast_report, plain
-from supervisor.journal import rfc3339
+from supervisor.formats import rfc3339
 from supervisor.paths import StatePaths
 from supervisor.protocol import Plan, SettingValue
 from supervisor.releases import Release, ReleaseStore

@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 from supervisor.core import records as rec
-from supervisor.journal import Journal, rfc3339
+from supervisor.formats import rfc3339
+from supervisor.journal import Journal
 from supervisor.protocol import happenings as hp
 from supervisor.retelling import Reteller
 

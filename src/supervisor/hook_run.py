@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from supervisor.journal import signal_name
+from supervisor.formats import signal_name
 from supervisor.worker_process import signal_group
 
 OUTPUT_LIMIT_BYTES = 16_384

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, TypedDict, assert_never
 
 from supervisor.core import records as rec
-from supervisor.journal import signal_name
+from supervisor.formats import signal_name
 from supervisor.protocol import happenings as hp
 from supervisor.telemetry import Narrator
 

@@ -14,7 +14,8 @@ from supervisor.core.ledger import Observation, Subject
 from supervisor.core.state import Color, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
 from supervisor.errors import JournalCorrupt, JournalError
-from supervisor.journal import Journal, Route, WorkerRow, rfc3339
+from supervisor.formats import rfc3339
+from supervisor.journal import Journal, Route, WorkerRow
 
 BLUE, GREEN = Color.BLUE, Color.GREEN
 RUNNING, DONE, FAILED = StepState.RUNNING, StepState.DONE, StepState.FAILED
@@ -229,7 +230,7 @@ def test_a_file_that_cannot_be_made_is_an_error(folder: Path) -> None:
 def test_a_write_that_the_disk_refuses_is_an_error(path: Path) -> None:
     """A journal that cannot be written ends the supervisor rather than let decisions go unrecorded."""
     with closing(Journal(path)) as journal:
-        journal._db.execute("PRAGMA query_only=1")
+        journal._db.run("PRAGMA query_only=1", ())
         with pytest.raises(JournalError, match=r"cannot be written.*free the disk"):
             journal.write(began(1))
         assert journal.history(1) == []
@@ -245,8 +246,8 @@ def test_a_deployment_is_not_begun_twice(journal: Journal) -> None:
 def test_the_journal_waits_for_the_disk(path: Path) -> None:
     """Each write is synced, and readers do not stop it."""
     with closing(Journal(path)) as journal:
-        (mode,) = journal._db.execute("PRAGMA journal_mode").fetchone()
-        (synchronous,) = journal._db.execute("PRAGMA synchronous").fetchone()
+        ((mode,),) = journal._db.rows("PRAGMA journal_mode")
+        ((synchronous,),) = journal._db.rows("PRAGMA synchronous")
         assert (mode, synchronous) == ("wal", 2)
         with closing(sqlite3.connect(path)) as reader:
             reader.execute("BEGIN")

@@ -12,8 +12,8 @@ from litestar.params import FromQuery, QueryParameter
 from supervisor.control import ControlPlane
 from supervisor.core import account
 from supervisor.core.steps import Step
+from supervisor.formats import rfc3339
 from supervisor.holdings import Held
-from supervisor.journal import rfc3339
 from supervisor.page.access import Access
 from supervisor.page.errors import NoSuchThing
 from supervisor.page.fresh import Fresh

@@ -1,0 +1,119 @@
+"""The journal's file: SQLite, synced to disk at each write, checked and brought up to date when it is opened."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from supervisor.errors import JournalCorrupt, JournalError
+from supervisor.reserve import Reserve, is_full
+
+SCHEMA_VERSION = 2
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS deployments (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, from_color TEXT, to_color TEXT NOT NULL, release INTEGER,
+    started_at REAL NOT NULL, finished_at REAL, outcome TEXT, reason TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE IF NOT EXISTS steps (
+    deployment INTEGER NOT NULL REFERENCES deployments(id), number INTEGER NOT NULL, state TEXT NOT NULL,
+    started_at REAL NOT NULL, seconds REAL, detail TEXT NOT NULL DEFAULT '', evidence TEXT NOT NULL DEFAULT '{}',
+    PRIMARY KEY (deployment, number)
+);
+CREATE TABLE IF NOT EXISTS workers (
+    worker_id TEXT PRIMARY KEY, color TEXT NOT NULL, pid INTEGER NOT NULL, created_at REAL NOT NULL,
+    release INTEGER NOT NULL, started_at REAL NOT NULL, ended_at REAL, code INTEGER, expected INTEGER,
+    reason TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS observations (
+    deployment INTEGER PRIMARY KEY REFERENCES deployments(id), at REAL NOT NULL, model_sha256 TEXT NOT NULL,
+    architecture TEXT NOT NULL, package_version TEXT NOT NULL, settings TEXT NOT NULL, formula_bytes INTEGER NOT NULL,
+    measured_bytes INTEGER NOT NULL
+);
+"""
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# What an older journal lacks besides tables, which SCHEMA makes by itself; by the version that came with it.
+MIGRATIONS = {2: "ALTER TABLE steps ADD COLUMN evidence TEXT NOT NULL DEFAULT '{}'"}
+
+
+class Database:
+    """One SQLite file. Every method raises JournalError when the file cannot be read or written."""
+
+    def __init__(self, path: Path, reserve: Reserve | None = None) -> None:
+        """`reserve` is given up when the disk is full."""
+        self._path, self._reserve = path, reserve
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None)
+        except sqlite3.Error as error:
+            raise self._broken("opened", error) from error
+        try:
+            self._db.row_factory = sqlite3.Row
+            version = self._check_version()
+            self._check_pages()
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._migrate(version)
+            self.fresh = not version  # there was none, or an empty file
+        except sqlite3.Error as error:
+            self._db.close()
+            raise self._broken("opened", error) from error
+        except JournalError:
+            self._db.close()  # else its end would remove the side files of the next one by their names
+            raise
+
+    def close(self) -> None:
+        self._db.close()
+
+    def run(self, sql: str, values: tuple[Any, ...]) -> None:
+        """A statement that changes something: on disk on return."""
+        try:
+            self._db.execute(sql, values)
+        except sqlite3.Error as error:
+            if self._reserve and is_full(error) and self._reserve.give_up():
+                self.run(sql, values)
+            else:
+                raise self._broken("written", error) from error
+
+    def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
+        """What a query finds."""
+        try:
+            with closing(self._db.execute(sql, values)) as cursor:
+                return cursor.fetchall()
+        except sqlite3.Error as error:
+            raise self._broken("read", error) from error
+
+    def _migrate(self, version: int) -> None:
+        """All or nothing, so that a crash in between leaves the older journal. A new file has version 0."""
+        missing = [MIGRATIONS[newer] for newer in range(version + 1, SCHEMA_VERSION + 1) if newer in MIGRATIONS]
+        steps = missing if version else []
+        script = ";".join([*steps, SCHEMA, f"PRAGMA user_version={SCHEMA_VERSION}"])
+        self._db.executescript(f"BEGIN IMMEDIATE;{script};COMMIT")
+
+    def _check_version(self) -> int:
+        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        if version > SCHEMA_VERSION:
+            raise JournalError(
+                f"the journal {self._path} has version {version}, and this modelsvc knows {SCHEMA_VERSION} at most:"
+                " install the newer modelsvc again, or move the file away to begin a new journal"
+            )
+        return version
+
+    def _check_pages(self) -> None:
+        """Damage that would only be met later, at a write that must not fail."""
+        said = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if said != "ok":
+            raise self._corrupt(said)
+
+    def _broken(self, done: str, error: sqlite3.Error) -> JournalError:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:  # the module's own errors have none
+            return self._corrupt(str(error))
+        return JournalError(
+            f"the journal {self._path} cannot be {done}: {error};"
+            " free the disk, or move the file away to begin a new one"
+        )
+
+    def _corrupt(self, why: str) -> JournalCorrupt:
+        return JournalCorrupt(
+            f"the journal {self._path} is damaged: {why}; workers and nginx go on as they are, and the next"
+            " `modelsvc up` sets the file aside and takes them up"
+        )

@@ -52,6 +52,10 @@ async def test_what_is_known_beforehand_begins_at_zero() -> None:
     assert found["modelsvc_deployments_total", "failover", "rolled_back"] == 0
     assert found["modelsvc_operations_total", "refused"] == 0
     assert found["modelsvc_edge_ends_total"] == 0
+    for color in (*Color, "none"):
+        assert found["modelsvc_edge_requests_total", "200", color] == 0
+        assert found["modelsvc_edge_requests_total", "503", color] == 0
+        assert found["modelsvc_edge_request_duration_seconds_count", color] == 0
 
 
 async def test_workers_and_nginx_come_and_go() -> None:

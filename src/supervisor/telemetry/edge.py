@@ -9,6 +9,8 @@ from supervisor.nginx.access_log import EdgeEntry
 from supervisor.telemetry.instruments import EDGE_SECONDS, REQUEST_SECONDS, Instruments
 
 NOBODY = "none"
+# Counted from 0, or a burst of one between two scrapes would be the beginning of its series, and no increase.
+FORESEEN_CODES = ("200", "429", "499", "500", "502", "503", "504")
 
 
 class EdgeCounters:
@@ -23,7 +25,7 @@ class EdgeCounters:
             EDGE_SECONDS,
         )
         self._requests = make.counter(
-            "modelsvc_edge_requests", "Requests as clients saw them answered", color=None, code=None
+            "modelsvc_edge_requests", "Requests as clients saw them answered", color=colors, code=FORESEEN_CODES
         )
         self._seconds = make.histogram(
             "modelsvc_edge_request_duration_seconds",
@@ -31,6 +33,8 @@ class EdgeCounters:
             REQUEST_SECONDS,
             "color",
         )
+        for color in colors:
+            self._seconds.labels(color)
 
     def switched(self, color: Color | None, seconds: float) -> None:
         self._switches.labels(color or NOBODY).inc()

@@ -21,7 +21,7 @@ class Instruments:
         self._registry = registry
 
     def counter(self, name: str, documentation: str, **labels: Sequence[str] | None) -> Counter:
-        """Labels by name, each with its values; None for one whose values show in time."""
+        """Labels by name, each with the values that are foreseen; None for one whose values show in time."""
         counter = Counter(name, documentation, tuple(labels), registry=self._registry)
         values = [known for known in labels.values() if known is not None]
         if labels and len(values) == len(labels):

@@ -23,6 +23,7 @@ from supervisor.errors import JournalError, MonitorError, PortTaken, Refused, Su
 from supervisor.journal import Journal
 from supervisor.monitor import keeper as keeping
 from supervisor.monitor import prometheus
+from supervisor.monitor import report as monitor_report
 from supervisor.monitor.keeper import Keeper
 from supervisor.monitor.report import MonitorReporter
 from supervisor.paths import StatePaths
@@ -351,6 +352,23 @@ async def test_a_defect_is_told_and_the_next_event_is_taken(desk: Desk, monkeypa
         assert kept.monitor.phase is Phase.RUNNING
 
 
+async def test_who_waits_when_the_supervisor_ends_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answer would hold up the shutdown otherwise; nothing is left running."""
+    monkeypatch.setenv(BEHAVIOUR_ENV, "silent")
+    async with desk.keeper() as kept:
+        waiting = asyncio.create_task(kept.up())
+        await comes_true(lambda: kept.process, "it was started")
+        process = kept.process
+        await kept.stop()
+
+        async with asyncio.timeout(5):
+            with pytest.raises(MonitorError, match="the supervisor ends"):
+                await waiting
+            with pytest.raises(MonitorError, match="the supervisor ends"):
+                await kept.down()
+        assert process and not is_alive(process.pid)
+
+
 async def test_the_report_of_one_that_runs(desk: Desk) -> None:
     """Process, memory, disk; and in short for the status of the whole."""
     async with desk.keeper() as kept:
@@ -363,3 +381,17 @@ async def test_the_report_of_one_that_runs(desk: Desk) -> None:
         assert (found.state, found.pid, found.url) == ("running", kept.pid, f"http://{desk.config.monitor.listen}")
         assert found.private_bytes and found.rss_bytes and found.data_bytes and found.data_bytes >= 100_000
         assert brief and (brief.pid, brief.data_bytes) == (kept.pid, None)
+        assert found.alerts == []
+
+
+async def test_the_alerts_of_one_that_hangs_are_not_known(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None that fire would be another thing."""
+    monkeypatch.setattr(monitor_report, "TIMEOUT_S", 0.2)
+    async with desk.keeper() as kept:
+        await kept.up()
+        assert kept.process
+        kept.process.suspend()
+        found = await MonitorReporter(kept).full()
+        kept.process.resume()
+
+        assert (found.state, found.alerts) == ("running", None)

@@ -33,6 +33,7 @@ RUNNING = replace(
     since="2031-05-04T10:00:00Z",
     rss_bytes=80 * MB,
     private_bytes=40 * MB,
+    alerts=[],
 )
 ALERT = AlertReport(
     name="ModelsvcEdgeDown",
@@ -77,6 +78,13 @@ def test_an_alert_is_told_with_its_summary(daemon: Script, run: Run) -> None:
     assert count == "alerts      1 firing, 1 pending"
     assert firing == "  firing   critical  ModelsvcEdgeDown  since 2031-05-04T11:00:00Z  nginx does not run"
     assert pending.startswith("  pending")
+
+
+def test_alerts_that_nobody_knows_are_not_none(daemon: Script, run: Run) -> None:
+    """A Prometheus that hangs would look like a quiet one."""
+    daemon.reply("GET /v1/monitor", replace(RUNNING, alerts=None))
+    *_, alerts = run("monitor", "status").stdout.splitlines()
+    assert alerts == "alerts      not known: it does not answer; see `modelsvc ctl logs prometheus`"
 
 
 def test_one_that_gave_way_says_why(daemon: Script, run: Run) -> None:

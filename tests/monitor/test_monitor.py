@@ -59,7 +59,7 @@ def health(service: Service) -> dict[str | None, str]:
 
 
 def alerts(service: Service) -> set[tuple[str, str]]:
-    return {(alert.name, alert.state) for alert in service.client.monitor().alerts}
+    return {(alert.name, alert.state) for alert in service.client.monitor().alerts or ()}
 
 
 def scrape_often(service: Service) -> None:

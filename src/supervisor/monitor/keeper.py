@@ -57,6 +57,7 @@ class Keeper:
         self._runner = Runner(config, self.launch, room, self._post)
         self._events: asyncio.Queue[msg.Event] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     @property
     def process(self) -> psutil.Process | None:
@@ -95,10 +96,14 @@ class Keeper:
         await self._settled(Phase.WAITING, STOP_PATIENCE_S)
 
     async def close(self) -> None:
-        """Nothing is done any more. A process goes on, for the next supervisor to find."""
+        """Nothing is done any more, and who waits is told so. A process goes on, for the next supervisor to find."""
+        self._closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        while not self._events.empty():
+            self._events.get_nowait()
+            self._events.task_done()
 
     async def stop(self) -> None:
         """As `close`, and the process is ended. Whether it is wanted stays on record."""
@@ -111,7 +116,8 @@ class Keeper:
     # --- the loop -----------------------------------------------------------------------------------------------------
 
     def _post(self, event: msg.Event) -> None:
-        self._events.put_nowait(event)
+        if not self._closed:  # nobody would take it
+            self._events.put_nowait(event)
 
     async def _run(self) -> None:
         with _told():
@@ -151,16 +157,19 @@ class Keeper:
                 log.error("monitor_not_recorded", reason=error.message)
 
     async def _settled(self, wanted: Phase, timeout_s: float) -> None:
-        """Wait until it is as wanted, or will not become so by itself. Raises DeadlineExceeded."""
+        """Wait until it is as wanted, or will not become so by itself. Raises DeadlineExceeded, or MonitorError."""
         await self._events.join()
 
         async def check() -> bool:
-            return self.monitor.phase is wanted or (self._events.empty() and self.monitor.phase in SETTLED)
+            settled = self._events.empty() and self.monitor.phase in SETTLED
+            return self._closed or settled or self.monitor.phase is wanted
 
         if not await eventually(check, timeout_s):
             raise DeadlineExceeded(
                 f"Prometheus is still {self.monitor.phase} after {timeout_s:.0f} s: see `modelsvc ctl logs prometheus`"
             )
+        if self._closed:
+            raise MonitorError("the supervisor ends: ask again when it runs")
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -53,9 +53,9 @@ class MonitorReporter:
     async def full(self) -> MonitorStatus:
         """With memory, disk and alerts."""
         brief, memory = self.brief(), await asyncio.to_thread(measure, self.keeper.process)
-        alerts: list[AlertReport] = []
+        alerts: list[AlertReport] | None = None
         with suppress(MonitorError):
-            alerts = await self.alerts() if brief.state == Phase.RUNNING else []
+            alerts = await self.alerts() if brief.state == Phase.RUNNING else None
         return replace(
             brief,
             rss_bytes=memory.rss_bytes if memory else None,

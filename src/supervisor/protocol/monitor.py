@@ -18,7 +18,7 @@ class MonitorStatus(Struct, frozen=True):
     data_bytes: int | None = None  # None: not asked for
     crashes: int = 0  # in a row
     reason: str = ""
-    alerts: list["AlertReport"] = []  # firing or pending
+    alerts: list["AlertReport"] | None = None  # firing or pending; None: not known, for it does not answer
 
 
 class AlertReport(Struct, frozen=True):

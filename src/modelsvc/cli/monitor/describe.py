@@ -22,7 +22,7 @@ def status_lines(status: MonitorStatus) -> list[str]:
         ["data", _data(status)],
         *([["alerts", _alerts(status.alerts)]] if status.state == "running" else []),
     ]
-    return [*columns(rows), *(f"  {line}" for line in columns([_alert(alert) for alert in status.alerts]))]
+    return [*columns(rows), *(f"  {line}" for line in columns([_alert(alert) for alert in status.alerts or ()]))]
 
 
 def target_lines(targets: Sequence[TargetReport]) -> list[str]:
@@ -41,7 +41,9 @@ def _data(status: MonitorStatus) -> str:
     return f"{size}{status.folder}, kept for {status.retention}"
 
 
-def _alerts(alerts: Sequence[AlertReport]) -> str:
+def _alerts(alerts: Sequence[AlertReport] | None) -> str:
+    if alerts is None:
+        return "not known: it does not answer; see `modelsvc ctl logs prometheus`"
     firing = sum(alert.state == "firing" for alert in alerts)
     return f"{firing} firing, {len(alerts) - firing} pending" if alerts else "none"
 

@@ -160,5 +160,10 @@ def _verdict(code: int) -> tuple[Outcome, str]:
 
 
 def _with_last_words(reason: str, output: str) -> str:
-    lines = output.strip().splitlines()
+    lines = [line for each in output.splitlines() if (line := _printable(each))]
     return f"{reason}: {lines[-1][:SHOWN]}" if reason and lines else reason
+
+
+def _printable(line: str) -> str:
+    """Without what a terminal would obey: reasons are shown to people."""
+    return "".join(letter for letter in line if letter.isprintable()).strip()

@@ -51,6 +51,7 @@ async def test_it_gets_what_it_is_told_and_what_is_around_it(folder: Path) -> No
     [
         ("echo first; echo 'no route to host'; exit 3", "it exited with code 3: no route to host"),
         ("exit 1", "it exited with code 1"),
+        (r"printf 'no \033[31mroute\007\000\377\n\000\n'; exit 1", "it exited with code 1: no [31mroute\ufffd"),
         ("kill -SEGV $$", "it was killed by SIGSEGV"),
     ],
 )

@@ -1,7 +1,9 @@
 """Every query of the dashboard, and every recording rule, against a real Prometheus that scraped a real service."""
 
+import os
 import re
 import shutil
+import signal
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -11,12 +13,13 @@ from typing import Any
 import httpx
 import pytest
 from tests.support.real_prometheus import Prometheus, load_json, needs_prometheus, running_prometheus
-from tests.support.service_fixture import Service, running_service
+from tests.support.service_fixture import Service, other, passed, running_service
 from tests.support.service_ports import reserved_ports
 from tests.support.service_processes import until
 from tests.support.service_traffic import steady_traffic
 
 from supervisor.config import load
+from supervisor.core.lifecycle import Phase
 from supervisor.monitor import files
 from supervisor.protocol import DeployRequest
 
@@ -76,9 +79,19 @@ def live_a_little(service: Service, prometheus: Prometheus) -> None:
     with steady_traffic(service.url, clients=3) as traffic:
         service.does("deploy", DeployRequest(model=None, settings={"model.slots": 2}))
         traffic.goes_on(20)
+    fail_to_deploy(service)
     hold_a_request(service)
     until(lambda: prometheus.query("modelsvc_edge_replayed_total > 0"), "the held request was counted")
     until(lambda: prometheus.query("service:modelsvc_edge_errors:ratio5m >= 0"), "the rules were computed")
+
+
+def fail_to_deploy(service: Service) -> None:
+    with service.watching("deploy") as events:
+        passed(events, "start_standby", "done")
+        standby = service.status().workers[other(service.status().active)]
+        assert standby.pid
+        os.kill(standby.pid, signal.SIGKILL)
+        assert [*events][-1]["outcome"] == "rolled_back"
 
 
 def hold_a_request(service: Service) -> None:
@@ -95,7 +108,7 @@ def test_every_query_returns_data(prometheus: Prometheus) -> None:
     """A renamed metric or label would leave a panel empty, and nobody would notice before it is needed."""
     for where, expression in queries():
         wanted = filled_in(expression)
-        if where.startswith("annotation") and "running" in expression:
+        if where.startswith("annotation") and "last_success" not in expression:
             wanted = f"max_over_time(({wanted})[10m:1s])"  # it is over by now
         assert has_data(prometheus, wanted), f"{where}: {wanted} returns nothing"
 
@@ -130,6 +143,20 @@ def test_no_alert_fires_for_a_standby_that_nobody_wants(prometheus: Prometheus) 
     """Nothing of the ordinary is an alert: a deployment, a held request, the second colour down before it."""
     fired = prometheus.query('max_over_time(ALERTS{alertstate="firing"}[10m])')
     assert [sample["metric"]["alertname"] for sample in fired] == []
+
+
+@needs_prometheus
+def test_one_line_for_each_colour_tells_what_it_does(prometheus: Prometheus) -> None:
+    """By a number for every phase, 10 more for the one that the edge routes to; each is told in words."""
+    (panel,) = (each for each in panels() if each["title"] == "Colours")
+    (expression,) = (target["expr"] for target in panel["targets"])
+    (mapping,) = panel["fieldConfig"]["defaults"]["mappings"]
+    numbered = dict(re.findall(r'state="(\w+)"} \* (\d)', expression)) | {"absent": "0"}
+
+    assert set(numbered) == set(Phase) and set(mapping["options"]) == {str(n) for n in (*range(6), *range(10, 16))}
+    shown = {sample["metric"]["color"]: sample["value"][1] for sample in prometheus.query(expression)}
+    assert set(shown) == {"blue", "green"}
+    assert [mapping["options"][value]["text"] for value in shown.values()].count("serves") == 1
 
 
 def test_there_is_a_row_for_each_part() -> None:

@@ -26,6 +26,10 @@ class Loop:
         self.state = state
         self._events: asyncio.Queue[Event] = asyncio.Queue()
 
+    def begin_with(self, state: State) -> None:
+        """What an earlier supervisor left; to be called before `run`."""
+        self.state = state
+
     def post(self, event: Event) -> None:
         """Hand in what happened. To be called in the event loop's thread."""
         self._events.put_nowait(event)

@@ -44,7 +44,7 @@ from supervisor.workforce import Workforce
 
 
 class Parts:
-    """One of each."""
+    """One of each, for one supervisor; what they need of each other they are given here."""
 
     def __init__(self, settings: Settings, edge: Edge, journal: Journal) -> None:
         config, paths = settings.config, settings.paths

@@ -31,7 +31,8 @@ async def take_up(parts: Parts) -> None:
 
 async def _resume(parts: Parts, resumption: Resumption) -> None:
     """Bring route and processes to what was decided."""
-    state = parts.loop.state = resumption.state
+    state = resumption.state
+    parts.loop.begin_with(state)
     parts.edge.write_route(state.routed)
     if state.edge is EdgePhase.RUNNING:
         await parts.edge.apply_config()

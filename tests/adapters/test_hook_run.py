@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from functools import partial
@@ -93,6 +94,19 @@ async def test_what_it_leaves_behind_is_ended(folder: Path) -> None:
     assert (result, time.monotonic() - began < 5) == (Ran(Outcome.SUCCEEDED, "", "done\n"), True)
     (child,) = pids(folder, "child")
     until(lambda: not is_alive(child), "the child is gone")
+
+
+async def test_a_job_in_a_session_of_its_own_goes_on(folder: Path) -> None:
+    """It holds all that it inherited open, which does not hold up the next run."""
+    job = "import os, time; os.setsid(); print(os.getpid(), file=open('job', 'w'), flush=True); time.sleep(100)"
+    began = time.monotonic()
+    result = await ran(folder, f'"{sys.executable}" -c "{job}" & until test -s job; do sleep 0.01; done; echo done')
+    (pid,) = pids(folder, "job")
+    try:
+        assert (result, time.monotonic() - began < 5) == (Ran(Outcome.SUCCEEDED, "", "done\n"), True)
+        assert is_alive(pid)
+    finally:
+        os.kill(pid, signal.SIGKILL)
 
 
 async def test_a_flood_of_output_ends_it(folder: Path) -> None:

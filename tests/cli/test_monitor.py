@@ -92,7 +92,7 @@ def test_one_that_gave_way_says_why(daemon: Script, run: Run) -> None:
     waiting = replace(OFF, state="waiting", wanted=True, crashes=2, reason="no room\n  row  1 MB")
     daemon.reply("GET /v1/monitor", waiting)
     assert run("monitor", "status").stdout.splitlines()[:2] == [
-        "prometheus  waiting, 2 crashes in a row",
+        "prometheus  waiting, 2 crash(es) in a row",
         "reason      no room",
     ]
 

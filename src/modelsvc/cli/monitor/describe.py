@@ -12,7 +12,7 @@ def status_lines(status: MonitorStatus) -> list[str]:
         (status.since, "since {}"),
         (status.rss_bytes and mb(status.rss_bytes), "RSS {}"),
         (status.private_bytes and mb(status.private_bytes), "private {}"),
-        (status.crashes or None, "{} crashes in a row"),
+        (status.crashes or None, "{} crash(es) in a row"),
     ]
     facts = [form.format(value) for value, form in known if value is not None]
     rows = [

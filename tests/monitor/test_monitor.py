@@ -1,6 +1,7 @@
 """`modelsvc monitor` with a real Prometheus beside a real service."""
 
 import os
+import re
 import signal
 import socket
 import tempfile
@@ -17,7 +18,7 @@ from tests.support.service_fixture import Service, running_service
 from tests.support.service_processes import is_alive, until
 from tests.support.service_traffic import plain_traffic
 
-from supervisor.protocol import DeployRequest, ExitCode, MonitorStatus
+from supervisor.protocol import Color, DeployRequest, ExitCode, MonitorStatus
 
 NOBODY_SERVES = ("ModelsvcNoActiveWorker", "pending")
 
@@ -60,6 +61,10 @@ def health(service: Service) -> dict[str | None, str]:
 
 def alerts(service: Service) -> set[tuple[str, str]]:
     return {(alert.name, alert.state) for alert in service.client.monitor().alerts or ()}
+
+
+def ledger(service: Service) -> dict[str, int]:
+    return {process.who: process.private_bytes for process in service.client.memory().processes}
 
 
 def scrape_often(service: Service) -> None:
@@ -113,7 +118,7 @@ def test_the_second_colour_is_no_worry(monitored: Service) -> None:
         ["blue", "up"],
         ["green", "down,", "not", "wanted"],
     ]
-    assert not [alert for alert in monitored.client.monitor().alerts if "green" in alert.summary]
+    assert not [alert for alert in monitored.client.monitor().alerts or () if "green" in alert.summary]
 
 
 @needs_prometheus
@@ -215,6 +220,7 @@ def test_a_deployment_that_needs_its_memory_gets_it() -> None:
         assert service.run("monitor", "up").code == ExitCode.DONE
         pid = service.client.monitor().pid
         assert pid and psutil.Process(pid).is_running()
+        until(lambda: ledger(service)["prometheus"] >= 100_000_000, "the ledger looked anew since it grew")
         assert "Prometheus would be stopped for it" in service.ctl("deploy", "--set", "model.slots=2", "--plan").out
         with plain_traffic(service.url, clients=2) as traffic:
             service.does("deploy", DeployRequest(model=None, settings={"model.slots": 2}))
@@ -226,3 +232,20 @@ def test_a_deployment_that_needs_its_memory_gets_it() -> None:
         assert not is_alive(pid)
         assert "Prometheus is stopped for it" in service.history()[0].steps[2].detail
         assert "Prometheus waiting" in service.ctl("status").out
+
+
+@needs_prometheus
+def test_a_worker_that_crashes_again_and_again_fires_an_alert() -> None:
+    """At once, as the rules are: from SIGKILL to `monitor status`. Before it, nothing fired."""
+    with running_service() as service:
+        assert service.run("monitor", "up").code == ExitCode.DONE
+        scrape_often(service)
+        until(lambda: health(service).get("blue") == "up", "blue was scraped")
+        assert service.client.monitor().alerts == []
+        for crashes in (1, 2, 3):
+            os.kill(service.worker_pids()[0], signal.SIGKILL)
+            service.sees(lambda status: status.workers[Color.BLUE].restarts >= crashes, "it crashed")  # noqa: B023
+            service.settled()
+
+        until(lambda: ("ModelsvcCrashLoop", "firing") in alerts(service), "a crash loop, says an alert")
+        assert re.search("firing +critical +ModelsvcCrashLoop .* the blue worker", service.run("monitor", "status").out)

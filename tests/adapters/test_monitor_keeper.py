@@ -352,6 +352,18 @@ async def test_a_defect_is_told_and_the_next_event_is_taken(desk: Desk, monkeypa
         assert kept.monitor.phase is Phase.RUNNING
 
 
+async def test_who_waits_for_one_that_another_has_stopped_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It did not fail; the last words of a process that was told to end are no reason."""
+    monkeypatch.setenv(BEHAVIOUR_ENV, "silent")
+    async with desk.keeper() as kept:
+        waiting = asyncio.create_task(kept.up())
+        await comes_true(lambda: kept.process, "it was started")
+        await kept.down()
+
+        with pytest.raises(MonitorError, match="stopped meanwhile"):
+            await waiting
+
+
 async def test_who_waits_when_the_supervisor_ends_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its answer would hold up the shutdown otherwise; nothing is left running."""
     monkeypatch.setenv(BEHAVIOUR_ENV, "silent")

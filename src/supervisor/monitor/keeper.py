@@ -83,7 +83,14 @@ class Keeper:
         self._post(msg.UpAsked())
         await self._settled(Phase.RUNNING, prometheus.READY_TIMEOUT_S)
         if self.monitor.phase is not Phase.RUNNING:
-            raise self._runner.error or MonitorError(self.monitor.reason or "Prometheus was stopped meanwhile")
+            raise self._missed()
+
+    def _missed(self) -> SupervisorError:
+        """Why it does not run although somebody waits for it: what became of it, or that it was told to end."""
+        error, reason = self._runner.error, self.monitor.reason
+        if error and error.message == reason:
+            return error
+        return MonitorError(reason or "Prometheus was stopped meanwhile: somebody asked for `modelsvc monitor down`")
 
     async def down(self) -> None:
         """Have it stopped, and not started again."""

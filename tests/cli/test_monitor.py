@@ -1,6 +1,7 @@
 """`modelsvc monitor`: what it asks, prints and exits with."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -195,6 +196,8 @@ def test_without_grafana_it_says_where_to_get_it(daemon: Script, run: Run, machi
     assert "GF_PATHS_PROVISIONING='/p/my provisioning' MODELSVC_DASHBOARDS=/p/dash" in command
     assert "MODELSVC_PROMETHEUS_URL=http://127.0.0.1:9090" in command
     assert "GF_SERVER_HTTP_PORT=1 " in command
+    data, *others = re.findall(r"GF_PATHS_(?:DATA|LOGS|PLUGINS)=(\S+)", command)
+    assert [path.removeprefix(data) for path in others] == ["/logs", "/plugins"], "its own are the packaged user's"
     assert last == "and open http://127.0.0.1:1/d/modelsvc"
 
 

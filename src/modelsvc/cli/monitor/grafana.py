@@ -105,6 +105,7 @@ def start_command(program: str | None, files: GrafanaFiles, url: str) -> str:
     settings = environment(files) | {
         "GF_PATHS_DATA": str(state),
         "GF_PATHS_LOGS": str(state / "logs"),
+        "GF_PATHS_PLUGINS": str(state / "plugins"),
         "GF_SERVER_HTTP_ADDR": address.hostname or "127.0.0.1",
         "GF_SERVER_HTTP_PORT": str(address.port or PORT),
     }

@@ -16,11 +16,13 @@ import msgspec
 from loadtest.exposition import Change, changes, parse
 from loadtest.report.tables import number
 from loadtest.rig import folders
+from loadtest.rig.errors import Misuse
 from loadtest.rig.folders import OPERATION
 from loadtest.rig.operate import operate
 from loadtest.rig.service import Target
 from loadtest.rig.values import Operation
 
+from modelsvc.cli.base import INTERRUPTED
 from supervisor import config as configuration
 from supervisor.client import ControlClient
 from supervisor.errors import SupervisorError
@@ -55,6 +57,11 @@ def main(arguments: Sequence[str]) -> int:
         target = Target("", os.environ, client, listen)
         operation = operate(target, ("deploy", *arguments), folder / "operations.jsonl")
         after = snapshot(client.status(), listen)
+    except KeyboardInterrupt:
+        return INTERRUPTED  # what goes on without us, `ctl` has said
+    except Misuse as error:
+        sys.stderr.write(f"{error}\n")
+        return ExitCode.MISUSE
     except SupervisorError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -67,6 +67,7 @@ class Record:
 
 
 COLUMNS = tuple(field.name for field in fields(Record))
+LONGEST_FIELD = 2**31 - 1  # the gaps of one long stream are more than the 128 kB that csv takes by itself
 
 
 class Writer:
@@ -85,6 +86,7 @@ class Writer:
 
 def read(path: Path) -> list[Record]:
     """In the order in which their clients began. Raises ValueError for a file that is none."""
+    csv.field_size_limit(LONGEST_FIELD)
     with path.open(newline="", encoding="utf-8") as file:
         return sorted(_records(path, csv.DictReader(file)), key=lambda record: record.began_s)
 

@@ -36,7 +36,7 @@ def row(path: Path) -> tuple[str, str, str, str]:
         found = summary.read(path)
     except FileNotFoundError:
         return "", "", "", "no report: it was not finished"
-    except msgspec.MsgspecError as error:
+    except (OSError, msgspec.MsgspecError) as error:
         return "", "", "", f"it cannot be read: {error}"
     return f"{found.requests:,}", f"{found.failed:,}", "; ".join(map(_p95, found.phases)), _verdict(found.verdict)
 

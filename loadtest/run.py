@@ -14,6 +14,7 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from loadtest.arguments import LONGEST_S, bake_s, duration_s, whole
 from loadtest.records import utc
 from loadtest.report import pages
 from loadtest.report.write import write
@@ -40,7 +41,6 @@ OPERATIONS: dict[Kind, tuple[tuple[str, ...], ...]] = {
 
 
 USUAL_S = 90.0
-LONGEST_S = 86_400
 
 
 class LoadTest:
@@ -117,6 +117,7 @@ def main() -> int:
     options = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     try:
+        folders.check(options.results)
         with target_of(options) as target:
             folder = folders.new(options.results, options.kind)
             say(f"results in {folder}; users ask {target.url}")
@@ -152,35 +153,21 @@ def target_of(options: argparse.Namespace) -> AbstractContextManager[Target]:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtest.run", description="a load test, and its report")
     parser.add_argument("kind", choices=[*Kind], help="what is done meanwhile; `traffic` asks a running service")
-    parser.add_argument("--duration", type=seconds, help="seconds of traffic, operations left out; 90, traffic a day")
-    parser.add_argument("--users", type=at_least_one, default=8, help="that ask at once")
-    parser.add_argument("--tokens", type=at_least_one, default=32, help="of an answer: half as many, or more")
-    parser.add_argument("--prompt-words", type=int, default=0, help="random words; 0: what the demo model understands")
+    parser.add_argument("--duration", type=duration_s, help="of traffic, without operations; 90, traffic a day")
+    parser.add_argument("--users", type=whole(1), default=8, help="that ask at once")
+    parser.add_argument("--tokens", type=whole(1), default=32, help="of an answer: half as many, or more")
+    parser.add_argument("--prompt-words", type=whole(0), default=0, help="random; 0: what the demo model understands")
     parser.add_argument("--url", help="of a running service's edge, instead of a service of its own")
     parser.add_argument("--running", action="store_true", help="the service that `modelsvc ctl` would find")
     parser.add_argument("--results", type=Path, default=folders.RESULTS, help="where a folder for the run is made")
     own = parser.add_argument_group("a service of its own")
     own.add_argument("--model", type=Path, help="GGUF file; the built-in model when not given")
-    own.add_argument("--context-tokens", type=at_least_one, default=4096)
-    own.add_argument("--slots", type=int, default=0, help="0: one for each user, up to 8")
-    own.add_argument("--bake-s", type=float, default=10.0, help="seconds that a deployment watches the new worker")
+    own.add_argument("--context-tokens", type=whole(1), default=4096)
+    own.add_argument("--slots", type=whole(0), default=0, help="0: one for each user, up to 8")
+    own.add_argument("--bake-s", type=bake_s, default=10.0, help="seconds that a deployment watches the new worker")
     options = parser.parse_args()
     options.duration = options.duration or (LONGEST_S if options.kind == Kind.TRAFFIC else USUAL_S)
     return options
-
-
-def seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= LONGEST_S:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {LONGEST_S:,} seconds")
-    return value
-
-
-def at_least_one(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
 
 
 def say(text: str) -> None:

@@ -8,7 +8,6 @@ import sys
 import webbrowser
 from pathlib import Path
 
-import msgspec
 from loadtest.report import pages
 from loadtest.report.write import write
 from loadtest.rig import folders
@@ -20,7 +19,7 @@ def main() -> int:
     try:
         folder = folders.chosen(options.results, options.result)
         found = write(folder)
-    except (Misuse, ValueError, OSError, msgspec.MsgspecError) as error:
+    except (Misuse, ValueError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     page = (folder / pages.PAGE).absolute()

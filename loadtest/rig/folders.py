@@ -1,5 +1,6 @@
 """results/: a folder for each run, named after when it began and what it was."""
 
+import os
 import time
 from datetime import UTC, datetime
 from itertools import count
@@ -14,13 +15,24 @@ RUN, SUMMARY = "run.json", "summary.json"  # of a load test
 OPERATION = "operation.json"  # of a monitored deployment
 
 
+def check(results: Path) -> None:
+    """Make the folder of all results if there is none. Raises Misuse when it cannot be made or written to."""
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misuse(f"results cannot be kept in {results}: {error.strerror}; name a folder with RESULTS") from error
+    if not os.access(results, os.W_OK):
+        raise Misuse(f"results cannot be kept in {results}: it is read-only; name a folder with RESULTS")
+
+
 def new(results: Path, kind: str) -> Path:
-    """An empty folder that nobody else has."""
+    """An empty folder that nobody else has. Raises Misuse when `results` does not take one."""
+    check(results)
     stamp = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%dT%H%M%SZ")
     for number in count(1):
         folder = results / (f"{stamp}-{kind}" if number == 1 else f"{stamp}-{number}-{kind}")
         try:
-            folder.mkdir(parents=True)
+            folder.mkdir()
         except FileExistsError:
             continue
         return folder
@@ -50,4 +62,8 @@ def write_run(folder: Path, run: Run) -> None:
 
 
 def read_run(folder: Path) -> Run:
-    return msgspec.json.decode((folder / RUN).read_bytes(), type=Run)
+    """Raises ValueError for a file that is none."""
+    try:
+        return msgspec.json.decode((folder / RUN).read_bytes(), type=Run)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"{folder / RUN} does not tell of a run: {error}") from error

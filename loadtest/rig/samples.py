@@ -16,9 +16,10 @@ from loadtest.rig.values import Cpu
 from supervisor import memory
 from supervisor.client import ControlClient
 from supervisor.errors import SupervisorError
-from supervisor.protocol import Status
+from supervisor.protocol import Color, Status
 
 EVERY_S = 0.5
+PROCESSES = frozenset({*Color, "supervisor"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +112,19 @@ def _look(client: ControlClient | None, meter: CpuMeter, rows: "csv.DictWriter[s
 
 
 def read(path: Path) -> list[Sample]:
+    """Raises ValueError for a file that is none."""
     with path.open(newline="", encoding="utf-8") as file:
-        return [
-            Sample(float(row["at_s"]), row["process"], row["state"], int(row["private_bytes"]), int(row["rss_bytes"]))
-            for row in csv.DictReader(file)
-        ]
+        return [_sample(path, number, row) for number, row in enumerate(csv.DictReader(file), 1)]
+
+
+def _sample(path: Path, number: int, row: dict[str, str]) -> Sample:
+    try:
+        if row["process"] not in PROCESSES:
+            raise ValueError
+        memory = int(row["private_bytes"]), int(row["rss_bytes"])
+        return Sample(float(row["at_s"]), row["process"], row["state"], *memory)
+    except (KeyError, ValueError, TypeError) as error:
+        raise ValueError(f"{path}: row {number} is no look at memory: {row}") from error
 
 
 def load_average() -> float:

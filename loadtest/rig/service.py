@@ -77,7 +77,10 @@ def running(url: str | None, *, must_obey: bool) -> Target:
 
 
 def _check(url: str) -> None:
-    host = httpx.URL(url).host
+    try:
+        host = httpx.URL(url).host
+    except httpx.InvalidURL as error:
+        raise Misuse(f"{url} is no address: {error}; the edge's is like http://127.0.0.1:8080") from error
     if host not in ("127.0.0.1", "::1", "localhost"):
         raise Misuse(f"{url} is not on this machine: load tests are for services on the loopback interface")
     try:

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
-from litestar import Litestar, Response, get
+from litestar import Litestar, Request, Response, get
+from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -29,8 +31,20 @@ def build_front(
     async def metrics() -> Response[bytes]:
         return Response(await render_metrics(), headers={"content-type": CONTENT_TYPE_LATEST})
 
-    app = Litestar(route_handlers=[metrics, *routes], openapi_config=None, logging_config=None)
+    app = Litestar(
+        route_handlers=[metrics, *routes],
+        exception_handlers={HTTPException: _of_framework},
+        openapi_config=None,
+        logging_config=None,
+    )
     return Guarded(app, hosts)
+
+
+def _of_framework(_: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """What no route answers, in the shape that all errors have."""
+    kind = {404: "not_found"}.get(error.status_code, "invalid_request" if error.status_code < 500 else "failed")
+    body = {"error": {"type": kind, "message": error.detail, "code": kind}}
+    return Response(body, status_code=error.status_code, headers={**(error.headers or {}), "cache-control": "no-store"})
 
 
 class FrontServer:

@@ -16,6 +16,7 @@ import msgspec
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})  # a rebound page carries its own host name
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PATHS = frozenset({"/metrics"})  # Prometheus may come from elsewhere
+LINKED_PATHS = frozenset({"/"})  # a link may lead there; all else is closed, for a route has many spellings
 OWN_PAGE = frozenset({"same-origin", "none"})  # "none": a person typed the address
 ANSWER_HEADERS = (
     (
@@ -60,7 +61,7 @@ def refusal(asked: Asked, hosts: Iterable[str]) -> Refusal | None:
         return Refusal(
             403, "host_not_allowed", f"the Host {host[:80]!r} is not served: add its name to security.allowed_hosts"
         )
-    if asked.path.startswith("/api/") and not _from_own_page(asked.headers, host):
+    if asked.path not in LINKED_PATHS and not _from_own_page(asked.headers, host):
         return Refusal(403, "origin_not_allowed", "pages of other sites may not use this server")
     if asked.method not in SAFE_METHODS and not _is_json(asked.headers):
         return Refusal(415, "not_json", f"{asked.method} needs `Content-Type: application/json`")

@@ -82,6 +82,12 @@ def test_the_page_itself_and_programs_may(headers: Mapping[str, str]) -> None:
     assert refused(headers) is None
 
 
+@pytest.mark.parametrize("path", ["//api/status", "/api//status", "/api/status/", "//api/chat/x", "/static/main.js"])
+def test_no_spelling_of_a_path_gets_around_that(path: str) -> None:
+    """The framework finds a route also by `//api/status`."""
+    assert refused({"sec-fetch-site": "cross-site"}, path=path) == "origin_not_allowed"
+
+
 def test_anyone_may_follow_a_link_to_the_page() -> None:
     """Looking at it in the browser changes nothing, and no other page can read it."""
     assert refused({"sec-fetch-site": "cross-site"}, path="/") is None

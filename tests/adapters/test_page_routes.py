@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 from tests.support.page_desk import PageDesk, page_desk
 
 from modelsvc import keyfile
@@ -66,6 +67,13 @@ async def test_the_page_is_its_own_files_and_nothing_else(open_page: PageDesk) -
 async def test_no_other_file_is_served(open_page: PageDesk, name: str) -> None:
     """Names are looked up, never paths."""
     assert (await open_page.page.get(f"/static/{name}")).status_code == 404
+
+
+async def test_what_is_nowhere_is_told_in_the_usual_shape(open_page: PageDesk) -> None:
+    """Also of paths and methods that no route has."""
+    assert error(await open_page.page.get("/nowhere"), 404) == "not_found"
+    assert error(await open_page.page.get("/static/a/b"), 404) == "not_found"
+    assert error(await open_page.page.put("/api/status", json={}), 405) == "invalid_request"
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------
@@ -188,6 +196,15 @@ def test_neither_a_long_log_nor_a_long_line_is_read_whole(folder: Path) -> None:
     assert len(only) < LINE_CHARACTERS + 50
 
 
+def test_a_line_of_a_log_ends_with_its_newline_only(folder: Path) -> None:
+    """What a model says has other separators in it, which must not tear JSON apart."""
+    log = folder / "x.log"
+    log.write_text('{"event": "a\u2028b\x85c\x0bd"}\n\nlast', encoding="utf-8")
+    assert tail("x", log, 100).lines == ['{"event": "a\u2028b\x85c\x0bd"}', "", "last"]
+    log.write_text("")
+    assert tail("x", log, 100).lines == []
+
+
 # --- who may what -----------------------------------------------------------------------------------------------------
 
 
@@ -295,6 +312,32 @@ async def test_chat_passes_to_the_edge_and_back_as_it_is(keyed: PageDesk) -> Non
     assert b"host: localhost" in lines
     assert b"authorization: bearer " + keyed.key.lower().encode() in lines
     assert not any(line.startswith((b"cookie", b"origin")) for line in lines)
+
+
+async def test_a_body_that_breaks_off_is_no_defect(open_page: PageDesk) -> None:
+    """Nothing is asked, nothing complained of: anybody could fill the log with it."""
+    told: list[Any] = [{"type": "http.request", "body": b'{"mess', "more_body": True}, {"type": "http.disconnect"}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return told.pop(0) if len(told) > 1 else told[0]
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    transport = open_page.page._transport
+    assert isinstance(transport, httpx.ASGITransport)
+    scope = {
+        "type": "http", "method": "POST", "path": "/api/chat/u", "raw_path": b"/api/chat/u", "query_string": b"",
+        "headers": headers, "scheme": "http", "server": ("localhost", 9180), "client": None, "http_version": "1.1",
+        "root_path": "",
+    }  # fmt: skip
+    with capture_logs() as logged:
+        await transport.app(scope, receive, send)
+    assert sent[0]["status"] == 400
+    assert open_page.nginx.asked == []
+    assert logged == []
 
 
 @pytest.mark.parametrize("user", ["a%2F..%2F..%2Fmetrics", "a%3Fx", "..", "a%0d%0ax: y", "%C3%A4"])

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,10 +22,16 @@ from tests.support.service_fixture import ROOT, Ran, Service, running_service
 from tests.support.service_ports import is_free, reserved_ports
 from tests.support.service_processes import processes_of, until
 
+from modelsvc.cli.base import INTERRUPTED
 from modelsvc.cli.edge import KEY_ENV
 
 CLASSES = {"HealthWatcher", "ShortChat", "LongChat", "Streaming"}
 LAST_S = 60
+BROKEN = {
+    "run.json": "{",
+    "requests.csv": "at,began_s\n1,2\n",
+    "memory.csv": "at_s,process,state,private_bytes,rss_bytes\n1.0,blue\n",
+}
 
 
 def load_test(*arguments: str | Path, env: dict[str, str] | None = None) -> Ran:
@@ -136,6 +143,22 @@ def test_reports_are_made_anew_and_listed(deployed: tuple[Ran, Path]) -> None:
     assert load_test("loadtest.report", "yesterday", "--results", folder.parent).code == 2
 
 
+def test_a_broken_result_is_told_and_hides_no_other(deployed: tuple[Ran, Path], tmp_path: Path) -> None:
+    """Whatever of it is broken."""
+    _, folder = deployed
+    for name, damage in BROKEN.items():
+        broken = tmp_path / f"2020-{name}"
+        shutil.copytree(folder, broken)
+        (broken / name).write_text(damage)
+        ran = load_test("loadtest.report", broken.name, "--results", tmp_path)
+        assert ran.code == 2 and name in ran.err and "Traceback" not in ran.err, name
+    (tmp_path / "2020-strange/summary.json").mkdir(parents=True)
+    shutil.copytree(folder, tmp_path / "2021-whole")
+    listed = load_test("loadtest.results", "--results", tmp_path)
+    assert listed.code == 0 and "cannot be read" in listed.out
+    assert "nothing failed" in next(line for line in listed.out.splitlines() if "2021-whole" in line)
+
+
 @contextmanager
 def spoiling_server(folder: Path) -> Iterator[tuple[str, Path]]:
     log = folder / "spoiled"
@@ -206,7 +229,12 @@ def asked(results: Path) -> list[str]:
     [
         (("baseline", "--model", "/nowhere.gguf"), 2, "no model file"),
         (("baseline", "--duration", "0"), 2, "not between"),
+        (("baseline", "--duration", "soon"), 2, "'soon' is not between"),
         (("baseline", "--users", "0"), 2, "1 or more"),
+        (("baseline", "--users", "many"), 2, "'many' is not a whole number"),
+        (("baseline", "--prompt-words", "-5"), 2, "0 or more"),
+        (("baseline", "--bake-s", "nan"), 2, "'nan' is not 0 or"),
+        (("traffic", "--url", "http://[::1"), 2, "is no address"),
         (("traffic", "--url", "http://192.0.2.1"), 2, "not on this machine"),
         (("traffic", "--url", "http://127.0.0.1:9"), 2, "nobody answers"),
     ],
@@ -217,6 +245,30 @@ def test_misuse_is_told_at_once(tmp_path: Path, arguments: tuple[str, ...], code
 
     assert ran.code == code and says in ran.err
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("kind", ["a file", "a link to nowhere", "in a file"])
+def test_results_that_cannot_be_kept_are_told_at_once(tmp_path: Path, kind: str) -> None:
+    """Before a service is started for them."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    results = {"a file": "file", "a link to nowhere": "link", "in a file": "file/results"}[kind]
+    ran = load_test("loadtest.run", "baseline", "--results", tmp_path / results)
+
+    assert ran.code == 2 and "RESULTS" in ran.err and "Traceback" not in ran.err
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "link"}
+
+
+def test_an_interruption_while_the_service_starts_leaves_nothing(tmp_path: Path) -> None:
+    """As soon as there is a supervisor, which cannot be asked yet."""
+    command = [sys.executable, "-m", "loadtest.run", "baseline", "--results", str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as run:
+        started = until(lambda: psutil.Process(run.pid).children(), "a supervisor is started")
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=LAST_S)
+
+    assert run.returncode == INTERRUPTED and not said, said
+    assert not [process for process in started or () if process.is_running()]
 
 
 def test_a_deployment_needs_a_daemon(service: Service, tmp_path: Path) -> None:

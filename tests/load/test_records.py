@@ -29,6 +29,15 @@ def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
         assert read(path) == [failed, RIGHT, streamed]  # each is there as soon as it was written
 
 
+def test_a_long_stream_has_as_many_gaps_as_it_has(tmp_path: Path) -> None:
+    """More text than csv takes in a field by itself."""
+    long = record(1.0, 60.0, first_token_s=0.5, gaps_ms=(12.345,) * 30_000)
+    path = tmp_path / "requests.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        Writer(file).write(long)
+    assert read(path) == [long]
+
+
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     """With the place; half a row is not a request that went well."""
     path = tmp_path / "requests.csv"

@@ -33,10 +33,12 @@ async def test_a_deployment_is_watched_from_its_first_step_to_its_last(browser: 
         deploying = asyncio.create_task(asyncio.to_thread(service.ctl, "deploy"))
         await visitor.see("#headline", f"Deploying from {before} to {after}")
         await visitor.see("#deployment:not([data-outcome])", f"Deployment {number + 1}")
+        await visitor.see("#steps > li[data-state=running][aria-current=step]")
         await visitor.see("#deployment[data-outcome=succeeded]", "Succeeded")
         assert (await deploying).code == 0
 
         assert await visitor.steps() == ["done"] * 13
+        assert await visitor.page.locator("#steps > [aria-current]").count() == 0
         transitions = await visitor.transitions()
         for step in STEPS:
             assert transitions[step][-3:] == ["pending", "running", "done"], (step, transitions[step])

@@ -27,6 +27,25 @@ SMALL = """(least) => [...document.querySelectorAll("button, summary, textarea")
   .filter(([, height]) => height < least)
 """
 LEAST_HEIGHT = 32
+STRANGE = "\u202e" + "long_" * 40 + ".gguf"  # the first character turns all around that comes after it
+
+# Whether the first two letters or digits after the name, in what begins with `line`, stand from left to right.
+IN_ORDER_AFTER = """([line, name]) => {
+  const walk = document.createTreeWalker(document.querySelector(line), NodeFilter.SHOW_TEXT);
+  while (walk.nextNode() && !walk.currentNode.textContent.includes(name));
+  while (walk.nextNode()) {
+    const at = walk.currentNode.textContent.search(/[0-9A-Za-z]{2}/);
+    if (at < 0) continue;
+    const left = (place) => {
+      const range = new Range();
+      range.setStart(walk.currentNode, place);
+      range.setEnd(walk.currentNode, place + 1);
+      return range.getBoundingClientRect().left;
+    };
+    return left(at) < left(at + 1);
+  }
+  throw new Error(`nothing comes after ${name}`);
+}"""
 
 # Each visible text's contrast with what is behind it, as WCAG has it; those below the least.
 FAINT = """(least) => {
@@ -123,6 +142,25 @@ async def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, ser
         assert wide == 360
         small = await visitor.page.evaluate(SMALL, LEAST_HEIGHT)
         assert small == []
+
+
+async def test_any_name_of_a_model_is_shown_in_its_place(browser: Browser, service: Service) -> None:
+    """However long it is, nothing is wider than the screen; however it is written, it turns nothing else around."""
+
+    async def renamed(route: Route) -> None:
+        look = await (await route.fetch()).json()
+        look["status"]["release"]["model_path"] = f"/models/{STRANGE}"
+        look["models"][0]["name"] = STRANGE
+        await route.fulfill(json=look)
+
+    async with visiting(browser, service.page_url, **PHONE) as visitor:
+        await visitor.page.route("**/api/status", renamed)
+        await visitor.see("#subline", STRANGE)
+        await visitor.see("#memory-legend", STRANGE)
+        assert await visitor.page.evaluate("document.documentElement.scrollWidth") == 360
+        for line in ("#subline", "#memory-legend li"):
+            assert await visitor.page.evaluate(IN_ORDER_AFTER, [line, STRANGE]), f"turned around in {line}"
+        await visitor.page.unroute_all(behavior="wait")
 
 
 async def test_everything_can_be_done_by_keyboard(browser: Browser, service: Service) -> None:

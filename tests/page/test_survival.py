@@ -5,13 +5,14 @@ import json
 
 import pytest
 from playwright.async_api import Browser, Route
-from tests.page.browser import visiting
+from tests.page.browser import PATIENCE_MS, visiting
 from tests.support.service_fixture import Service
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 REFUSED = "net::ERR_"  # what the browser itself says of a connection that is not there
 LONG = 200_000
+WINDOWS = 8
 HIDE = """(hidden) => {
   Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));
@@ -92,6 +93,24 @@ async def test_a_hidden_tab_asks_for_nothing(browser: Browser, service: Service)
         paths = [url.removeprefix(visitor.origin).partition("?")[0] for url in visitor.requests[asked:]]
         assert paths.count("/api/events") == 1, paths
         assert paths.count("/api/status") <= 4, paths
+
+
+async def test_many_windows_leave_each_other_room(browser: Browser, service: Service) -> None:
+    """A browser has six connections to a server. All windows are alive, and all see a deployment to its end."""
+    await asyncio.to_thread(service.settled)
+    async with visiting(browser, service.page_url) as visitor:
+        pages = [visitor.page, *[await visitor.context.new_page() for _ in range(WINDOWS - 1)]]
+        for page in pages[1:]:
+            await page.goto(f"{service.page_url}/", timeout=PATIENCE_MS)
+        assert (await asyncio.to_thread(service.ctl, "deploy")).code == 0
+        number = service.history()[0].deployment
+        for page in pages:
+            await page.locator("#deployment-title", has_text=f"Deployment {number}").wait_for(timeout=PATIENCE_MS)
+            await page.locator("#deployment[data-outcome=succeeded]").wait_for(timeout=PATIENCE_MS)
+        followers = [url for url in visitor.requests if url.endswith("/api/events")]
+        assert followers, "the first follows what happens"
+        answer, color, _ = await visitor.ask("Hello!")
+        assert answer and color
 
 
 async def test_logs_without_end_are_shown_by_their_end(browser: Browser, service: Service) -> None:

@@ -224,7 +224,10 @@ class Service:
     def end(self) -> None:
         """Shut it down if it runs; fail when anything is left of it, which is then killed."""
         try:
-            if self.process is not None and self.process.poll() is None:
+            if self.process is not None and self.process.poll() is None and not self.state.control_socket.exists():
+                self.process.terminate()  # it has only begun, and cannot be asked yet
+                self.process.wait(DEADLINE_S)
+            elif self.process is not None and self.process.poll() is None:
                 assert self.shut_down() == 0, self.said()
                 until(lambda: not processes_of(self.folder), "all processes of the service are gone", 10)
         finally:

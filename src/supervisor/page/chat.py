@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 from litestar import Response, delete, get, post
+from litestar.exceptions import InternalServerException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from litestar.response import Stream
@@ -73,7 +74,7 @@ def chat_routes(relay: Relay, access: Access) -> list[HTTPRouteHandler]:
         access.check_private(keys)
         if not USER_ID.fullmatch(user_id):
             raise NotUnderstood("a user id has 1 to 64 of A-Z a-z 0-9 . _ @ -", "invalid_user_id")
-        return await relay.pass_on(request.method, user_id, await request.body(), keys)
+        return await relay.pass_on(request.method, user_id, await _body(request), keys)
 
     @post("/api/chat/{user_id:str}", status_code=200, request_max_body_size=BODY_BYTES)
     async def ask(request: AnyRequest, user_id: FromPath[str]) -> Response[Any]:
@@ -88,3 +89,11 @@ def chat_routes(relay: Relay, access: Access) -> list[HTTPRouteHandler]:
         return await passed_on(request, user_id)
 
     return [ask, read, forget]
+
+
+async def _body(request: AnyRequest) -> bytes:
+    """Raises NotUnderstood when whoever sends it goes away before its end, which is no defect of ours."""
+    try:
+        return await request.body()
+    except InternalServerException as error:
+        raise NotUnderstood(f"the body broke off: {error.detail}", "body_broke_off") from error

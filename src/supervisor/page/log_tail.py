@@ -21,7 +21,8 @@ def tail(source: str, path: Path, count: int, cursor: str = "") -> Tail:
             text = file.read(READ_BYTES)
     except FileNotFoundError:
         return Tail(source=source, cursor="", lines=[])
-    lines = text.decode(errors="replace").splitlines()
+    # Not splitlines: what models say has other separators in it, which would tear a line of JSON apart.
+    lines = text.decode(errors="replace").removesuffix("\n").split("\n") if text else []
     whole = lines[1:] if begin and len(lines) > 1 else lines
     shown = [_shortened(line) for line in whole[-count:]]
     return Tail(source=source, cursor=now, lines=shown, shortened=bool(begin) or len(whole) > count)

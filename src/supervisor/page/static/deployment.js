@@ -96,6 +96,7 @@ export class DeploymentPanel {
     const state = step?.state ?? "pending";
     const text = state === "running" ? (this.progress[number] ?? step.detail) : (step?.detail ?? "");
     setData(row.item, "state", state);
+    row.item.ariaCurrent = state === "running" ? "step" : null;
     setData(byId("segments").children[number - 1], "state", state);
     setText(row.state, SAID[state] ? ` ${SAID[state]}` : "");
     setText(row.detail, text);

@@ -27,8 +27,10 @@ export function setText(element, text) {
 
 /** A sentence of ours: what is between backticks is code. */
 export function setProse(element, text) {
-  redraw(element, text, () => text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part)));
+  redraw(element, text, prose);
 }
+
+export const prose = (text) => text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part));
 
 export function setData(element, key, value) {
   if (value === null || value === undefined || value === "") delete element.dataset[key];

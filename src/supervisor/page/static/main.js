@@ -15,6 +15,7 @@ import { drawWorkers } from "./workers.js";
 const LOOK_MS = 1000;
 const PULSE_MS = 2000;
 const AGAIN_MS = [500, 1000, 2000, 4000]; // after failures in a row
+const FOLLOWERS = 3; // of one browser
 
 const panel = new DeploymentPanel();
 const charts = new Charts();
@@ -109,8 +110,24 @@ const age = () => (seenAt ? ` What you see is as it was at ${new Date(seenAt).to
 let lastEvent = "";
 let leaving = new AbortController();
 
-/** What happens, as it happens; looking goes on all the same, for what is missed here. */
+/**
+ * What happens, as it happens; looking goes on all the same, for what is missed here.
+ *
+ * A browser has six connections to a server for all of its tabs, and a tab that follows holds one. So only some of them
+ * do, as long as they are seen; the others just look.
+ */
 async function follow() {
+  if (!navigator.locks) return listen(); // not over plain HTTP from another machine
+  for (let place = 0; place < FOLLOWERS; place += 1) {
+    const followed = await navigator.locks.request(`modelsvc-events-${place}`, { ifAvailable: true }, async (lock) => {
+      if (lock) await listen();
+      return lock !== null;
+    });
+    if (followed) return;
+  }
+}
+
+async function listen() {
   leaving = new AbortController();
   const headers = lastEvent ? { "last-event-id": lastEvent } : {};
   const response = await ask("/api/events", { headers, signal: leaving.signal });

@@ -38,5 +38,5 @@ function piece({ kind, name, size }, whole) {
 }
 
 function legend({ kind, name, note, size }) {
-  return h("li", { "data-share": kind }, h("span", {}, name, " ", h("b", {}, bytes(size)), note ? h("span", { class: "muted" }, ` ${note}`) : null));
+  return h("li", { "data-share": kind }, h("span", {}, h("bdi", {}, name), " ", h("b", {}, bytes(size)), note ? h("span", { class: "muted" }, ` ${note}`) : null));
 }

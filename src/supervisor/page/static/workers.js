@@ -1,6 +1,6 @@
 // The headline, the edge, and what each colour is doing.
 
-import { byId, factList, h, redraw, setData, setProse } from "./dom.js";
+import { byId, factList, h, prose, redraw, setData } from "./dom.js";
 import { bytes, capital, duration, fileName, roughly, words } from "./format.js";
 
 const COLORS = ["blue", "green"];
@@ -26,7 +26,7 @@ function drawHeadline(status) {
   redraw(byId("headline"), headline(status), (parts) =>
     parts.map((part) => (typeof part === "string" ? part : h("b", { "data-color": part.color }, part.text))),
   );
-  setProse(byId("subline"), subline(status));
+  redraw(byId("subline"), subline(status), (parts) => parts.flatMap((part, index) => [index ? " · " : "", h("bdi", {}, ...prose(part))]));
   document.title = `${plain(headline(status))} · modelsvc`;
 }
 
@@ -59,7 +59,7 @@ function subline({ release, edge, uptime_s }) {
     parts.push(fileName(release.model_path), bytes(release.model_size_bytes), `${slots} slots`, `${context_tokens.toLocaleString("en")} tokens of context`);
   }
   parts.push(`supervisor up ${duration(uptime_s)}`);
-  return parts.join(" · ");
+  return parts;
 }
 
 function drawEdge({ edge, workers }) {

@@ -14,6 +14,7 @@ import { drawWorkers } from "./workers.js";
 
 const LOOK_MS = 1000;
 const PULSE_MS = 2000;
+const SOON_MS = 100; // however much happens, no more looks than that
 const AGAIN_MS = [500, 1000, 2000, 4000]; // after failures in a row
 const FOLLOWERS = 3; // of one browser
 
@@ -29,14 +30,18 @@ let seenAt = 0;
 /** One thing done again and again, never twice at once, and not at all while the tab is hidden. */
 class Repeated {
   constructor(work, interval) {
-    Object.assign(this, { work, interval, timer: 0, busy: false, asked: false, failures: 0 });
+    Object.assign(this, { work, interval, timer: 0, busy: false, asked: false, failures: 0, ended: -SOON_MS });
   }
 
-  /** Do it now; if it is being done, once more after that. */
+  /** Do it now, or soon after the last time; if it is being done, once more after that. */
   now() {
-    clearTimeout(this.timer);
     if (this.busy) this.asked = true;
-    else if (!document.hidden) this.run();
+    else this.later(Math.max(0, this.ended + SOON_MS - performance.now()));
+  }
+
+  later(pause) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => document.hidden || this.run(), pause);
   }
 
   async run() {
@@ -50,9 +55,9 @@ class Repeated {
       this.failed?.(error);
     }
     this.busy = false;
-    if (document.hidden) return;
-    if (this.asked) this.run();
-    else this.timer = setTimeout(() => this.now(), this.failures ? AGAIN_MS[Math.min(this.failures, AGAIN_MS.length) - 1] : this.interval);
+    this.ended = performance.now();
+    const pause = this.failures ? AGAIN_MS[Math.min(this.failures, AGAIN_MS.length) - 1] : this.interval;
+    this.later(this.asked ? SOON_MS : pause);
   }
 }
 

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
         folder = folders.new(Path(os.environ.get("RESULTS", folders.RESULTS)), "monitored")
         target = Target("", os.environ, client, listen)
         operation = operate(target, ("deploy", *arguments), folder / "operations.jsonl")
-        after = snapshot(client.status(), listen)
+        after = afterwards(client, listen, before)
     except KeyboardInterrupt:
         return INTERRUPTED  # what goes on without us, `ctl` has said
     except Misuse as error:
@@ -77,6 +77,14 @@ def snapshot(status: Status, supervisor_listen: str) -> dict[str, Scraped]:
     for color, worker in status.workers.items():
         found[color] = Scraped(worker.worker_id or "", scrape(f"127.0.0.1:{worker.port}") if worker.pid else "")
     return found
+
+
+def afterwards(client: ControlClient, supervisor_listen: str, before: Snapshot) -> Snapshot:
+    """Empty when the supervisor is gone: just then what the deployment told is worth keeping."""
+    try:
+        return snapshot(client.status(), supervisor_listen)
+    except SupervisorError:
+        return {who: Scraped("", "") for who in before}
 
 
 def scrape(listen: str) -> str:

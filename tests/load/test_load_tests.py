@@ -24,6 +24,7 @@ from tests.support.service_processes import processes_of, until
 
 from modelsvc.cli.base import INTERRUPTED
 from modelsvc.cli.edge import KEY_ENV
+from supervisor.protocol import ExitCode
 
 CLASSES = {"HealthWatcher", "ShortChat", "LongChat", "Streaming"}
 LAST_S = 60
@@ -218,6 +219,23 @@ def test_a_running_service_is_watched_over_a_deployment(service: Service, tmp_pa
     assert {path.name for path in (folder / "after").iterdir()} == {"blue.prom", "green.prom", "supervisor.prom"}
     assert 'modelsvc_http_requests_total{code="200",route="/chat"}' in (folder / "after/green.prom").read_text()
     assert not [child for child in psutil.Process().children(recursive=True) if "locust" in " ".join(child.cmdline())]
+
+
+def test_a_monitored_deployment_whose_supervisor_dies_is_reported(service: Service, tmp_path: Path) -> None:
+    """With what it told until then; the exit code says that it did not succeed."""
+    service.settled()
+    command = [sys.executable, "-m", "loadtest.monitored"]
+    env = service.env | {"RESULTS": str(tmp_path)}
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as ran:
+        service.sees(lambda status: status.deployment, "a deployment is under way")
+        service.kill_supervisor()
+        said, wrong = ran.communicate(timeout=LAST_S)
+    service.up()
+
+    assert ran.returncode == ExitCode.FAILED and "went away" in wrong and "Traceback" not in wrong, wrong
+    assert "not running afterwards" in said
+    folder = result(tmp_path, "monitored")
+    assert (folder / "before/supervisor.prom").read_text() and not (folder / "after/supervisor.prom").read_text()
 
 
 def asked(results: Path) -> list[str]:

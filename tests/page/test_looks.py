@@ -123,6 +123,9 @@ async def test_the_theme_follows_the_system_until_one_is_chosen(browser: Browser
         await visitor.page.click("#theme-button")
         await visitor.page.click("#theme-button")
         assert (await visitor.text("#theme-name"), await background(visitor)) == ("dark", dark)
+        await visitor.page.emulate_media(media="print")
+        assert await background(visitor) == light, "paper is white"
+        await visitor.page.emulate_media(media="screen")
         await visitor.page.reload(wait_until="commit")
         await visitor.page.wait_for_selector("#headline")
         assert await background(visitor) == dark

@@ -9,7 +9,6 @@ from supervisor import config as configuration
 from supervisor import logs, startup
 from supervisor.console import say
 from supervisor.errors import SupervisorError
-from supervisor.hooks import check_programs
 from supervisor.paths import control_socket, find_config, state_paths
 from supervisor.protocol import ErrorReply, encode
 from supervisor.service import serve
@@ -37,7 +36,6 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(config_option: Path | None) -> None:
     path = find_config(config_option)
     config = configuration.load(path)
-    check_programs(config.hook, str(path))
     paths = state_paths()
     startup.lay_out(paths)
     with startup.lock(paths.lock):

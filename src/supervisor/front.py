@@ -51,22 +51,16 @@ class FrontServer:
     """Serves `app` at `listen`, ADDRESS:PORT."""
 
     def __init__(self, app: Guarded, listen: str) -> None:
+        self._app = app
         self._host, self._port = split_listen(listen)
-        self._server = Server(
-            app,
-            address=self._host,
-            port=self._port,
-            interface=Interfaces.ASGINL,
-            http=HTTPModes.http1,
-            websockets=False,
-            log_enabled=False,
-        )
+        self._server: Server | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen. Raises PortTaken, or SupervisorError when it cannot."""
+        """Listen. Raises PortTaken, or SupervisorError when it cannot; it may be tried again then."""
         with naming(SETTING):
             check_free(self._host, self._port)
+        self._server = self._make()
         self._task = asyncio.get_running_loop().create_task(self._server.serve())
         await eventually(self._decided, START_TIMEOUT_S)
         if self._task.done() or not await self._listens():
@@ -75,10 +69,21 @@ class FrontServer:
 
     async def stop(self) -> None:
         """Finish the answers under way."""
-        if self._task is None:
+        if self._task is None or self._server is None:
             return
         self._server.stop()  # type: ignore[no-untyped-call]  # Granian leaves it untyped
         await asyncio.wait({self._task}, timeout=STOP_TIMEOUT_S)
+
+    def _make(self) -> Server:
+        return Server(
+            self._app,
+            address=self._host,
+            port=self._port,
+            interface=Interfaces.ASGINL,
+            http=HTTPModes.http1,
+            websockets=False,
+            log_enabled=False,
+        )
 
     async def _decided(self) -> bool:
         return self._task is None or self._task.done() or await self._listens()

@@ -17,7 +17,6 @@ from prometheus_client import CollectorRegistry, Counter
 
 from supervisor.config import HookSection
 from supervisor.core.records import HookFailed
-from supervisor.errors import ConfigError
 from supervisor.feed import Feed
 from supervisor.hook_run import Command, Outcome, Ran, run
 from supervisor.paths import StatePaths
@@ -32,15 +31,13 @@ log = structlog.get_logger()
 Tell = Callable[[HookFailed], None]
 
 
-def check_programs(hooks: Sequence[HookSection], source: str) -> None:
-    """Raises ConfigError that lists every program that is not there. Only at the start: later that is a failed run."""
-    missing = [
-        f"  hook.{place}.command: there is no program {hook.command[0]!r} that can be run: mend the path, or its rights"
+def missing_programs(hooks: Sequence[HookSection]) -> list[str]:
+    """What to say of each program that is not there: no reason not to serve, for a run of it is told as failed."""
+    return [
+        f"hook.{place}.command: there is no program {hook.command[0]!r} that can be run: mend the path, or its rights"
         for place, hook in enumerate(hooks)
         if shutil.which(hook.command[0]) is None
     ]
-    if missing:
-        raise ConfigError(f"{source} has {len(missing)} problem(s):\n" + "\n".join(missing))
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class Parts:
         tally = Tally(self.probe, AccessLog(edge))
         steps = StepRunner(edge, self.probe, self.admission, prover, tally, gate, bake, self.loop.post)
         sinks = (Journaling(journal), baseline, Log(), self.metrics, self.hub, self.feed, Console())
-        self.watchers = (Log(), self.metrics, self.feed)
+        self.watchers = (Log(), self.metrics, self.feed, Console())
         around = Surroundings(paths, settings.control_socket, settings.config_path)
         self.hooks = Hooks(config.hook, around, self.feed, self.tell, self.metrics.registry)
         self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps)

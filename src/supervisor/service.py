@@ -3,7 +3,7 @@
 import asyncio
 import math
 import signal
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -13,9 +13,12 @@ from supervisor.console import say
 from supervisor.control import ControlPlane, build_app
 from supervisor.control_server import ControlServer
 from supervisor.core import events as ev
+from supervisor.core.records import Warned
 from supervisor.core.state import Color
 from supervisor.edge import Edge, EdgeOptions
+from supervisor.errors import SupervisorError
 from supervisor.front import FrontServer, build_front
+from supervisor.hooks import missing_programs
 from supervisor.nginx.config import EdgeLimits
 from supervisor.notify import listen
 from supervisor.page.page import Page
@@ -26,6 +29,8 @@ from supervisor.settings import Settings
 from supervisor.takeover import take_up
 from supervisor.telemetry.textfile import Textfile
 from supervisor.unix_server import UnixServer
+
+RETRY_S = 5.0
 
 
 async def serve(settings: Settings) -> None:
@@ -80,7 +85,7 @@ async def _open_hold(parts: Parts, stack: AsyncExitStack) -> None:
 
 
 async def _open_front(parts: Parts, plane: ControlPlane, stack: AsyncExitStack) -> None:
-    """Metrics and the status page."""
+    """Metrics and the status page; without them the service goes on, and they come when they can."""
     config = parts.settings.config
     hosts = [*config.security.allowed_hosts, split_listen(config.control.metrics_listen)[0]]
     page = Page(config, plane, parts.probe, parts.traffic, parts.state)
@@ -88,7 +93,20 @@ async def _open_front(parts: Parts, plane: ControlPlane, stack: AsyncExitStack) 
     stack.callback(asyncio.create_task(page.run()).cancel)
     front = FrontServer(build_front(parts.metrics.render, hosts, page.routes()), config.control.metrics_listen)
     stack.push_async_callback(front.stop)
-    await front.start()
+    try:
+        await front.start()
+    except SupervisorError as error:
+        parts.tell(Warned(f"no metrics and no status page: {error.message}; tried again every {RETRY_S:.0f} s"))
+        stack.callback(asyncio.create_task(_open_later(front)).cancel)
+
+
+async def _open_later(front: FrontServer) -> None:
+    while True:
+        await asyncio.sleep(RETRY_S)
+        with suppress(SupervisorError):
+            await front.start()
+            say("metrics and status page are served now")
+            return
 
 
 async def _open_control(parts: Parts, plane: ControlPlane, stack: AsyncExitStack) -> None:
@@ -99,6 +117,8 @@ async def _open_control(parts: Parts, plane: ControlPlane, stack: AsyncExitStack
     stack.push_async_callback(parts.hooks.close)
     stack.callback(parts.feed.close)  # followers leave before their servers wait for them
     parts.hooks.start()
+    for problem in missing_programs(parts.settings.config.hook):
+        parts.tell(Warned(problem))
 
 
 def _begin_chores(parts: Parts, reserve: Reserve, stack: AsyncExitStack) -> None:

@@ -4,14 +4,15 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.support import service_models as models
 from tests.support.service_fixture import Service, service_folder
-from tests.support.service_processes import processes_of
+from tests.support.service_processes import processes_of, until
 
 REJECTING_NGINX = """#!/bin/sh
 case "$*" in
@@ -89,14 +90,36 @@ def test_a_model_that_cannot_be_served(service: Service, maker: models.Maker, wo
     assert "model.path" in said and str(path) in said and all(word in said for word in words), said
 
 
-@pytest.mark.parametrize("port", ["edge", "blue", "green", "metrics"])
+@pytest.mark.parametrize("port", ["edge", "blue", "green"])
 def test_a_port_that_is_taken(service: Service, port: str) -> None:
     """The message names the port and who has it."""
     number = port_of(service, port)
     with listening(number):
         said = refused(service, 4)
-    remedy = "configure another port" if port in ("edge", "metrics") else f"workers.{port}_port"
+    remedy = "configure another port" if port == "edge" else f"workers.{port}_port"
     assert all(words in said for words in (str(number), f"(pid {os.getpid()})", remedy)), said
+
+
+def test_what_only_watches_is_not_needed_to_serve(service: Service) -> None:
+    """A taken port of the metrics and a hook without its program are told; the page is there when the port is free."""
+    number = port_of(service, "metrics")
+    service.tables["hook"] = [{"on": ["warned"], "command": ["no-such-program"]}]  # type: ignore[assignment]
+    with listening(number):
+        service.up()
+        said = service.said()
+        assert all(word in said for word in ("no metrics and no status page", str(number), f"(pid {os.getpid()})")), (
+            said
+        )
+        assert "hook.0.command: there is no program 'no-such-program'" in said
+        assert service.chat("My name is Ada.").status_code == 200
+    until(lambda: _serves(number), "the metrics are served")
+    assert service.shut_down() == 0
+
+
+def _serves(port: int) -> bool:
+    with suppress(httpx.TransportError):
+        return "modelsvc_edge_up 1.0" in httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    return False
 
 
 def test_nginx_missing(service: Service) -> None:

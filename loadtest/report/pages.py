@@ -58,8 +58,22 @@ def _section(table: Table) -> list[str]:
 
 
 def _table(table: Table) -> str:
-    ruler = ["---" if number == 0 or len(table.headings) < 4 else "---:" for number in range(len(table.headings))]
+    ruler = ["---:" if right else "---" for right in _right(table)]
     return "\n".join(_line(cells) for cells in (table.headings, ruler, *table.rows))
+
+
+def _right(table: Table) -> list[bool]:
+    """Which columns have figures only, and stand under each other by their ends."""
+    columns = zip(*table.rows, strict=True) if table.rows else ((),) * len(table.headings)
+    return [any(column) and all(map(_is_figure, filter(None, column))) for column in columns]
+
+
+def _is_figure(cell: str) -> bool:
+    try:
+        float(cell.replace(",", ""))
+    except ValueError:
+        return False
+    return True
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -69,7 +83,7 @@ def _line(cells: Sequence[str]) -> str:
 def _plain(table: Table) -> dict[str, object]:
     """Without Markdown's marks."""
     note = table.note.replace("`", "").replace("*", "")
-    return {"title": table.title, "headings": table.headings, "rows": table.rows, "note": note}
+    return {"title": table.title, "headings": table.headings, "rows": table.rows, "right": _right(table), "note": note}
 
 
 def _embedded(files: Mapping[str, Path]) -> dict[str, str]:

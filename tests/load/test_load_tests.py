@@ -102,6 +102,7 @@ def test_the_report_tells_what_was_recorded(deployed: tuple[Ran, Path]) -> None:
     assert all(step["state"] == "done" and step["seconds"] is not None for step in operation["steps"])
     assert f"0 of {len(found):,} requests failed; deploy succeeded" in ran.out
     text = (folder / "report.md").read_text()
+    assert "|  | step | state | s | began at s |\n| ---: | --- | --- | ---: | ---: |" in text, "words to the left"
     assert all(
         f"| {step['number']} | {step['name']} | done | {step['seconds']:.3f}" in text for step in operation["steps"]
     )

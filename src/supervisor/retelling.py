@@ -104,7 +104,7 @@ def _plain(record: Plain, stamp: Stamp) -> hp.Happening:
         case rec.RouteChanged():
             return hp.RouteChanged(**stamp, **told)
         case rec.WorkerChanged():
-            return _changed(record, stamp)
+            return hp.WorkerChanged(**stamp, **told)
         case rec.Paused():
             return hp.Paused(**stamp) if record.paused else hp.Resumed(**stamp)
         case rec.Prewarmed():
@@ -114,22 +114,11 @@ def _plain(record: Plain, stamp: Stamp) -> hp.Happening:
         case rec.Warned():
             return hp.Warned(**stamp, **told)
         case rec.HookFailed():
-            return _hook_failed(record, stamp)
+            return hp.HookFailed(**stamp, **told)
         case rec.MonitorChanged():
             return hp.MonitorChanged(**stamp, state=record.state, pid=record.pid, reason=record.reason)
         case _:
             assert_never(record)
-
-
-def _changed(record: rec.WorkerChanged, stamp: Stamp) -> hp.Happening:
-    return hp.WorkerChanged(
-        **stamp,
-        color=record.color,
-        worker_id=record.worker_id,
-        release=record.release,
-        previous=record.previous,
-        state=record.phase,
-    )
 
 
 def _crash(record: rec.WorkerGone, stamp: Stamp) -> hp.Happening | None:
@@ -151,14 +140,3 @@ def _edge(record: rec.EdgeChanged, stamp: Stamp) -> hp.Happening:
     if record.pid is None:
         return hp.EdgeEnded(**stamp, reason=record.reason)
     return hp.EdgeStarted(**stamp, pid=record.pid)
-
-
-def _hook_failed(record: rec.HookFailed, stamp: Stamp) -> hp.Happening:
-    return hp.HookFailed(
-        **stamp,
-        hook=record.hook,
-        command=record.program,
-        hook_event=record.hook_event,
-        hook_event_id=record.hook_event_id,
-        reason=record.reason,
-    )

@@ -83,10 +83,10 @@ class AnyOrder(RuleBasedStateMachine):
     def check_told(self, before: Slot, effects: list[fx.Effect]) -> None:
         """Every change of phase is on record, one after the other, and nothing that was none."""
         told = [r for r in records(effects) if isinstance(r, WorkerChanged) and r.color is before.color]
-        phases = [before.phase, *(record.phase for record in told)]
+        phases = [before.phase, *(record.state for record in told)]
         assert [record.previous for record in told] == phases[:-1]
         assert phases[-1] is self.state.slots[before.color].phase
-        assert all(record.previous is not record.phase and (record.previous, record.phase) in MOVES for record in told)
+        assert all(record.previous is not record.state and (record.previous, record.state) in MOVES for record in told)
         assert not self.state.moves
 
     def take(self, effect: fx.Effect) -> None:
@@ -258,7 +258,7 @@ class AnyOrder(RuleBasedStateMachine):
     def go_on(self) -> bool:
         """One more thing that is due happens, and well; False when there is none."""
         slots = self.state.slots.values()
-        stopping = {slot.worker_id for slot in slots if slot.phase is Phase.STOPPING}
+        stopping = {slot.worker_id for slot in slots if slot.phase is Phase.STOPPING or slot.condemned}
         starting = {slot.worker_id for slot in slots if slot.phase is Phase.STARTING}
         ending = [worker for worker in self.living if worker in stopping]
         loading = [worker for worker in self.living if worker in starting]

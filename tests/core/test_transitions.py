@@ -13,7 +13,7 @@ from supervisor.core.steps import Step, StepState
 def phases(world: World, color: Color) -> list[str]:
     """What is on record of a colour, as `before>after`."""
     changes = [record for record in world.records if isinstance(record, WorkerChanged) and record.color is color]
-    return [f"{record.previous}>{record.phase}" for record in changes]
+    return [f"{record.previous}>{record.state}" for record in changes]
 
 
 def test_a_worker_is_told_from_its_start_to_its_end() -> None:

@@ -95,7 +95,7 @@ class WorkerChanged:
     worker_id: str | None
     release: int | None
     previous: Phase
-    phase: Phase
+    state: Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +151,10 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class HookFailed:
-    """The command of a `[[hook]]` did not do what it was run for; `hook` counts from 1, `program` is its first word."""
+    """The command of a `[[hook]]` did not do what it was run for; `hook` counts from 1, `command` is its program."""
 
     hook: int
-    program: str
+    command: str
     hook_event: str
     hook_event_id: int
     reason: str

@@ -230,9 +230,8 @@ class State:
     last_deployment: int = 0
     last_worker: int = 0
     last_token: int = 0
-    moves: tuple[
-        tuple[Slot, Slot], ...
-    ] = ()  # slots before and after each change of phase that is not written down yet
+    # Slots before and after each change of phase that is not written down yet.
+    moves: tuple[tuple[Slot, Slot], ...] = ()
 
     def with_slot(self, color: Color, **changes: object) -> "State":
         """The same state with one slot changed."""

@@ -62,6 +62,11 @@ class StatePaths:
         return self.root / "releases"
 
     @property
+    def models(self) -> Path:
+        """The model store: `<sha256>/name.gguf`."""
+        return self.root / "models"
+
+    @property
     def journal(self) -> Path:
         return self.root / "supervisor.db"
 

@@ -130,6 +130,15 @@ class Past:
         )
         return None if rows[0]["at"] is None else float(rows[0]["at"])
 
+    def newest_entry(self) -> float | None:
+        """When anything was last written down, in Unix time; None in an empty journal."""
+        rows = self._db.rows(
+            "SELECT max(at) AS at FROM (SELECT started_at AS at FROM steps UNION ALL SELECT started_at FROM workers"
+            " UNION ALL SELECT ended_at FROM workers UNION ALL SELECT finished_at FROM deployments"
+            " UNION ALL SELECT started_at FROM deployments)"
+        )
+        return None if rows[0]["at"] is None else float(rows[0]["at"])
+
     def served_before(self, number: int, other_than: int | None = None) -> int | None:
         """The release that served when deployment `number` began, or the last one before that which was another."""
         rows = self._db.rows(

@@ -79,11 +79,22 @@ def naming(setting: str) -> Iterator[None]:
 
 def holder_of(host: str, port: int) -> str | None:
     """Who listens on the port, as `nginx (pid 123)`; None when nobody does that this user may see."""
-    for process in psutil.process_iter(["name"]):
+    return next((f"{name_of(process)} (pid {process.pid})" for process in listeners(host, port)), None)
+
+
+def listeners(host: str, port: int) -> Iterator[psutil.Process]:
+    """The processes that listen on the port, as far as this user may see them."""
+    for process in psutil.process_iter():
         with suppress(psutil.Error):
             if _listens(process, host, port):
-                return f"{process.info['name']} (pid {process.pid})"
-    return None
+                yield process
+
+
+def name_of(process: psutil.Process) -> str:
+    """Also of one that has just ended."""
+    with suppress(psutil.Error):
+        return str(process.name())
+    return "a process"
 
 
 def _port(text: str) -> int:

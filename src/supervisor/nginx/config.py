@@ -26,6 +26,7 @@ from supervisor.core.state import Color
 Swap = Literal["keepalive_min_timeout", "retire_then_reload"]
 Version = tuple[int, int, int]
 
+OLDEST: Version = (1, 15, 3)  # whose `keepalive_timeout` may stand in an upstream
 MIN_TIMEOUT_SINCE: Version = (1, 27, 4)
 TEMP_FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 

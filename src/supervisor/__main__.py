@@ -9,6 +9,8 @@ from supervisor import config as configuration
 from supervisor import logs, startup
 from supervisor.console import say
 from supervisor.errors import SupervisorError
+from supervisor.manager.activation import inherit
+from supervisor.manager.notifier import Notifier
 from supervisor.paths import control_socket, find_config, state_paths
 from supervisor.protocol import ErrorReply, encode
 from supervisor.service import serve
@@ -34,13 +36,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(config_option: Path | None) -> None:
+    manager, inherited = Notifier.take(), inherit()
     path = find_config(config_option)
     config = configuration.load(path)
     paths = state_paths()
     startup.lay_out(paths)
     with startup.lock(paths.lock):
         logs.configure(paths.logs / "supervisor.log")
-        asyncio.run(serve(Settings(config, path, paths, control_socket(path))))
+        settings = Settings(config, path, paths, control_socket(path), inherited=inherited, manager=manager)
+        asyncio.run(serve(settings))
 
 
 def _parser() -> argparse.ArgumentParser:

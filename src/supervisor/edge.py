@@ -90,6 +90,7 @@ class Edge:
         self.strategy: ReloadStrategy = strategy_for(build)
         self.observe: Observe = lambda color, seconds: None  # called after each change of the route
         self._listener: socket.socket | None = None
+        self._lasting = False
         self._master: Master | None = None
         self._orphans = Orphans(options.folder, self.address, build.swap == "keepalive_min_timeout")
         self._lay_out()
@@ -108,12 +109,13 @@ class Edge:
         if self._running() is None and not self._orphans.members():
             self._bind()
 
-    def take(self, listener: socket.socket) -> None:
-        """Listen on this socket, which launchd or systemd may have bound."""
+    def take(self, listener: socket.socket, *, lasting: bool = False) -> None:
+        """Listen on this socket. `lasting`: launchd or systemd bound it, and clients wait there when nginx is gone."""
         # nginx does not look after the mode of an inherited socket: in a blocking one, two workers that wake for one
         # client would leave the slower of them stuck in accept() with all its connections.
         listener.setblocking(False)
         self._listener = listener
+        self._lasting = lasting
 
     async def start(self) -> NginxIdentity:
         """Start nginx and wait until it answers; an nginx that runs is left as it is. Raises EdgeError, PortTaken."""
@@ -141,6 +143,9 @@ class Edge:
 
     async def stop(self, timeout_s: float) -> None:
         """Let nginx finish what runs, for `timeout_s` at most; it is gone on return. The socket stays bound."""
+        nginx = self._running()
+        if nginx and self._lasting:  # who connects again will be answered
+            await self.strategy.retire(nginx)
         self._orphans.quit()
         if self._master is not None:
             await self._master.stop(timeout_s)

@@ -10,6 +10,7 @@
     ├── EdgeError              failed           1
     ├── WorkerError            failed           1
     ├── MonitorError           failed           1
+    ├── ActivationError        failed           1
     ├── StorageError           failed           1
     │   └── JournalError
     │       └── JournalCorrupt
@@ -101,6 +102,12 @@ class MonitorError(SupervisorError):
     """Prometheus is missing, does not start, or does not answer."""
 
     code = "monitor_failed"
+
+
+class ActivationError(SupervisorError):
+    """The service manager does not hand over the sockets it bound for us."""
+
+    code = "activation_failed"
 
 
 class StorageError(SupervisorError):

@@ -12,6 +12,7 @@ from supervisor.core.records import Record
 from supervisor.core.state import Color
 from supervisor.edge import Edge
 from supervisor.errors import SupervisorError
+from supervisor.holder import Holder
 from supervisor.step_runner import StepResult, StepRunner
 from supervisor.workforce import Workforce
 
@@ -34,12 +35,14 @@ class Executor:
         workforce: Workforce,
         edge: Edge,
         steps: StepRunner,
+        holder: Holder,
     ) -> None:
         self._post = post
         self._sinks = sinks
         self._workforce = workforce
         self._edge = edge
         self._steps = steps
+        self._holder = holder
         self._step: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -61,6 +64,8 @@ class Executor:
                 self._spawn(self._edge.stop(effect.timeout_s))
             case fx.Route():
                 self._route(effect.color)
+            case fx.AwaitHeld():
+                self._spawn(self._await_held())
             case fx.CancelStep():
                 self._cancel_step()
             case fx.Exit():
@@ -96,6 +101,10 @@ class Executor:
             self._edge.write_route(color)
         except SupervisorError as error:
             log.error("route_not_written", color=color, reason=error.message)
+
+    async def _await_held(self) -> None:
+        await self._holder.emptied()
+        self._post(ev.HeldAnswered())
 
     async def _run_edge(self) -> None:
         try:

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from supervisor.core.outlook import Outlook
+from supervisor.patience import eventually
 
 POLL_S = 0.01
 # Before each replay. At first none, since the route may just be changing hands; then time enough to notice that the
@@ -67,6 +68,14 @@ class Holder:
 
     def counts(self) -> HoldCounts:
         return HoldCounts(self._waiting, self._held, self._replayed, self._given_up)
+
+    async def emptied(self) -> None:
+        """Wait until nobody waits, for as long as a request may."""
+
+        async def check() -> bool:
+            return not self._waiting
+
+        await eventually(check, self._timeout_s)
 
     def close(self) -> None:
         """Send everybody away."""

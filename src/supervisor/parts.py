@@ -73,7 +73,7 @@ class Parts:
         self.watchers = (Log(), self.metrics, self.feed, Console())
         around = Surroundings(paths, settings.control_socket, settings.config_path)
         self.hooks = Hooks(config.hook, around, self.feed, self.tell, self.metrics.registry)
-        self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps)
+        self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps, self.holder)
         self.monitor = Keeper(config, paths, journal, sinks, lambda: self.room.check())
         self.room = Room(self.memory, journal, paths.root, self.state, self.monitor.give_way)
         self.watch = Watch(self.state, self.loop.post, self.probe, self.holdings, edge)

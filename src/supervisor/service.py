@@ -19,6 +19,7 @@ from supervisor.edge import Edge, EdgeOptions
 from supervisor.errors import SupervisorError
 from supervisor.front import FrontServer, build_front
 from supervisor.hooks import missing_programs
+from supervisor.manager.activation import Inherited
 from supervisor.nginx.config import EdgeLimits
 from supervisor.notify import listen
 from supervisor.page.page import Page
@@ -45,6 +46,7 @@ async def serve(settings: Settings) -> None:
         paths.hold_socket,
     )
     edge = await Edge.open(options)
+    _take_socket(edge, settings.inherited)
     reserve = Reserve(paths.reserve)
     reserve.keep()
     journal = open_journal(paths, reserve)
@@ -55,7 +57,9 @@ async def serve(settings: Settings) -> None:
 
 
 async def _live(parts: Parts, reserve: Reserve) -> None:
+    manager = parts.settings.manager
     async with AsyncExitStack() as stack:
+        stack.callback(asyncio.create_task(manager.run(parts.state)).cancel)
         stack.push_async_callback(parts.probe.close)
         stack.callback(parts.edge.close)
         await take_up(parts)
@@ -65,12 +69,27 @@ async def _live(parts: Parts, reserve: Reserve) -> None:
         plane = parts.plane()
         await _open_front(parts, plane, stack)
         await _open_control(parts, plane, stack)
+        _obey_signals(parts)
+        manager.ready()
         _announce(parts.settings)
         _begin_chores(parts, reserve, stack)
         parts.monitor.open()
         stack.push_async_callback(parts.monitor.close)
-        await _until_exit(parts)
-        await parts.monitor.stop()
+        parts.loop.post(ev.Started())
+        await parts.loop.run(parts.executor)
+        if not parts.state().handover:  # else Prometheus serves on, too
+            await parts.monitor.stop()
+
+
+def _take_socket(edge: Edge, inherited: Inherited) -> None:
+    """Serve on the socket that the service manager bound; say so where it bound another one."""
+    if listener := inherited.at(edge.address):
+        edge.take(listener, lasting=True)
+    for address in inherited.elsewhere(edge.address):
+        say(
+            f"WARNING: the service manager listens on {address}, but edge.listen is {edge.address}, where the service"
+            " is: run `modelsvc service install` again"
+        )
 
 
 async def _open_hold(parts: Parts, stack: AsyncExitStack) -> None:
@@ -137,15 +156,18 @@ def _begin_chores(parts: Parts, reserve: Reserve, stack: AsyncExitStack) -> None
         stack.callback(asyncio.create_task(chore).cancel)
 
 
-async def _until_exit(parts: Parts) -> None:
+def _obey_signals(parts: Parts) -> None:
     def told_to_stop() -> None:
         say("stopping: running answers are finished first")
         parts.loop.post(ev.ShutdownRequested("signal"))
 
+    def told_to_hand_over() -> None:
+        say("leaving the service to the next supervisor: what is under way is finished first")
+        parts.loop.post(ev.HandoverRequested("signal"))
+
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told_to_stop)
-    parts.loop.post(ev.Started())
-    await parts.loop.run(parts.executor)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, told_to_hand_over)
 
 
 def _announce(settings: Settings) -> None:

@@ -1,11 +1,13 @@
 """What one supervisor is started with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from supervisor import config as configuration
 from supervisor.config import Config, ModelSection
 from supervisor.core.gate import Check
+from supervisor.manager.activation import Inherited
+from supervisor.manager.notifier import Notifier
 from supervisor.paths import StatePaths
 from supervisor.worker_process import WORKER_PROGRAM
 
@@ -19,6 +21,9 @@ class Settings:
     paths: StatePaths
     control_socket: Path
     worker_program: tuple[str, ...] = WORKER_PROGRAM
+    # What the service manager passed, and wants to hear; nothing without one.
+    inherited: Inherited = field(default_factory=Inherited)
+    manager: Notifier = field(default_factory=Notifier)
 
     def model_section(self) -> ModelSection:
         """`[model]` as the file says it now, since a deployment takes up what was edited."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -27,6 +28,7 @@ ANSWERS_A_SWAP = 8
 RELOADS = 6
 PLAIN_RELOADS = 4
 KILLS = 4
+STOPS = 2
 OLDER: Version = (1, 22, 1)
 QUICK, THINKING, SLOW, STREAMING = 4, 20, 4, 4
 EVENTS, GAP_S = 8, 0.01
@@ -224,3 +226,29 @@ async def more_answers(load: Load, count: int) -> None:
         return load.answers.total() >= wanted or bool(load.failures)
 
     assert await eventually(there, 10 * PAUSE_S, poll_s=0.001)
+
+
+async def test_a_stop_tells_clients_first_where_they_can_wait_for_the_next_start() -> None:
+    """A service manager holds the socket: who was told connects again, waits, and is answered by the next nginx.
+
+    The same load notices a stop that tells nobody, which is quicker where nobody will come.
+    """
+    async with both_colors() as ports:
+        lossless = await stopped_under_traffic(ports, lasting=True)
+        control = await stopped_under_traffic(ports, lasting=False)
+
+    assert lossless.failures == []
+    assert control.failures != []
+
+
+async def stopped_under_traffic(ports: dict[Color, int], *, lasting: bool) -> Load:
+    with socket.create_server(("127.0.0.1", 0), backlog=511) as listener:
+        async with running_edge(ports, as_version=OLDER, listener=listener, lasting=lasting) as edge:
+            edge.write_route(Color.BLUE)
+            async with traffic(edge.address.port) as load:
+                for _ in range(STOPS):
+                    await more_answers(load, len(ACTS))
+                    await edge.stop(timeout_s=5)
+                    await edge.start()
+                await more_answers(load, len(ACTS))
+    return load

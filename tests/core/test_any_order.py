@@ -39,6 +39,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.living: list[str] = []
         self.edge = "absent"
         self.timers: list[ev.Event] = []
+        self.waiting_for_held = 0
+        self.left_at_once = False
         self.past: list[ev.Event] = []
         self.tokens: Counter[int] = Counter()
         self.answered: Counter[str] = Counter()
@@ -74,6 +76,7 @@ class AnyOrder(RuleBasedStateMachine):
         if isinstance(effect, STEP_EFFECTS):
             self.tokens[effect.token] += 1  # type: ignore[union-attr]
             assert self.tokens[effect.token] == 1  # type: ignore[union-attr]
+        assert not isinstance(effect, fx.StopEdge) or self.state.shutdown, "only a shutdown stops nginx"
         if isinstance(effect, fx.StopWorker) and not self.state.shutdown:
             asked = isinstance(event, ev.StopRequested | ev.ReadyOverdue | ev.WorkerSeen)
             asked = asked or bool(self.state.deployment and self.state.deployment.in_place)
@@ -108,6 +111,8 @@ class AnyOrder(RuleBasedStateMachine):
                 self.step = None
             case fx.Exit():
                 self.exited = True
+            case fx.AwaitHeld():
+                self.waiting_for_held += 1
             case fx.StopWorker() | fx.StopEdge() | fx.Route():
                 pass  # the end comes when it comes
             case _:
@@ -212,6 +217,19 @@ class AnyOrder(RuleBasedStateMachine):
     def somebody_ends_it(self) -> None:
         self.ask(f"r{len(self.asked)}", ev.ShutdownRequested(f"r{len(self.asked)}"))
 
+    @precondition(lambda self: len(self.asked) > 5)
+    @rule()
+    def somebody_replaces_it(self) -> None:
+        begun = self.state.handover is not None
+        self.ask(f"r{len(self.asked)}", ev.HandoverRequested(f"r{len(self.asked)}"))
+        self.left_at_once = self.left_at_once or (begun and self.exited)
+
+    @precondition(lambda self: self.waiting_for_held)
+    @rule()
+    def the_held_are_answered(self) -> None:
+        self.waiting_for_held -= 1
+        self.tell(ev.HeldAnswered())
+
     def ask(self, request: str, event: ev.Event) -> None:
         if self.exited:
             return
@@ -242,8 +260,9 @@ class AnyOrder(RuleBasedStateMachine):
         for _ in range(300):
             if self.exited or not self.go_on():
                 break
-        assert self.exited == bool(self.state.shutdown)
-        assert set(self.asked) - {"boot"} == set(self.answered) - {"boot"}
+        assert self.exited == bool(self.state.shutdown or self.state.handover)
+        if not self.left_at_once:  # who waits then sees the connection end, as after a crash
+            assert set(self.asked) - {"boot"} == set(self.answered) - {"boot"}
         if not self.exited:
             self.settled()
 
@@ -279,6 +298,8 @@ class AnyOrder(RuleBasedStateMachine):
         elif due:
             self.timers.remove(due[0])
             self.tell(due[0])
+        elif self.waiting_for_held:
+            self.the_held_are_answered()
         else:
             return False
         return True

@@ -30,6 +30,8 @@ def success(effect: fx.Effect, pid: int = 0) -> Iterator[ev.Event]:
             yield ev.EdgeStarted(pid, float(pid))
         case fx.StopEdge():
             yield ev.EdgeEnded("stopped")
+        case fx.AwaitHeld():
+            yield ev.HeldAnswered()
         case fx.Write() | fx.After() | fx.Route() | fx.CancelStep() | fx.Exit():
             return
         case _:

@@ -58,17 +58,21 @@ async def running_edge(
     name: str = "edge",
     limits: EdgeLimits | None = None,
     as_version: Version | None = None,
+    listener: "socket.socket | None" = None,
+    lasting: bool = False,
 ) -> AsyncIterator[Edge]:
     """A started edge that routes to nobody yet; fails when nginx processes survive its stop.
 
-    `as_version` treats the installed nginx as another one: a newer one can do what an older one does.
+    `as_version` treats the installed nginx as another one: a newer one can do what an older one does. `listener` is
+    somebody else's socket for it to serve on.
     """
     async with edge_folder(name) as folder:
-        options = EdgeOptions(
-            folder, ports or {}, f"127.0.0.1:{free_port()}", nginx=NGINX, limits=limits or EdgeLimits()
-        )
+        port = listener.getsockname()[1] if listener else free_port()
+        options = EdgeOptions(folder, ports or {}, f"127.0.0.1:{port}", nginx=NGINX, limits=limits or EdgeLimits())
         build = await inspect(NGINX)
         edge = Edge(options, replace(build, version=as_version or build.version))
+        if listener:
+            edge.take(listener.dup(), lasting=lasting)
         try:
             pid = (await edge.start()).pid
             yield edge

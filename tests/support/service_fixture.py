@@ -243,13 +243,13 @@ class Service:
 
 
 @contextmanager
-def service_folder(**kind: Any) -> Iterator[Service]:
+def service_folder(make: "type[Service] | None" = None, **kind: Any) -> Iterator[Service]:
     """A service with a folder and ports, not started. `tables` change the configuration."""
     folder = Path(tempfile.mkdtemp(prefix="msvc"))
     tables: Tables = kind.pop("tables", {})
     try:
         with reserved_ports(5) as ports:
-            service = Service(folder, _merged(_tables(ports), tables), **kind)
+            service = (make or Service)(folder, _merged(_tables(ports), tables), **kind)
             try:
                 yield service
             except BaseException as error:

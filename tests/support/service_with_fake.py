@@ -8,6 +8,8 @@ from pathlib import Path
 from supervisor import config as configuration
 from supervisor import logs, probe, startup
 from supervisor.core import bake
+from supervisor.manager.activation import inherit
+from supervisor.manager.notifier import Notifier
 from supervisor.paths import control_socket, state_paths
 from supervisor.service import serve
 from supervisor.settings import Settings
@@ -22,13 +24,15 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True)
     config_path = parser.parse_args().config
     probe.PROBE_TIMEOUT_S, bake.STALL_S = PROBE_TIMEOUT_S, STALL_S
+    inherited, manager = inherit(), Notifier.take()
     paths = state_paths()
     startup.lay_out(paths)
     with startup.lock(paths.lock):
         logs.configure(paths.logs / "supervisor.log")
         program = (sys.executable, str(FAKE_WORKER))
         config = configuration.load(config_path)
-        asyncio.run(serve(Settings(config, config_path, paths, control_socket(config_path), program)))
+        settings = Settings(config, config_path, paths, control_socket(config_path), program, inherited, manager)
+        asyncio.run(serve(settings))
 
 
 if __name__ == "__main__":

@@ -74,7 +74,8 @@ def _unpaused(state: State) -> Decision:
 
 def _boot_again(state: State, event: ev.BootDue) -> Decision:
     """The pause after a failed boot is over. Whoever deployed meanwhile was quicker."""
-    if state.active or state.deployment or state.shutdown or state.boot_failures != event.attempt:
+    ending = state.shutdown or state.handover
+    if ending or state.active or state.deployment or state.boot_failures != event.attempt:
         return state, ()
     state = replace(state, boot=event.boot)
     return _boot(state) if state.edge is EdgePhase.RUNNING else (state, ())

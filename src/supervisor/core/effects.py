@@ -69,6 +69,11 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitHeld:
+    """Wait until nobody waits in the holder, for as long as a request may: answered by HeldAnswered."""
+
+
+@dataclass(frozen=True, slots=True)
 class CancelStep:
     """Abandon the step effect under way; its answer would be dropped anyway."""
 
@@ -192,4 +197,6 @@ StepEffect = (
     | Bake
     | Tally
 )
-Effect = Write | After | StartWorker | StopWorker | StartEdge | StopEdge | Route | CancelStep | Exit | StepEffect
+Effect = (
+    Write | After | StartWorker | StopWorker | StartEdge | StopEdge | Route | AwaitHeld | CancelStep | Exit | StepEffect
+)

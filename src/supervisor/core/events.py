@@ -91,6 +91,13 @@ class ShutdownRequested:
     request: str
 
 
+@dataclass(frozen=True, slots=True)
+class HandoverRequested:
+    """Finish what is under way, then end the supervisor alone; asked for again: end it at once."""
+
+    request: str
+
+
 # --- results of effects -----------------------------------------------------------------------------------------------
 
 
@@ -153,6 +160,11 @@ class EdgeEnded:
     """nginx does not run (any more)."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAnswered:
+    """Nobody waits in the holder, or whoever does had the time that a request may wait."""
 
 
 # --- facts ------------------------------------------------------------------------------------------------------------
@@ -275,6 +287,8 @@ Event = (
     | StartRequested
     | StopRequested
     | ShutdownRequested
+    | HandoverRequested
+    | HeldAnswered
     | StepSucceeded
     | StepFailed
     | StepProgressed

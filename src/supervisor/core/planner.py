@@ -2,16 +2,20 @@
 
 from typing import assert_never
 
-from supervisor.core import deployment, edge, ending, requests, room, slots, watch
+from supervisor.core import deployment, edge, ending, handover, requests, room, slots, watch
 from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then
+from supervisor.core.effects import Exit
 from supervisor.core.lifecycle import Phase
 from supervisor.core.state import Slot, State
 
 
 def decide(state: State, event: ev.Event) -> Decision:
     """The state after `event`, and the effects it calls for. Performs nothing; late news decide nothing."""
-    return then(_decide(state, event), requests.fail_over)
+    decision = _decide(state, event)
+    if Exit() in decision[1]:
+        return decision  # the last order there is
+    return then(then(decision, requests.fail_over), handover.proceed)
 
 
 def _decide(state: State, event: ev.Event) -> Decision:
@@ -20,6 +24,8 @@ def _decide(state: State, event: ev.Event) -> Decision:
             return _step(state, event)
         case ev.Started() | ev.EdgeStarted() | ev.EdgeEnded() | ev.EdgeRestartDue() | ev.EdgeStable() | ev.BootDue():
             return edge.decide(state, event)
+        case ev.HeldAnswered():
+            return handover.held_answered(state)
         case ev.WorkerSeen() | ev.MemorySeen() | ev.RouteSeen() | ev.ReplacementRested() | ev.TakeoverRested():
             return watch.decide(state, event)
         case (
@@ -57,6 +63,8 @@ def _request(state: State, event: requests.Request) -> Decision:
             return requests.resume(state, event)
         case ev.ShutdownRequested():
             return requests.shutdown(state, event)
+        case ev.HandoverRequested():
+            return handover.ask(state, event)
         case _:
             assert_never(event)
 

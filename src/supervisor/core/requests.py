@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from supervisor.core import deployment, slots
+from supervisor.core import deployment, handover, slots
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then, written
@@ -21,6 +21,7 @@ Request = (
     | ev.PauseRequested
     | ev.ResumeRequested
     | ev.ShutdownRequested
+    | ev.HandoverRequested
 )
 
 
@@ -89,7 +90,9 @@ def fail_over(state: State) -> Decision:
     A release that was never deployed, or was rolled back from, only does when the active worker is given up.
     """
     active, standby = state.active_slot, state.standby
-    if _busy(state) or _held(state) or state.edge is not EdgePhase.RUNNING or active is None or standby is None:
+    if state.shutdown or _occupied(state) or _held(state) or state.edge is not EdgePhase.RUNNING:
+        return state, ()
+    if active is None or standby is None:
         return state, ()
     restarted = active.phase is Phase.STARTING and active.restarts > 0
     down = active.wanted and (restarted or active.phase in (Phase.BACKOFF, Phase.FAILED))
@@ -164,7 +167,8 @@ def shutdown(state: State, event: ev.ShutdownRequested) -> Decision:
     """End the edge first, so that nothing is accepted that nobody would answer, then workers, then ourselves."""
     if state.shutdown:
         return refuse(state, event.request, "the supervisor is shutting down already")
-    return then(deployment.abandon(replace(state, shutdown=event.request, boot=None)), _stop_edge)
+    given_up = handover.give_up(replace(state, shutdown=event.request, boot=None))
+    return then(then(given_up, deployment.abandon), _stop_edge)
 
 
 def proceed_with_shutdown(state: State) -> Decision:
@@ -206,6 +210,11 @@ def _busy(state: State) -> str:
     """Why no request can be accepted now; empty when one can."""
     if state.shutdown:
         return "the supervisor is shutting down"
+    return handover.REPLACED if state.handover else _occupied(state)
+
+
+def _occupied(state: State) -> str:
+    """What is under way, or waits to be; empty when nothing is."""
     if state.boot or state.resumed:
         return "the edge does not run yet, and a deployment waits for it: see `modelsvc ctl logs edge`"
     if state.deployment:

@@ -22,6 +22,7 @@ __all__ = [
     "Deployment",
     "DeploymentKind",
     "EdgePhase",
+    "Handover",
     "Outcome",
     "Policy",
     "SettingValue",
@@ -196,6 +197,17 @@ class Boot:
     release: int | None = None  # recorded earlier; None: made from `change`
 
 
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """The supervisor is to be replaced by the next one; `request` asked for it.
+
+    `answering`: nothing is under way any more, but requests that are held.
+    """
+
+    request: str
+    answering: bool = False
+
+
 BOOT_REQUEST = "boot"
 FAILOVER_REQUEST = "failover"
 REPLACE_REQUEST = "replace"
@@ -226,6 +238,7 @@ class State:
     shunned: str | None = None  # the standby that could not take over just now
     rejected: int | None = None  # the release that was rolled back from last
     shutdown: str | None = None  # the request that ends the supervisor
+    handover: Handover | None = None
     last_release: int = 0
     last_deployment: int = 0
     last_worker: int = 0

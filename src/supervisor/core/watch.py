@@ -84,7 +84,7 @@ def _stop_standby(state: State, slot: Slot, why: str) -> Decision:
 
 def _replace_active(state: State, why: str, *, in_place: bool) -> Decision:
     """Once in a while: a new worker that soon holds as much again is not helped by another one."""
-    active, running = state.active_slot, state.edge is EdgePhase.RUNNING
+    active, running = state.active_slot, state.edge is EdgePhase.RUNNING and not state.handover
     if active is None or not active.serves or state.replacement_rests or state.paused or not running:
         return state, ()
     rested = After(state.policy.replacement_rest_s, ev.ReplacementRested())

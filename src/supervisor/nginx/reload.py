@@ -38,6 +38,10 @@ class ReloadStrategy(Protocol):
         """
         ...
 
+    async def retire(self, nginx: Instance) -> None:
+        """Have clients count on none of their connections any more, so that QUIT loses no request."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class PlainReload:
@@ -49,6 +53,9 @@ class PlainReload:
         old = nginx.master.workers()
         await nginx.replace_workers(old)
         return old
+
+    async def retire(self, nginx: Instance) -> None:
+        """Not needed, or not possible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,11 @@ class RetireThenReload:
             unmark(nginx.folder, old & nginx.master.workers())
             raise
         return old
+
+    async def retire(self, nginx: Instance) -> None:
+        workers = nginx.master.workers()
+        mark(nginx.folder, workers)
+        await self._tell(nginx, workers)
 
     async def _tell(self, nginx: Instance, old: frozenset[int]) -> None:
         now = asyncio.get_running_loop().time

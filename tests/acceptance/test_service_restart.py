@@ -1,0 +1,217 @@
+"""The supervisor restarted by a service manager that holds the listening socket, under load: no request is lost.
+
+The clients keep their connections, never retry, and use a connection again whenever the answer before allowed that.
+"""
+
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+from loadtest.traffic import Report, Traffic
+from tests.acceptance.conftest import TABLES, Table
+from tests.support.service_fakes import RUNNER, behave
+from tests.support.service_fixture import SUPERVISOR, Service, passed, running_service, service_folder
+from tests.support.service_manager import ManagedService, environment_of, launchd_library, managed_service
+from tests.support.service_processes import nginx_workers, processes_of, until
+from tests.support.service_traffic import SteadyTraffic, steady_traffic
+
+from supervisor.protocol import DeployRequest, Status
+
+CLIENTS = 10
+CYCLES = 2
+HANDOVER, STOP, KILL = signal.SIGUSR2, signal.SIGTERM, signal.SIGKILL
+
+
+@pytest.fixture(scope="module")
+def figures(request: pytest.FixtureRequest) -> Table:
+    headings = ("manager", "ended by", "requests", "streams", "failed", "longest wait")
+    table = Table(f"service restarted {CYCLES} times under {CLIENTS} clients", headings)
+    request.config.stash[TABLES].append(table)
+    return table
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[ManagedService]:
+    """As under systemd."""
+    with managed_service() as service:
+        service.up()
+        yield service
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManagedService]:
+    """As under launchd."""
+    library = launchd_library(tmp_path_factory.mktemp("launchd"))
+    with managed_service(library=library) as service:
+        service.up()
+        yield service
+
+
+@pytest.mark.parametrize(
+    ("manager", "number"),
+    [("systemd", HANDOVER), ("systemd", STOP), ("systemd", KILL), ("launchd", HANDOVER), ("launchd", STOP)],
+)
+def test_a_restart_loses_nothing(
+    request: pytest.FixtureRequest, figures: Table, manager: str, number: signal.Signals
+) -> None:
+    """Whichever way the supervisor ends: with a hand-over and after a kill nginx and workers serve on, after a full
+    stop requests wait in the manager's socket."""
+    service: ManagedService = request.getfixturevalue("service" if manager == "systemd" else "launched")
+    before = service.settled()
+    with steady_traffic(service.url, CLIENTS) as traffic:
+        for _ in range(CYCLES):
+            service.restart(number)
+            traffic.goes_on()
+    report, after = traffic.report(), service.settled()
+    figures.rows.append(row(manager, number, report))
+
+    assert report.failed == 0
+    assert set(report.by_color) == {before.active}
+    assert (identities(after) == identities(before)) == (number is not STOP)
+
+
+def test_a_full_stop_without_a_managers_socket_loses_requests() -> None:
+    """The same load notices it: the test above can fail."""
+    with running_service() as service:
+        traffic = SteadyTraffic(Traffic(service.url, CLIENTS, 0.5, think_s=0.05))
+        traffic.start()
+        assert service.process is not None
+        service.process.send_signal(STOP)
+        assert service.exit_code() == 0
+        service.up()
+        traffic.goes_on()
+        assert traffic.stop().refused > 0
+
+
+def test_a_client_waits_while_everything_is_gone(service: ManagedService) -> None:
+    """Supervisor, nginx and workers were killed: whoever connects is answered after the next start."""
+    service.kill_all()
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(service.chat, "Hello!") for _ in range(4)]
+        until(lambda: queued(service) >= 4, "four clients wait in the manager's socket")
+        assert not processes_of(service.folder)
+        service.start_supervisor(service.config)
+        assert {answer.result().status_code for answer in waiting} == {200}
+    service.settled()
+
+
+def test_a_deployment_is_finished_before_the_supervisor_leaves(service: ManagedService) -> None:
+    """Its operator sees the end of it; a second one is refused meanwhile, with the reason."""
+    before = service.settled()
+    assert service.process is not None
+    with service.watching("deploy") as events:
+        passed(events, "start_standby", "running")
+        service.process.send_signal(HANDOVER)
+        service.hears("STOPPING", "1")
+        refused = service.ctl("rollback")
+        *_, last = events
+    assert (refused.code, last["outcome"]) == (4, "succeeded")
+    assert "is being replaced" in refused.err
+    assert service.exit_code() == 0
+    service.start_supervisor(service.config)
+    after = service.settled()
+    assert (after.active, after.edge.pid) == (last["active"], before.edge.pid) != (before.active, None)
+
+
+def test_held_requests_are_answered_before_the_supervisor_leaves() -> None:
+    """The worker was killed: the supervisor goes when the next one has answered who waited."""
+    with managed_service(program=(sys.executable, str(RUNNER))) as service, ThreadPoolExecutor(1) as pool:
+        color = service.up().active
+        assert color is not None
+        behave(service, **{color: {"ready_after_s": 2.0}})
+        psutil.Process(service.status().workers[color].pid).kill()
+        service.sees(lambda s: s.workers[color].state != "ready", "it is gone")
+        waiting = pool.submit(service.chat, "Hello!")
+        service.sees(lambda s: s.edge.waiting == 1, "the request waits")
+        assert service.end_by(HANDOVER) == 0
+        assert waiting.result().status_code == 200
+        service.start_supervisor(service.config)
+        service.settled()
+
+
+def test_followers_come_back_by_themselves(service: ManagedService) -> None:
+    """`ctl events` goes on with the next supervisor."""
+    service.settled()
+    with service.watching("events", "--after", "0", "--event", "deployment_ended", "--count", "2") as events:
+        seen = (event["deployment"] for event in events if event["event"] == "deployment_ended")
+        service.does("deploy", DeployRequest())
+        first = next(seen)  # it follows
+        service.restart(HANDOVER)
+        service.does("deploy", DeployRequest())
+        assert next(seen) == first + 1
+
+
+def test_the_manager_is_told_and_children_are_not(service: ManagedService) -> None:
+    """Ready, what serves, alive; workers get our own notify socket, and nginx none."""
+    status = service.settled()
+    service.announced.clear()
+    service.hears("WATCHDOG", "1")
+    for pid in (*service.worker_pids(), *nginx_workers(service.folder), status.edge.pid):
+        assert pid is not None
+        environment = environment_of(pid)
+        assert not {"LISTEN_PID", "LISTEN_FDS", "WATCHDOG_USEC"} & set(environment)
+        assert environment.get("NOTIFY_SOCKET", "") in ("", str(service.state.notify_socket))
+    service.restart(STOP)
+    assert service.heard("STOPPING") == ["1"] and service.heard("READY") == ["1"]
+    assert service.heard("EXTEND_TIMEOUT_USEC")
+    assert status.release is not None
+    service.announced.clear()
+    service.hears("STATUS", f"{status.active} serves release {status.release.number}")
+
+
+def test_the_program_of_systemd_that_passes_sockets() -> None:
+    """systemd-socket-activate waits for the first client, becomes the supervisor, and the client is answered."""
+    program = shutil.which("systemd-socket-activate")
+    if program is None:
+        pytest.skip("systemd-socket-activate is not installed")
+    with service_folder() as service, ThreadPoolExecutor(1) as pool:
+        listen = service.tables["edge"]["listen"]
+        passed_on = (f"--setenv={name}={service.env[name]}" for name in ("MODELSVC_HOME", "PYTHONPATH"))
+        service.program = (program, f"--listen={listen}", "--fdname=edge", *passed_on, *SUPERVISOR)
+        service.launch()
+        until(lambda: listening(service), "it listens")
+        assert pool.submit(service.chat, "Hello!").result().status_code == 200
+        master = service.settled().edge.pid
+        assert service.process is not None and master is not None
+        assert sockets(service.process.pid) & sockets(master)
+
+
+def test_another_address_than_the_sockets_is_served_and_told() -> None:
+    """The configuration was changed after the installation."""
+    with managed_service() as service, service_folder() as other:
+        service.tables["edge"] = {"listen": other.tables["edge"]["listen"]}
+        service.up()
+        assert service.chat("Hello!").status_code == 200
+        assert "run `modelsvc service install` again" in service.said()
+
+
+def row(manager: str, number: signal.Signals, report: Report) -> tuple[str, ...]:
+    figures = (str(figure) for figure in (report.sent, report.streams, report.failed))
+    return (manager, number.name, *figures, f"{report.slowest_s:.2f} s")
+
+
+def identities(status: Status) -> tuple[int | None, ...]:
+    return (status.edge.pid, *(worker.pid for worker in status.workers.values()))
+
+
+def queued(service: Service) -> int:
+    """Connections that nobody has accepted."""
+    return sum(int(fields[4].split(":")[1], 16) for fields in listening(service))
+
+
+def listening(service: Service) -> list[list[str]]:
+    """What the kernel tells of the socket, without connecting to it (Linux)."""
+    port = f"{int(service.tables['edge']['listen'].rsplit(':')[-1]):04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [fields for fields in rows if fields[1].endswith(f":{port}") and fields[3] == "0A"]
+
+
+def sockets(pid: int) -> set[str]:
+    """What its descriptors are (Linux)."""
+    links = (str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir())
+    return {link for link in links if link.startswith("socket:")}

@@ -121,6 +121,9 @@ class ControlClient:
     def shutdown(self) -> Events:
         return self._operate("/shutdown")
 
+    def hand_over(self) -> Events:
+        return self._operate("/handover")
+
     def follow(self, after: int | None = None) -> Following:
         """What happens from now on, or what came after number `after` first; until the daemon goes away."""
         exchange = Exchange(self._path, self._timeout_s, self._timeout_s)

@@ -131,6 +131,10 @@ def build_app(plane: ControlPlane) -> Litestar:
     async def shutdown() -> Stream:
         return plane.operate(ev.ShutdownRequested)
 
+    @post("/handover", **OPERATION)
+    async def hand_over() -> Stream:
+        return plane.operate(ev.HandoverRequested)
+
     @get("/history", sync_to_thread=False)
     def history(limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 20) -> History:
         return History(deployments=plane.journal.history(limit))
@@ -144,7 +148,7 @@ def build_app(plane: ControlPlane) -> Litestar:
     return Litestar(
         path=API_PREFIX,
         route_handlers=[
-            *(status, deploy, prewarm, cancel, pause, resume, rollback, swap, start, stop, shutdown),
+            *(status, deploy, prewarm, cancel, pause, resume, rollback, swap, start, stop, shutdown, hand_over),
             *(history, logs, events_route(plane.feed)),
             *ledger_routes(plane.memory, plane.status, plane.journal, _change),
             *monitor_routes(plane.monitor),

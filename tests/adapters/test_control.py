@@ -83,6 +83,7 @@ async def test_every_operation_becomes_its_event(asked: Desk, api: httpx.AsyncCl
     await api.post("/workers/green/stop", json={"force": True})
     await api.post("/workers/blue/stop", json={})
     await api.post("/shutdown")
+    await api.post("/handover")
     ids = [event.request for event in asked.asked]  # type: ignore[union-attr]
 
     assert asked.asked == [
@@ -100,6 +101,7 @@ async def test_every_operation_becomes_its_event(asked: Desk, api: httpx.AsyncCl
         ev.StopRequested(ids[11], GREEN, True),
         ev.StopRequested(ids[12], BLUE, False),
         ev.ShutdownRequested(ids[13]),
+        ev.HandoverRequested(ids[14]),
     ]
     assert len(set(ids)) == len(ids)
 

@@ -48,7 +48,14 @@ def test_a_stream_ends_at_finished_even_when_the_connection_stays(daemon: Script
 
 
 def test_each_operation_has_its_own_request(daemon: Script, client: ControlClient) -> None:
-    paths = ["/v1/rollback", "/v1/swap", "/v1/workers/green/start", "/v1/workers/blue/stop", "/v1/shutdown"]
+    paths = [
+        "/v1/rollback",
+        "/v1/swap",
+        "/v1/workers/green/start",
+        "/v1/workers/blue/stop",
+        "/v1/shutdown",
+        "/v1/handover",
+    ]
     for path in paths:
         daemon.stream(f"POST {path}", [samples.STARTED])
     for events in (
@@ -57,6 +64,7 @@ def test_each_operation_has_its_own_request(daemon: Script, client: ControlClien
         client.start(Color.GREEN),
         client.stop(Color.BLUE, force=True),
         client.shutdown(),
+        client.hand_over(),
     ):
         assert [type(event) for event in events] == [Finished]
     assert [asked.path for asked in daemon.asked] == paths

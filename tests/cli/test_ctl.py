@@ -169,6 +169,7 @@ def test_logs_are_the_supervisors_unless_said(daemon: Script, run: Run) -> None:
         (("pause",), Asked("POST", "/v1/pause", {})),
         (("resume",), Asked("POST", "/v1/resume", {})),
         (("shutdown",), Asked("POST", "/v1/shutdown", {})),
+        (("handover",), Asked("POST", "/v1/handover", {})),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -42,7 +42,7 @@ def test_an_unknown_option_is_misuse_in_one_line(run: Run, path: tuple[str, ...]
 
 def test_the_tree_has_the_commands_of_the_design() -> None:
     names = {" ".join(path) for path in COMMANDS}
-    ctl = ["status", "deploy", "rollback", "swap", "start", "stop", "history", "logs", "shutdown"]
+    ctl = ["status", "deploy", "rollback", "swap", "start", "stop", "history", "logs", "shutdown", "handover"]
     assert {"up", "chat", "health", *(f"ctl {name}" for name in ctl)} <= names
 
 

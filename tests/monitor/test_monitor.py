@@ -162,6 +162,11 @@ def test_it_outlives_the_supervisor_and_is_taken_up_by_the_next(monitored: Servi
     monitored.up()
     assert sees(monitored, "running").pid == pid
 
+    assert monitored.ctl("handover").code == ExitCode.DONE
+    assert monitored.exit_code() == 0 and is_alive(pid)
+    monitored.up()
+    assert sees(monitored, "running").pid == pid
+
     assert monitored.shut_down() == 0
     assert not is_alive(pid)
     monitored.up()

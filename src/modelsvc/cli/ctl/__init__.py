@@ -43,6 +43,7 @@ _HERE = "modelsvc.cli.ctl"
         "logs": f"{_HERE}.logs:logs",
         "events": f"{_HERE}.events:events",
         "shutdown": f"{_HERE}.operations:shutdown",
+        "handover": f"{_HERE}.operations:handover",
     },
 )
 @click.option("--socket", type=click.Path(path_type=Path), metavar="PATH", help="The daemon's control socket.")

@@ -1,4 +1,4 @@
-"""`modelsvc ctl rollback|swap|start|stop|shutdown`: the operations that take no input but a colour."""
+"""`modelsvc ctl rollback|swap|start|stop|shutdown|handover`: the operations that take no input but a colour."""
 
 import click
 
@@ -117,3 +117,18 @@ def shutdown(target: Target, patience_s: float | None) -> int:
       modelsvc ctl shutdown
     """
     return operate("shutdown", target.client(patience_s=patience_s).shutdown)
+
+
+@click.command(cls=Command)
+@patience_option
+@click.pass_obj
+def handover(target: Target, patience_s: float | None) -> int:
+    """End the supervisor alone, once what is under way is finished; nginx and the workers serve on.
+
+    A service manager, or the next `modelsvc up`, starts one that takes over: with new code, or a new configuration.
+
+    \b
+    Example:
+      modelsvc ctl handover && modelsvc up
+    """
+    return operate("handover", target.client(patience_s=patience_s).hand_over)

@@ -13,8 +13,9 @@ PYTHON_ENV := .venv/bin/python
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## install all that is needed; fast when it is there already (PYTHON=... chooses the interpreter)
+setup: ## install all that is needed; fast when it is there already (PYTHON=... is the interpreter; MODEL=smollm2 pulls it)
 	@PYTHON='$(PYTHON)' scripts/setup.sh
+	$(if $(and $(MODEL),$(filter setup,$(MAKECMDGOALS))),@$(PYTHON_ENV) -m modelsvc model pull '$(MODEL)')
 
 demo: setup ## serve the built-in model, deploy over it under traffic, roll back, and show what failed
 	@$(PYTHON_ENV) -m tools.demo

@@ -5,12 +5,14 @@
     ├── InvalidRequest         invalid_request  2
     ├── NotFound               not_found        2
     ├── Refused                refused          4
+    │   └── BadModel
     ├── PortTaken              refused          4
     ├── AlreadyRunning         refused          4
     ├── EdgeError              failed           1
     ├── WorkerError            failed           1
     ├── MonitorError           failed           1
     ├── ActivationError        failed           1
+    ├── DownloadError          failed           1
     ├── StorageError           failed           1
     │   └── JournalError
     │       └── JournalCorrupt
@@ -74,6 +76,12 @@ class Refused(SupervisorError):
     code = "refused"
 
 
+class BadModel(Refused):
+    """A file that cannot be served, or is not the one that was asked for."""
+
+    code = "bad_model"
+
+
 class PortTaken(Refused):
     """A port that should be ours is in use; the message names the holder."""
 
@@ -108,6 +116,12 @@ class ActivationError(SupervisorError):
     """The service manager does not hand over the sockets it bound for us."""
 
     code = "activation_failed"
+
+
+class DownloadError(SupervisorError):
+    """A model cannot be brought here: the server fails, lies, or breaks off."""
+
+    code = "download_failed"
 
 
 class StorageError(SupervisorError):

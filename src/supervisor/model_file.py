@@ -24,14 +24,22 @@ _shapes: dict[tuple[Path, int, int, int], ModelShape] = {}  # of files that did 
 
 
 async def inspect(path: Path) -> ModelShape:
-    """What the file's header says. Raises Refused for a file that cannot be served, naming it and the remedy."""
-    facts = await _inspection(path)
-    if not facts.get("ok"):
-        raise Refused(str(facts.get("message")), code=str(facts.get("code", "model_unsupported")))
-    shape = ModelShape.from_facts(facts)
+    """What the file's header says of the memory it needs. Raises Refused as `facts` does."""
+    shape = ModelShape.from_facts(await facts(path))
     stat = path.stat()
     _shapes[path, stat.st_ino, stat.st_size, stat.st_mtime_ns] = shape
     return shape
+
+
+async def facts(path: Path) -> dict[str, object]:
+    """The report of `modelsvc.engine.inspect`.
+
+    Raises Refused for a file that cannot be served, naming it and the remedy.
+    """
+    found = await _inspection(path)
+    if not found.get("ok"):
+        raise Refused(str(found.get("message")), code=str(found.get("code", "model_unsupported")))
+    return found
 
 
 async def shape_of(path: Path) -> ModelShape:

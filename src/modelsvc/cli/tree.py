@@ -14,6 +14,7 @@ from modelsvc.cli.base import Root
         "health": "modelsvc.cli.health:health",
         "monitor": "modelsvc.cli.monitor:monitor",
         "keys": "modelsvc.cli.keys:keys",
+        "model": "modelsvc.cli.model:model",
     },
     hidden={"worker": "modelsvc.worker.command:worker"},
 )

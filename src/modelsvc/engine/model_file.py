@@ -27,6 +27,7 @@ class Unusable(EngineError):
 class Contents:
     architecture: str
     description: str
+    quantization: str  # of most of its tensors, such as Q4_K - Medium; empty when the file does not say
     size_bytes: int
     block_count: int
     embedding_length: int

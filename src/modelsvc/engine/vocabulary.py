@@ -46,7 +46,8 @@ def _contents(model: Model, size_bytes: int) -> Contents:
     head_length = number("embedding_length") // max(heads, 1)
     return Contents(
         architecture=architecture,
-        description=_description(model, architecture),
+        description=f"{model.metadata('general.name') or architecture} {_quantization(model)}".strip(),
+        quantization=_quantization(model),
         size_bytes=size_bytes,
         block_count=number("block_count"),
         embedding_length=number("embedding_length"),
@@ -70,6 +71,6 @@ def _largest(value: str | None, default: int) -> int:
     return int(max(found, default=default)) if isinstance(found, list) else int(found)
 
 
-def _description(model: Model, architecture: str) -> str:
-    quantization = lib.llama_ftype_name(int(model.metadata("general.file_type") or 0))
-    return f"{model.metadata('general.name') or architecture} {quantization.decode() if quantization else ''}".strip()
+def _quantization(model: Model) -> str:
+    name = lib.llama_ftype_name(int(model.metadata("general.file_type") or 0))
+    return name.decode() if name else ""

@@ -36,7 +36,12 @@ def change_options(command: Function) -> Function:
     settings = click.option(
         "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A [model] setting to change; may be repeated."
     )
-    model = click.option("--model", type=click.Path(path_type=Path), metavar="PATH", help="The GGUF file to serve.")
+    model = click.option(
+        "--model",
+        type=click.Path(path_type=Path),
+        metavar="PATH|NAME",
+        help="The GGUF file to serve, or its name in the store.",
+    )
     return model(settings(command))
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from supervisor.errors import InvalidRequest
+from modelsvc.store import Store
+from supervisor.errors import InvalidRequest, NotFound
+from supervisor.paths import state_paths
 from supervisor.protocol import DeployRequest, ProtocolError, SettingValue, parse_assignment
 
 MODEL_KEY = "model.path"
@@ -19,7 +21,21 @@ def deploy_request(model: Path | None, assignments: Sequence[str], in_place: boo
     if model is None and isinstance(named, str) and named:
         model = Path(named)
         del settings[MODEL_KEY]
-    return DeployRequest(model=str(checked_model(model)) if model else None, settings=settings, in_place=in_place)
+    return DeployRequest(model=str(found_model(model)) if model else None, settings=settings, in_place=in_place)
+
+
+def found_model(named: Path) -> Path:
+    """The absolute path of a GGUF file, or of what the store has under that name where there is no such file."""
+    if len(named.parts) != 1 or named.expanduser().exists():
+        return checked_model(named)
+    store = Store(state_paths().models)
+    try:
+        return store.find(str(named)).path
+    except NotFound:
+        raise InvalidRequest(
+            f"there is no model file {named.absolute()}, and the store has no model {str(named)!r}: {store.contents()}",
+            code="no_model_file",
+        ) from None
 
 
 def checked_model(path: Path) -> Path:

@@ -1,0 +1,32 @@
+"""Which addresses may be asked for a model. Pure."""
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from supervisor.errors import Refused
+
+
+def check(first: str, url: str, pinned: bool) -> None:
+    """Raise Refused for an address, of a redirect too, where others may change what is pulled, or see what is sent.
+
+    `first` is the source's own address. Plain http is for this machine, or for a file whose sum is known (`pinned`);
+    what began with https never goes on with less.
+    """
+    secure, scheme = first.startswith("https:"), urlsplit(url).scheme
+    if scheme == "https" or (scheme == "http" and not secure and (pinned or _is_local(url))):
+        return
+    if secure:
+        raise Refused(f"{first} redirects to {url}, which is not https: give another source", code="unsafe_redirect")
+    raise Refused(
+        f"{url} is not https, so that anyone between could change the file: use https, or say with --sha256 what it"
+        " must be",
+        code="unsafe_source",
+    )
+
+
+def _is_local(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

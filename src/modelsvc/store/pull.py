@@ -1,0 +1,156 @@
+"""Bringing a model into the store: find it, transfer it, check it, publish it."""
+
+import hashlib
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import assert_never
+
+from modelsvc.store import hub, local
+from modelsvc.store.disk import storing
+from modelsvc.store.entry import Entry, Origin, report
+from modelsvc.store.events import Began, Checking, Finished, Tell, Waiting
+from modelsvc.store.notes import Notes
+from modelsvc.store.partial import Partial
+from modelsvc.store.patience import Patience
+from modelsvc.store.remote import Remote
+from modelsvc.store.source import HubFile, LocalFile, Source, WebFile
+from modelsvc.store.store import Store
+from modelsvc.store.unfinished import KEPT_S, clean, partial
+from modelsvc.store.web import WebTransfer
+from supervisor import offline
+from supervisor.errors import BadModel, Refused
+
+USUAL = Patience()
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """What is to be pulled. `again`: also when the store has it, in place of what it has."""
+
+    store: Store
+    source: Source
+    name: str
+    sha256: str = ""  # that it must have; empty: whatever comes
+    again: bool = False
+    patience: Patience = USUAL
+
+    def run(self, tell: Tell) -> Entry:
+        """Have the model in the store, and tell how it goes.
+
+        Raises InvalidRequest, NotFound, BadModel, Refused (no room, no access), DownloadError, DeadlineExceeded,
+        StorageError. What came of a transfer that broke off is kept; of a refused file nothing is.
+        """
+        began = time.monotonic()
+        entry, already = self._have(tell)
+        tell(Finished(entry=report(entry), already=already, seconds=round(time.monotonic() - began, 3)))
+        return entry
+
+    def _have(self, tell: Tell) -> tuple[Entry, bool]:
+        if entry := self._known(self.sha256):
+            return entry, True
+        clean(self.store, KEPT_S)
+        remote = self._resolve(tell)
+        expected = self._expected(remote)
+        if entry := self._known(expected):
+            return entry, True
+        with partial(self.store, self._wanted(remote, expected), lambda pid: tell(Waiting(pid=pid))) as unfinished:
+            return self._brought(unfinished, remote, expected, tell)
+
+    def _brought(self, unfinished: Partial, remote: Remote, expected: str, tell: Tell) -> tuple[Entry, bool]:
+        earlier = None if self.again else self._pulled_before()
+        if entry := self._known(expected):  # whoever was waited for brought it
+            return entry, True
+        if not self._transferred(unfinished, remote, earlier, tell) and earlier:
+            return earlier, True
+        sha256, quantization = self._checked(unfinished, expected, tell)
+        staged = unfinished.staged(_origin(unfinished.notes, quantization))
+        published = self.store.publish(staged, sha256, replace=self.again)
+        unfinished.discard()
+        return published
+
+    def _resolve(self, tell: Tell) -> Remote:
+        match self.source:
+            case HubFile():
+                return hub.resolve(self.source, self.patience, tell)
+            case WebFile():
+                return Remote(self.source.url)
+            case LocalFile():
+                path = self.source.path
+                return Remote(path.as_uri(), sha256=local.sha256_of(path), size_bytes=path.stat().st_size)
+            case _:
+                assert_never(self.source)
+
+    def _transferred(self, unfinished: Partial, remote: Remote, earlier: Entry | None, tell: Tell) -> bool:
+        """False when nothing was, since the file is the `earlier` one."""
+        notes, have = unfinished.notes, unfinished.have_bytes
+        tell(Began(source=notes.source, name=notes.name, size_bytes=notes.size_bytes, resumed_bytes=have))
+        if isinstance(self.source, LocalFile):
+            local.copy(self.source.path, unfinished, tell)
+            return True
+        origin, pinned = earlier.origin if earlier else None, bool(self.sha256)
+        return WebTransfer(remote, self.patience, tell, origin, pinned).run(unfinished)
+
+    def _checked(self, unfinished: Partial, expected: str, tell: Tell) -> tuple[str, str]:
+        """The file's SHA-256 and quantisation. Raises BadModel: not the expected file, or none that can be served."""
+        path, source = unfinished.path, unfinished.notes.source
+        with storing(path):
+            tell(Checking(size_bytes=path.stat().st_size))
+            found = _sha256(path)
+        if expected and found != expected:
+            raise BadModel(
+                f"{source} is not what it must be: its SHA-256 is {found}, and {expected} was expected; it was removed."
+                " Check the sum, or pull it again from where you trust it",
+                code="wrong_checksum",
+            )
+        try:
+            facts = offline.facts(path)
+        except Refused as error:
+            raise BadModel(f"{error.message.replace(str(path), source)}; it was removed", code=error.code) from error
+        return found, str(facts.get("quantization", ""))
+
+    def _expected(self, remote: Remote) -> str:
+        if self.sha256 and remote.sha256 and self.sha256 != remote.sha256:
+            raise BadModel(
+                f"{self.source.shown} has the SHA-256 {remote.sha256}, and {self.sha256} was expected; nothing was"
+                " pulled. Check the sum, or name the revision that has it",
+                code="wrong_checksum",
+            )
+        return self.sha256 or remote.sha256
+
+    def _wanted(self, remote: Remote, expected: str) -> Notes:
+        return Notes(
+            key=self.source.key,
+            source=self.source.shown,
+            name=self.name,
+            sha256=expected,
+            size_bytes=remote.size_bytes,
+            revision=remote.revision,
+        )
+
+    def _known(self, sha256: str) -> Entry | None:
+        return self.store.get(sha256) if not self.again else None
+
+    def _pulled_before(self) -> Entry | None:
+        """The latest entry from the same source."""
+        key, entries = self.source.key, self.store.entries()
+        found = [(entry.origin.pulled_at, entry) for entry in entries if entry.origin and entry.origin.key == key]
+        return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def _origin(notes: Notes, quantization: str) -> Origin:
+    return Origin(
+        key=notes.key,
+        source=notes.source,
+        pulled_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        revision=notes.revision,
+        etag=notes.etag,
+        last_modified=notes.last_modified,
+        quantization=quantization,
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

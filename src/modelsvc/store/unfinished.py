@@ -1,0 +1,108 @@
+"""What pulls left that did not come to their end: looking at it, and cleaning it up."""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelsvc.store import lock
+from modelsvc.store import notes as noted
+from modelsvc.store.disk import storing
+from modelsvc.store.notes import Notes
+from modelsvc.store.partial import FILE, NOTES, Partial
+from modelsvc.store.store import Store
+from supervisor.errors import BadModel
+
+KEPT_S = 7 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """`running`: a pull is at work on it now. `source` is empty for what is left of a removed model."""
+
+    folder: Path
+    source: str
+    have_bytes: int
+    size_bytes: int | None
+    age_s: float
+    running: bool
+
+
+@contextmanager
+def partial(store: Store, wanted: Notes, waiting: Callable[[int | None], None]) -> Iterator[Partial]:
+    """The source's unfinished file, held. Nothing stays of a refused one, or of one without a byte.
+
+    Raises StorageError.
+    """
+    folder = store.partials / wanted.key
+    with storing(store.folder):
+        store.partials.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with storing(folder), lock.locked(folder, waiting):
+        unfinished = Partial(folder, wanted)
+        try:
+            yield unfinished
+        except BadModel:
+            unfinished.discard()
+            raise
+        finally:
+            if folder.exists() and not unfinished.have_bytes:
+                unfinished.discard()
+
+
+def unfinished(store: Store) -> tuple[Unfinished, ...]:
+    """All there is, changing nothing. Raises StorageError."""
+    with storing(store.partials):
+        folders = sorted(store.partials.iterdir()) if store.partials.is_dir() else []
+        return tuple(found for folder in folders if (found := _look(folder)))
+
+
+def clean(store: Store, older_than_s: float = 0.0) -> tuple[Unfinished, ...]:
+    """Remove what no pull is at work on, and has not been for that long; what was removed."""
+    old = [left for left in unfinished(store) if left.age_s >= older_than_s and not left.running]
+    return tuple(left for left in old if _removed(left.folder))
+
+
+def _removed(folder: Path) -> bool:
+    with storing(folder), lock.locked(folder, None) as held:
+        if held:
+            shutil.rmtree(folder)
+        return held
+
+
+def _look(folder: Path) -> Unfinished | None:
+    with suppress(FileNotFoundError):  # it came to its end just now
+        notes = noted.read(folder / NOTES)
+        files = [path for path in (folder / FILE, folder) if path.is_dir()][:1]
+        sizes = [path.stat().st_size for top in files for path in top.iterdir() if path.is_file()]
+        return Unfinished(
+            folder=folder,
+            source=notes.source if notes else "",
+            have_bytes=max(sizes, default=0),
+            size_bytes=notes.size_bytes if notes else None,
+            age_s=max(0.0, time.time() - _touched(folder)),
+            running=_is_held(folder / lock.NAME),
+        )
+    return None
+
+
+def _touched(folder: Path) -> float:
+    return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+
+
+def _is_held(path: Path) -> bool:
+    """Asked without taking part: a shared lock, given back at once."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)

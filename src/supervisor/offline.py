@@ -1,0 +1,107 @@
+"""What can be known of a service without asking its daemon, whether it runs or not.
+
+Everything is read only: nothing is locked, migrated or made.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelsvc import __version__
+from supervisor import model_file
+from supervisor.appraisal import model_path
+from supervisor.config import Config
+from supervisor.core import account, ledger
+from supervisor.errors import NotFound
+from supervisor.evidence import account_report, forecast_report
+from supervisor.holdings import mapped
+from supervisor.journal.past import Past
+from supervisor.journal.peek import peek
+from supervisor.machine import available
+from supervisor.paths import StatePaths
+from supervisor.protocol import AccountReport, ForecastReport
+from supervisor.releases import ModelFile, ReleaseStore
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A model file that the service still needs. `release` is None where the configuration names the file."""
+
+    path: Path
+    release: int | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a worker with a model would need, and whether that fits; `reason` says why not."""
+
+    forecast: ForecastReport
+    account: AccountReport
+    reason: str = ""
+
+
+def facts(path: Path) -> dict[str, object]:
+    """The report of `modelsvc.engine.inspect`, by a process of its own. Raises Refused for what cannot be served."""
+    return asyncio.run(model_file.facts(path))
+
+
+def identify(path: Path) -> ModelFile:
+    """The file's identity; all of it is read. Raises OSError."""
+    return asyncio.run(model_file.identify(path))
+
+
+def needs(paths: StatePaths, config: Config) -> tuple[Need, ...]:
+    """The model files that releases in use need, and that of the configuration.
+
+    Raises JournalError when the journal, or the record of such a release, cannot be read.
+    """
+    releases = ReleaseStore(paths.releases)
+    found = [Need(model_path(config.model), None, "model.path of the configuration")] if config.model.path else []
+    for number, why in _in_use(paths):
+        with suppress(NotFound):  # a record that is gone can be neither started nor gone back to
+            found.append(Need(Path(releases.read(number).model.path), number, why))
+    return tuple(found)
+
+
+def outlook(paths: StatePaths, config: Config, model: ModelFile, facts: Mapping[str, object]) -> Outlook:
+    """What a worker with this model and the configured settings would need, and whether that fits with nothing beside.
+
+    Raises JournalError when the journal, whose measurements correct the forecast, cannot be read.
+    """
+    shape, section = ledger.ModelShape.from_facts(facts), config.model
+    matters = section.model_dump(include=set(ledger.MATTERING))
+    subject = ledger.Subject(model.sha256, shape.architecture, __version__, matters)
+    formula = ledger.forecast(shape, section.context_tokens, section.kv_cache)
+    forecast = ledger.corrected(formula, subject, _observations(paths))
+    limits = config.budget_bytes, config.worker_limit_bytes
+    verdict = account.judge(forecast, mapped(model), (), (), available(), *limits)
+    return Outlook(forecast_report(forecast), account_report(verdict.account), verdict.reason)
+
+
+def _in_use(paths: StatePaths) -> list[tuple[int, str]]:
+    """Numbers of releases, each with what it is in use for, once."""
+    if not paths.journal.is_file():
+        return []
+    with peek(paths.journal) as past:
+        uses = {number: why for number, why in reversed(list(_uses(past))) if number is not None}
+    return list(uses.items())
+
+
+def _uses(past: Past) -> Iterator[tuple[int | None, str]]:
+    route, unfinished = past.route(), past.unfinished()
+    yield route.release, "the active release"
+    yield unfinished.release if unfinished else None, "the release being deployed"
+    yield past.fact("prewarmed"), "the prewarmed release"
+    yield route.previous_release, "the release a rollback goes to"
+    for worker in past.living_workers():
+        yield worker.release, f"the {worker.color} worker's release"
+
+
+def _observations(paths: StatePaths) -> list[ledger.Observation]:
+    if not paths.journal.is_file():
+        return []
+    with peek(paths.journal) as past:
+        return past.observations()

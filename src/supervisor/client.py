@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from supervisor.exchange import Events as Events
-from supervisor.exchange import Exchange, StreamBroken, TimedOut, Unreachable
+from supervisor.exchange import Exchange, StreamBroken, TimedOut
+from supervisor.exchange import Unreachable as Unreachable
 from supervisor.following import Following as Following
 from supervisor.paths import check_socket_path
 from supervisor.protocol import (
@@ -60,7 +61,11 @@ class ControlClient:
         return self._get(f"/deployments/{number}", DeploymentStatus)
 
     def logs(self, source: str, lines: int) -> LogLines:
-        return self._get(f"/logs?{urlencode({'source': source, 'lines': lines})}", LogLines)
+        return self._get(_with("/logs", source=source, lines=str(lines)), LogLines)
+
+    def logs_after(self, source: str, place: str) -> LogLines:
+        """What was written since the answer that told `place`, or as much of it as one answer takes."""
+        return self._get(_with("/logs", source=source, after=place), LogLines)
 
     def explanation(self, number: int) -> Explanation:
         return self._get(f"/deployments/{number}/explanation", Explanation)
@@ -106,11 +111,11 @@ class ControlClient:
     def resume(self) -> Events:
         return self._operate("/resume")
 
-    def rollback(self, in_place: bool = False) -> Events:
-        return self._operate("/rollback?in_place=true" if in_place else "/rollback")
+    def rollback(self, in_place: bool = False, to: Color | None = None) -> Events:
+        return self._operate(_with("/rollback", in_place="true" if in_place else None, to=to))
 
-    def swap(self) -> Events:
-        return self._operate("/swap")
+    def swap(self, to: Color | None = None) -> Events:
+        return self._operate(_with("/swap", to=to))
 
     def start(self, color: Color) -> Events:
         return self._operate(f"/workers/{color}/start")
@@ -152,3 +157,9 @@ class ControlClient:
             exchange.close()
             raise
         return exchange.events(response)
+
+
+def _with(path: str, **query: str | None) -> str:
+    """`path` with what of the query is given."""
+    given = urlencode({name: value for name, value in query.items() if value is not None})
+    return f"{path}?{given}" if given else path

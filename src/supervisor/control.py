@@ -15,6 +15,7 @@ from litestar.response import Stream
 from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
 
 from modelsvc import __version__
+from supervisor import log_place
 from supervisor.admission import changed
 from supervisor.config import ModelSection
 from supervisor.control_ledger import ledger_routes
@@ -24,7 +25,6 @@ from supervisor.core.state import Change, Color, DeploymentKind
 from supervisor.errors import InvalidRequest, NotFound, SupervisorError
 from supervisor.feed import Feed
 from supervisor.journal import Journal
-from supervisor.logs import last_lines
 from supervisor.memory_report import MemoryReporter
 from supervisor.monitor.routes import MonitorDesk, monitor_routes
 from supervisor.protocol import (
@@ -51,6 +51,8 @@ log = structlog.get_logger()
 
 MAX_BODY_BYTES = 64 * 1024
 KINDS: dict[int, ErrorType] = {404: "not_found", 429: "refused"}  # of what the framework, or one of its kind, refuses
+Goal = Annotated[Color | None, QueryParameter(description="the colour that is to serve; done if it does already")]
+AFTER = "`place` of an answer before: what was written since, instead of the last lines"
 OPERATION: dict[str, Any] = {"status_code": 200, "media_type": STREAM}
 
 
@@ -111,13 +113,13 @@ def build_app(plane: ControlPlane) -> Litestar:
         return plane.operate(ev.ResumeRequested)
 
     @post("/rollback", **OPERATION)
-    async def rollback(in_place: Annotated[bool, QueryParameter()] = False) -> Stream:
+    async def rollback(in_place: Annotated[bool, QueryParameter()] = False, to: Goal = None) -> Stream:
         kind = DeploymentKind.ROLLBACK
-        return plane.operate(lambda request: ev.SwitchRequested(request, kind, in_place))
+        return plane.operate(lambda request: ev.SwitchRequested(request, kind, in_place, to))
 
     @post("/swap", **OPERATION)
-    async def swap() -> Stream:
-        return plane.operate(lambda request: ev.SwitchRequested(request, DeploymentKind.SWAP))
+    async def swap(to: Goal = None) -> Stream:
+        return plane.operate(lambda request: ev.SwitchRequested(request, DeploymentKind.SWAP, to=to))
 
     @post("/workers/{color:str}/start", **OPERATION)
     async def start(color: FromPath[Color]) -> Stream:
@@ -140,10 +142,16 @@ def build_app(plane: ControlPlane) -> Litestar:
         return History(deployments=plane.journal.history(limit))
 
     @get("/logs", sync_to_thread=True)
-    def logs(source: FromQuery[str], lines: Annotated[int, QueryParameter(ge=1, le=10_000)] = 100) -> LogLines:
+    def logs(
+        source: FromQuery[str],
+        lines: Annotated[int, QueryParameter(ge=1, le=10_000)] = 100,
+        after: Annotated[str | None, QueryParameter(pattern=log_place.Place.PATTERN, description=AFTER)] = None,
+    ) -> LogLines:
         if source not in plane.logs:
             raise NotFound(f"there is no log {source!r}: there are {', '.join(plane.logs)}", code="no_log")
-        return LogLines(source=source, lines=last_lines(plane.logs[source], lines))
+        path = plane.logs[source]
+        told = log_place.last(path, lines) if after is None else log_place.after(path, log_place.Place.parse(after))
+        return LogLines(source=source, lines=told.lines, place=str(told.place))
 
     return Litestar(
         path=API_PREFIX,
@@ -212,7 +220,7 @@ def _complaint(error: HTTPException) -> str:
 
 def _wrong(key: str, message: str) -> str:
     if key != "data":
-        return f"{key}: {message}" + (f"; there are {' and '.join(Color)}" if key == "color" else "")
+        return f"{key}: {message}" + (f"; there are {' and '.join(Color)}" if key in ("color", "to") else "")
     return "the body must be a JSON object" + ("" if message == "'data'" else f": {message}")  # no body at all
 
 

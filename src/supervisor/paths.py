@@ -87,6 +87,11 @@ class StatePaths:
         return self.edge / "access.log"
 
     @property
+    def console_log(self) -> Path:
+        """What a supervisor that was started in the background says on its terminal."""
+        return self.logs / "console.log"
+
+    @property
     def log_files(self) -> dict[str, Path]:
         """What may be read, by whose it is."""
         workers = {str(color): self.logs / f"worker-{color}.log" for color in Color}
@@ -97,7 +102,7 @@ class StatePaths:
     def held_logs(self) -> tuple[Path, ...]:
         """Those that other processes hold open."""
         files = self.log_files
-        return (*(path for whose, path in files.items() if whose != "supervisor"), self.access_log)
+        return (*(path for whose, path in files.items() if whose != "supervisor"), self.access_log, self.console_log)
 
 
 def state_paths(environ: Mapping[str, str] = os.environ) -> StatePaths:

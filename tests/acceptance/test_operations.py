@@ -4,6 +4,7 @@ import json
 import signal
 import stat
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from tests.support.service_fakes import behave, fake_service
@@ -121,7 +122,7 @@ def test_one_deployment_at_a_time(service: Service) -> None:
         ran = service.ctl("deploy")
         assert ran.code == 4 and f"deployment {running.deployment} (deploy to green) is at step 5" in ran.err, ran
         client = service.client
-        for ask in (client.swap, lambda: client.stop(Color.GREEN), lambda: client.start(Color.GREEN)):
+        for ask in (partial(client.swap), partial(client.stop, Color.GREEN), partial(client.start, Color.GREEN)):
             assert is_refused(ask())
         for _ in range(20):  # so short an answer must not be lost to a connection that is closed
             assert is_refused(client.rollback())

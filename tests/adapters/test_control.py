@@ -106,6 +106,19 @@ async def test_every_operation_becomes_its_event(asked: Desk, api: httpx.AsyncCl
     assert len(set(ids)) == len(ids)
 
 
+async def test_a_switch_may_name_its_colour(asked: Desk, api: httpx.AsyncClient) -> None:
+    """It becomes the event's goal; another word is none."""
+    await api.post("/rollback?to=blue")
+    await api.post("/swap?to=green")
+    ids = [event.request for event in asked.asked]  # type: ignore[union-attr]
+
+    assert asked.asked == [
+        ev.SwitchRequested(ids[0], DeploymentKind.ROLLBACK, to=BLUE),
+        ev.SwitchRequested(ids[1], DeploymentKind.SWAP, to=GREEN),
+    ]
+    assert "there are blue and green" in error(await api.post("/swap?to=red"), 400, "invalid_request")
+
+
 async def test_a_refusal_by_the_planner_is_an_outcome(api: httpx.AsyncClient) -> None:
     """Understood, but not done: the stream says why."""
     answer = finished(await api.post("/swap"))
@@ -249,8 +262,22 @@ async def test_the_last_lines_of_a_log(asked: Desk, api: httpx.AsyncClient) -> N
     """None where nothing was logged yet."""
     (asked.paths.logs / "supervisor.log").write_text("1\n2\n3\n")
 
-    assert (await api.get("/logs?source=supervisor&lines=2")).json() == {"source": "supervisor", "lines": ["2", "3"]}
-    assert (await api.get("/logs?source=blue")).json() == {"source": "blue", "lines": []}
+    told = (await api.get("/logs?source=supervisor&lines=2")).json()
+    assert (told["source"], told["lines"]) == ("supervisor", ["2", "3"])
+    assert (await api.get("/logs?source=blue")).json() == {"source": "blue", "lines": [], "place": "0-0"}
+
+
+async def test_a_log_is_read_on_from_a_place(asked: Desk, api: httpx.AsyncClient) -> None:
+    """Each answer tells where the next one begins."""
+    log = asked.paths.logs / "supervisor.log"
+    log.write_text("1\n")
+    place = (await api.get("/logs?source=supervisor")).json()["place"]
+    log.write_text("1\n2\n")
+    told = (await api.get(f"/logs?source=supervisor&after={place}")).json()
+    again = (await api.get(f"/logs?source=supervisor&after={told['place']}")).json()
+
+    assert told["lines"] == ["2"] and again["lines"] == []
+    assert "after" in error(await api.get("/logs?source=supervisor&after=now"), 400, "invalid_request")
 
 
 async def test_the_api_describes_itself(api: httpx.AsyncClient) -> None:

@@ -24,7 +24,8 @@ def home() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="msvc"))
     (folder / "run").mkdir()
     yield folder
-    shutil.rmtree(folder)
+    if folder.exists():  # else a test removed it
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(autouse=True)

@@ -237,5 +237,4 @@ def test_the_command_asks_for_the_explanation(daemon: Script, run: Run) -> None:
 
     assert run("ctl", "explain", "4").stdout.splitlines() == story_lines(DONE)
     assert '"previous":{"number":6' in run("ctl", "explain", "4", "--json").stdout
-    assert run("ctl", "explain").exit_code == ExitCode.MISUSE
     assert run("ctl", "explain", "zero").exit_code == ExitCode.MISUSE

@@ -232,6 +232,29 @@ def test_there_must_be_something_to_switch_to() -> None:
     assert "no earlier release" in refused(first(), rollback)
 
 
+@pytest.mark.parametrize("kind", [DeploymentKind.SWAP, DeploymentKind.ROLLBACK])
+def test_a_named_colour_is_a_goal(kind: DeploymentKind) -> None:
+    """It is gone to once, and not left again when the same is asked twice."""
+    world = second()
+    before = world.state.active
+    assert before is not None
+    for request in ("once", "twice"):
+        world.tell(ev.SwitchRequested(request, kind, to=before.other))
+        world.play()
+
+        assert world.ended(request).outcome is Outcome.SUCCEEDED
+        assert world.state.active is before.other
+    assert world.ended("twice").reason == f"{before.other} serves already" and world.ended("twice").deployment is None
+
+
+def test_a_named_colour_that_is_active_but_down_is_no_goal_reached() -> None:
+    """Nothing is switched, and nobody is told that it serves."""
+    world = first()
+    world.crash(BLUE)
+
+    assert "blue is active, but its worker is" in refused(world, ev.SwitchRequested("r", DeploymentKind.SWAP, to=BLUE))
+
+
 def test_a_switch_is_no_deployment() -> None:
     """Events refuse bad construction."""
     with pytest.raises(ValueError, match="not deploy"):

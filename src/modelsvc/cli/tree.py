@@ -15,6 +15,8 @@ from modelsvc.cli.base import Root
         "monitor": "modelsvc.cli.monitor:monitor",
         "keys": "modelsvc.cli.keys:keys",
         "model": "modelsvc.cli.model:model",
+        "reset": "modelsvc.cli.reset:reset",
+        "completion": "modelsvc.cli.completion:completion",
     },
     hidden={"worker": "modelsvc.worker.command:worker"},
 )

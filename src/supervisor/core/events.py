@@ -56,11 +56,15 @@ class ResumeRequested:
 
 @dataclass(frozen=True, slots=True)
 class SwitchRequested:
-    """Go back to the previous release (ROLLBACK), or over to the warm standby (SWAP)."""
+    """Go back to the previous release (ROLLBACK), or over to the warm standby (SWAP).
+
+    `to` names the colour that is to serve: where it does already, nothing is left to do.
+    """
 
     request: str
     kind: DeploymentKind
     in_place: bool = False  # where a full deployment is needed: stop the old worker first
+    to: Color | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in (DeploymentKind.ROLLBACK, DeploymentKind.SWAP):

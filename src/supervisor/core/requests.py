@@ -8,7 +8,7 @@ from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then, written
 from supervisor.core.lifecycle import Phase
 from supervisor.core.records import Paused, Prewarmed, RequestEnded
-from supervisor.core.state import FAILOVER_REQUEST, Change, Color, DeploymentKind, EdgePhase, Outcome, State
+from supervisor.core.state import FAILOVER_REQUEST, Change, Color, DeploymentKind, EdgePhase, Outcome, Slot, State
 from supervisor.core.steps import Step
 
 Request = (
@@ -104,11 +104,16 @@ def fail_over(state: State) -> Decision:
 
 
 def switch(state: State, event: ev.SwitchRequested) -> Decision:
-    """To the warm standby; a rollback finds its release by a full deployment when none is warm."""
+    """To the warm standby; a rollback finds its release by a full deployment when none is warm.
+
+    A named colour is a goal: one that serves already is not left again.
+    """
     if why := _busy(state) or _held(state):
         return refuse(state, event.request, why)
     if state.active is None:
         return refuse(state, event.request, "no colour is active yet: run `modelsvc ctl deploy` first")
+    if event.to is state.active:
+        return _stay(state, event.request, state.slots[event.to])
     standby = state.slots[state.active.other]
     if standby.serves and _is_target(state, event.kind, standby.release):
         return deployment.begin(state, event.request, event.kind, standby.color, release=standby.release, warm=True)
@@ -225,6 +230,14 @@ def _occupied(state: State) -> str:
         )
     waiting = next((slot for slot in state.slots.values() if slot.request), None)
     return f"{waiting.color} is {waiting.phase} on another request: wait for it" if waiting else ""
+
+
+def _stay(state: State, request: str, active: Slot) -> Decision:
+    """Whoever asked for the active colour has what he wants, if its worker serves."""
+    if active.serves:
+        return _answer(state, request, Outcome.SUCCEEDED, f"{active.color} serves already")
+    why = f"{active.color} is active, but its worker is {active.phase}: see `modelsvc ctl logs {active.color}`"
+    return refuse(state, request, why)
 
 
 def _is_target(state: State, kind: DeploymentKind, release: int | None) -> bool:

@@ -142,3 +142,4 @@ class LogLines(Struct, frozen=True):
 
     source: str  # supervisor, blue, green, edge, prometheus
     lines: list[str]
+    place: str = ""  # behind the last whole line: `after` of the next question

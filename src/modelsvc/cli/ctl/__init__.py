@@ -29,6 +29,7 @@ _HERE = "modelsvc.cli.ctl"
     cls=LazyGroup,
     lazy={
         "status": f"{_HERE}.status:status",
+        "active": f"{_HERE}.active:active",
         "deploy": f"{_HERE}.deploy:deploy",
         "prewarm": f"{_HERE}.prewarm:prewarm",
         "rollback": f"{_HERE}.operations:rollback",

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from modelsvc.cli import output
+from modelsvc.cli import completion, output
 from modelsvc.cli.base import Command
 from modelsvc.cli.ctl import Target
 from modelsvc.cli.ctl.ledger import plan_lines
@@ -34,13 +34,19 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def change_options(command: Function) -> Function:
     """What a release may change in the one before it."""
     settings = click.option(
-        "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A [model] setting to change; may be repeated."
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="A [model] setting to change; may be repeated.",
+        shell_complete=completion.settings,
     )
     model = click.option(
         "--model",
         type=click.Path(path_type=Path),
         metavar="PATH|NAME",
         help="The GGUF file to serve, or its name in the store.",
+        shell_complete=completion.models,
     )
     return model(settings(command))
 

@@ -32,17 +32,30 @@ def status_lines(status: Status) -> list[str]:
         *([["prewarmed", f"release {status.prewarmed}"]] if status.prewarmed else []),
         ["memory", _memory(status)],
         *([["monitor", _monitor(status.monitor)]] if status.monitor else []),
-        ["deploying", _running(status.deployment) if status.deployment else "nothing"],
+        ["deploying", under_way(status.deployment) if status.deployment else "nothing"],
     ]
     daemon = f"pid {status.pid}, up {duration(status.uptime_s)}, state in {status.state_dir}"
     return [f"modelsvc {status.version}, {daemon}", *columns(facts)]
+
+
+def not_serving(status: Status) -> str:
+    """Why no colour serves; empty when one does."""
+    if status.active is None:
+        return "no colour is active: `modelsvc ctl status` tells what is under way"
+    if why := _idle(status.workers.get(status.active)):
+        return f"{status.active} is active{why}: see `modelsvc ctl logs {status.active}`"
+    if status.edge.paused:
+        return f"{status.active} is active, but requests are held: `modelsvc ctl resume` lets them pass"
+    if status.edge.routes_to is not status.active:
+        return f"{status.active} is active, but the edge routes to {status.edge.routes_to or 'nobody'}"
+    return ""
 
 
 def prewarm_lines(status: Status) -> list[str]:
     """What is prewarmed, or on its way there."""
     running = status.deployment
     if running and running.kind is DeploymentKind.PREWARM:
-        return [f"prewarming: {_running(running)}"]
+        return [f"prewarming: {under_way(running)}"]
     if status.prewarmed is None:
         return ["nothing is prewarmed"]
     return [f"release {status.prewarmed} is prewarmed: `modelsvc ctl deploy` switches to it"]
@@ -163,12 +176,14 @@ def _monitor(monitor: MonitorStatus) -> str:
     return f"Prometheus {monitor.state}{reason}, {monitor.url}"
 
 
-def _running(deployment: DeploymentStatus) -> str:
+def under_way(deployment: DeploymentStatus, *, details: bool = True) -> str:
+    """Which deployment runs, and at which step; `details` change within one."""
     what = f"deployment {deployment.deployment}, {route(deployment.from_color, deployment.to_color)}"
     step = next((step for step in deployment.steps if step.state is StepState.RUNNING), None)
     if step is None:
         return what
-    return f"{what}: step {step.number}/{STEPS}, {step.title}" + (f" ({step.detail})" if step.detail else "")
+    detail = f" ({step.detail})" if step.detail and details else ""
+    return f"{what}: step {step.number}/{STEPS}, {step.title}{detail}"
 
 
 def _past(deployment: DeploymentStatus) -> list[str]:

@@ -72,7 +72,7 @@ def verdict(journey: Journey, finished: Finished) -> str:
     """The last line about an operation, such as: deployment 4: blue -> green, release 7, 3.2 s."""
     took = f", {duration(finished.seconds)}" if finished.seconds else ""
     if finished.outcome is Outcome.SUCCEEDED:
-        done = "" if journey.accepted else ": done"
+        done = "" if journey.accepted else f": {finished.reason or 'done'}"
         release = "" if finished.release is None else f", release {finished.release}"
         return f"{journey.headline}{done}{release}{took}"
     ending = str(finished.outcome).replace("_", " ")

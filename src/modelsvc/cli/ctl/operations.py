@@ -2,13 +2,17 @@
 
 import click
 
+from modelsvc.cli import output
 from modelsvc.cli.base import Command
 from modelsvc.cli.ctl import Target
 from modelsvc.cli.ctl.operate import operate, patience_option
-from supervisor.protocol import Color
+from supervisor.client import Unreachable
+from supervisor.errors import Refused
+from supervisor.paths import state_paths
+from supervisor.protocol import Color, ExitCode
 
-color_argument = click.argument("color", type=click.Choice([str(color) for color in Color]), metavar="COLOR")
-
+COLORS = click.Choice([str(color) for color in Color])
+color_argument = click.argument("color", type=COLORS, metavar="COLOR")
 
 in_place_option = click.option(
     "--in-place", is_flag=True, help="Hold requests and stop the old worker first: for what does not fit beside it."
@@ -16,20 +20,23 @@ in_place_option = click.option(
 
 
 @click.command(cls=Command)
+@click.option("--to", type=COLORS, metavar="COLOR", help="Only if this colour does not serve already.")
 @in_place_option
 @patience_option
 @click.pass_obj
-def rollback(target: Target, in_place: bool, patience_s: float | None) -> int:
+def rollback(target: Target, to: str | None, in_place: bool, patience_s: float | None) -> int:
     """Go back to the release that served before.
 
-    At once when its worker is still warm, by a full deployment of that release when not.
+    At once when its worker is still warm, by a full deployment of that release when not. With --to it may be run
+    twice, and does not come back.
 
     \b
     Example:
       modelsvc ctl rollback
+      modelsvc ctl rollback --to blue
     """
     client = target.client(patience_s=patience_s)
-    return operate("rollback", lambda: client.rollback(in_place))
+    return operate(_named("rollback", to), lambda: client.rollback(in_place, _color(to)))
 
 
 @click.command(cls=Command)
@@ -61,16 +68,19 @@ def resume(target: Target, patience_s: float | None) -> int:
 
 
 @click.command(cls=Command)
+@click.argument("color", required=False, type=COLORS, metavar="[COLOR]")
 @patience_option
 @click.pass_obj
-def swap(target: Target, patience_s: float | None) -> int:
-    """Let the other colour serve; its worker must be ready.
+def swap(target: Target, color: str | None, patience_s: float | None) -> int:
+    """Let the other colour serve, or COLOR unless it does already. Its worker must be ready.
 
     \b
     Example:
       modelsvc ctl swap --timeout 60
+      modelsvc ctl swap green
     """
-    return operate("swap", target.client(patience_s=patience_s).swap)
+    client = target.client(patience_s=patience_s)
+    return operate(_named("swap", color), lambda: client.swap(_color(color)))
 
 
 @click.command(cls=Command)
@@ -107,16 +117,23 @@ def stop(target: Target, color: str, force: bool, patience_s: float | None) -> i
 
 
 @click.command(cls=Command)
+@click.option("--if-running", is_flag=True, help="Exit 0 also when nothing of the service runs.")
 @patience_option
 @click.pass_obj
-def shutdown(target: Target, patience_s: float | None) -> int:
+def shutdown(target: Target, if_running: bool, patience_s: float | None) -> int:
     """Stop the whole service: the edge, the workers and the supervisor.
 
     \b
     Example:
       modelsvc ctl shutdown
     """
-    return operate("shutdown", target.client(patience_s=patience_s).shutdown)
+    client = target.client(patience_s=patience_s)
+    try:
+        return operate("shutdown", client.shutdown)
+    except Unreachable:
+        if not if_running:
+            raise
+    return _nothing_to_stop()
 
 
 @click.command(cls=Command)
@@ -132,3 +149,25 @@ def handover(target: Target, patience_s: float | None) -> int:
       modelsvc ctl handover && modelsvc up
     """
     return operate("handover", target.client(patience_s=patience_s).hand_over)
+
+
+def _nothing_to_stop() -> int:
+    """Raises Refused when workers or nginx live on without a supervisor."""
+    from modelsvc.cli import leftover  # looks at all processes, which is not for other operations to pay for
+
+    if left := leftover.left_behind(state_paths()):
+        raise Refused(leftover.told(left), code="left_behind")
+    if output.json_wanted():
+        output.emit({"running": False})
+    else:
+        click.echo("nothing of the service runs")
+    return ExitCode.DONE
+
+
+def _color(given: str | None) -> Color | None:
+    return Color(given) if given else None
+
+
+def _named(operation: str, color: str | None) -> str:
+    """What the operation is called in what is told of it."""
+    return f"{operation} to {color}" if color else operation

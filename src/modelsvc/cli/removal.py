@@ -1,0 +1,72 @@
+"""Removing the state folder's contents: only what modelsvc makes, and never through a link."""
+
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from modelsvc.cli.locked import locked
+from supervisor.errors import Refused, StorageError
+from supervisor.paths import StatePaths
+
+# The lock's folder is last: as long as it is there, what was broken off can be taken up.
+NAMES = ("edge", "monitor", "releases", "logs", "reserve", "chat.db*", "supervisor.db*", "run")
+MODELS = "models"
+
+
+def find(paths: StatePaths, *, models: bool) -> dict[Path, int]:
+    """What would be removed, and its size in bytes. Raises Refused for a folder that is none of ours.
+
+    What only a supervisor or the store makes tells ours from a folder that happens to have such names in it.
+    """
+    found = {path: _size(path) for path in _ours(paths, models)}
+    if found and not (paths.lock.is_file() or paths.journal.is_file() or _is_store(paths.models)):
+        raise Refused(
+            f"{paths.root} has no run/lock, no supervisor.db and no model store, so it may not be modelsvc's: look at"
+            " $MODELSVC_HOME, or remove it yourself",
+            code="not_ours",
+        )
+    return found
+
+
+def remove(paths: StatePaths, *, models: bool) -> None:
+    """Remove it while no supervisor can begin. Raises Refused while one runs, StorageError when the system refuses."""
+    with locked(paths):
+        for path in _ours(paths, models):
+            try:
+                _remove(path)
+            except OSError as error:
+                where = error.filename or path
+                raise StorageError(
+                    f"{where} cannot be removed: {error.strerror}; mend its rights, and run `modelsvc reset` again"
+                ) from error
+    if not any(paths.root.iterdir()):
+        paths.root.rmdir()
+
+
+def _is_store(folder: Path) -> bool:
+    """Whether its folders are named after what is in them."""
+    return any(re.fullmatch(r"[0-9a-f]{64}", path.name) for path in folder.glob("*/"))
+
+
+def _ours(paths: StatePaths, models: bool) -> Iterator[Path]:
+    for pattern in (*((MODELS,) if models else ()), *NAMES):
+        yield from sorted(paths.root.glob(pattern))
+
+
+def _remove(path: Path) -> None:
+    """A link goes, and what it leads to stays."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink()
+        return
+    for folder, _, _ in os.walk(path):  # does not follow links
+        Path(folder).chmod(stat.S_IRWXU)  # the store's folders are read-only
+    shutil.rmtree(path)
+
+
+def _size(path: Path) -> int:
+    if path.is_symlink() or not path.is_dir():
+        return path.lstat().st_size
+    return sum((Path(folder) / name).lstat().st_size for folder, _, names in os.walk(path) for name in names)

@@ -1,0 +1,69 @@
+"""`modelsvc reset`: the service's state removed, so that the next start is a first one."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from modelsvc.cli import leftover, output, removal
+from modelsvc.cli.base import Command
+from modelsvc.cli.text import columns, mb
+from supervisor.client import ControlClient, Unreachable
+from supervisor.errors import InvalidRequest, Refused
+from supervisor.paths import control_socket, find_config, state_paths
+from supervisor.protocol import Finished, Outcome
+
+
+@click.command(cls=Command)
+@click.option("--models", is_flag=True, help="The model store, too.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The configuration that is used.")
+def reset(models: bool, yes: bool, config: Path | None) -> None:
+    """Stop the service, and remove its journal, releases, conversations, samples and logs; models stay.
+
+    Only what modelsvc made is removed, links are not followed, and nothing is as long as something of it lives.
+
+    \b
+    Example:
+      modelsvc reset
+      modelsvc reset --models --yes
+    """
+    paths = state_paths()
+    found = removal.find(paths, models=models)
+    if found:
+        _confirm(paths.root, found, yes)
+        _shut_down(ControlClient(control_socket(find_config(config))))
+        if left := leftover.left_behind(paths):
+            raise Refused(leftover.told(left), code="left_behind")
+        removal.remove(paths, models=models)
+    _tell(paths.root, found)
+
+
+def _confirm(root: Path, found: dict[Path, int], yes: bool) -> None:
+    """Raises InvalidRequest where nobody can be asked, click.Abort when the answer is no."""
+    if yes:
+        return
+    if output.json_wanted() or not sys.stdin.isatty():
+        raise InvalidRequest(f"nothing in {root} was removed: nobody can be asked here, so say it with --yes")
+    click.echo("\n".join([f"In {root}:", *columns([["", path.name, mb(size)] for path, size in found.items()])]))
+    click.confirm("Stop the service and remove all of this?", abort=True)
+
+
+def _shut_down(client: ControlClient) -> None:
+    """Returns when the service is gone, or there was none. Raises Refused when it refuses."""
+    try:
+        for event in client.shutdown():
+            if isinstance(event, Finished) and event.outcome is not Outcome.SUCCEEDED:
+                why = f"the service was not stopped, and nothing removed: {event.reason}"
+                raise Refused(why, code="left_behind")
+    except Unreachable:
+        return
+
+
+def _tell(root: Path, found: dict[Path, int]) -> None:
+    if output.json_wanted():
+        output.emit({"state_dir": str(root), "removed": [path.name for path in found], "bytes": sum(found.values())})
+    elif found:
+        click.echo(f"removed {mb(sum(found.values()))} from {root}; `modelsvc up` begins anew")
+    else:
+        click.echo(f"there is nothing of modelsvc in {root}")

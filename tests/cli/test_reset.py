@@ -1,0 +1,100 @@
+"""`modelsvc reset` on folders of every kind; with a running service it is tried in tests/acceptance/test_detach.py."""
+
+import fcntl
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Run
+
+from modelsvc.cli import locked
+from supervisor.protocol import ExitCode
+
+SHA = "a" * 64
+
+
+@pytest.fixture
+def state(home: Path) -> Path:
+    """What a service left behind."""
+    for name in ("edge/route", "monitor/data", "releases", "logs", f"models/{SHA}"):
+        (home / name).mkdir(parents=True)
+    for name in ("run/lock", "logs/supervisor.log", "chat.db", "chat.db-wal", "supervisor.db", "reserve"):
+        (home / name).write_text("x" * 10)
+    (home / "supervisor.db.corrupt-20310504").write_text("")
+    (home / f"models/{SHA}/m.gguf").write_text("weights")
+    return home
+
+
+def left(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def test_all_goes_but_the_models(run: Run, state: Path) -> None:
+    """And, when asked for, those too; then there is nothing more, which is no error."""
+    told = json.loads(run("reset", "--yes", "--json").stdout)
+    assert left(state) == {"models"} and "supervisor.db.corrupt-20310504" in told["removed"] and told["bytes"] == 60
+    assert run("reset", "--models", "--yes").exit_code == ExitCode.DONE
+    assert not state.exists()
+    assert "nothing of modelsvc" in run("reset", "--yes").stdout
+
+
+def test_nothing_is_removed_without_a_word(run: Run, state: Path) -> None:
+    """Where nobody can be asked."""
+    before = left(state)
+    result = run("reset")
+    assert result.exit_code == ExitCode.MISUSE and "--yes" in result.stderr
+    assert left(state) == before
+
+
+def test_the_store_of_read_only_models_can_be_removed(run: Run, state: Path) -> None:
+    """It makes its folders read-only."""
+    (state / f"models/{SHA}/m.gguf").chmod(0o444)
+    (state / f"models/{SHA}").chmod(0o555)
+    assert run("reset", "--models", "--yes").exit_code == ExitCode.DONE
+    assert not state.exists()
+
+
+def test_links_are_not_followed(run: Run, state: Path, tmp_path: Path) -> None:
+    """Whether they stand for one of our folders or are in one: the link goes, what it leads to stays as it is."""
+    precious = tmp_path / "precious"
+    precious.mkdir(mode=0o750)
+    (precious / "letters").write_text("dear")
+    (state / "releases").rmdir()
+    (state / "releases").symlink_to(precious)
+    (state / "logs/more").symlink_to(precious)
+    (state / "edge/one").symlink_to(precious / "letters")
+
+    assert run("reset", "--yes").exit_code == ExitCode.DONE
+    assert left(state) == {"models"}
+    assert (precious / "letters").read_text() == "dear" and precious.stat().st_mode & 0o777 == 0o750
+
+
+def test_what_is_not_ours_stays(run: Run, state: Path) -> None:
+    """And so does the folder it is in."""
+    (state / "notes.txt").write_text("mine")
+    assert run("reset", "--models", "--yes").exit_code == ExitCode.DONE
+    assert left(state) == {"notes.txt"}
+
+
+def test_a_folder_that_is_none_of_ours_is_refused(run: Run, state: Path) -> None:
+    """MODELSVC_HOME may be wrong; names such as `logs` and `models` are everywhere."""
+    (state / "run/lock").unlink()
+    (state / "supervisor.db").unlink()
+    (state / f"models/{SHA}").rename(state / "models/mine")
+    before = left(state)
+    result = run("reset", "--models", "--yes")
+    assert result.exit_code == ExitCode.REFUSED and "MODELSVC_HOME" in result.stderr
+    assert left(state) == before
+
+
+def test_nothing_is_removed_under_a_supervisor_that_does_not_answer(
+    run: Run, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds the lock; one that is just ending is waited for, but not for ever."""
+    monkeypatch.setattr(locked, "ENDING_S", 0.1)
+    before = left(state)
+    with (state / "run/lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = run("reset", "--yes")
+    assert result.exit_code == ExitCode.REFUSED and "does not answer" in result.stderr
+    assert left(state) == before

@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -57,10 +57,16 @@ def bind(address: Address) -> socket.socket:
 
 def is_free(address: Address) -> bool:
     """Whether `bind` would succeed now; quicker than asking who is in the way."""
-    with suppress(OSError):
+    return obstacle(address) is None
+
+
+def obstacle(address: Address) -> OSError | None:
+    """Why nobody could listen on the address now; None when somebody could."""
+    try:
         _listening(address).close()
-        return True
-    return False
+    except OSError as error:
+        return error
+    return None
 
 
 def check_free(host: str, port: int) -> None:
@@ -79,15 +85,20 @@ def naming(setting: str) -> Iterator[None]:
 
 def holder_of(host: str, port: int) -> str | None:
     """Who listens on the port, as `nginx (pid 123)`; None when nobody does that this user may see."""
-    return next((f"{name_of(process)} (pid {process.pid})" for process in listeners(host, port)), None)
+    address = Address(host, port)
+    return next((f"{name_of(process)} (pid {process.pid})" for process in listeners([address])[address]), None)
 
 
-def listeners(host: str, port: int) -> Iterator[psutil.Process]:
-    """The processes that listen on the port, as far as this user may see them."""
+def listeners(addresses: Iterable[Address]) -> dict[Address, list[psutil.Process]]:
+    """The processes that listen on each address, as far as this user may see them; one pass over all processes."""
+    found: dict[Address, list[psutil.Process]] = {address: [] for address in addresses}
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if _listens(process, host, port):
-                yield process
+            heard = [entry.laddr for entry in process.net_connections("tcp") if entry.status == psutil.CONN_LISTEN]
+            for address, holders in found.items():
+                if any(its.port == address.port and _overlap(its.ip, address.host) for its in heard):
+                    holders.append(process)
+    return found
 
 
 def name_of(process: psutil.Process) -> str:
@@ -113,13 +124,6 @@ def _listening(address: Address) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def _listens(process: psutil.Process, host: str, port: int) -> bool:
-    return any(
-        entry.status == psutil.CONN_LISTEN and entry.laddr.port == port and _overlap(entry.laddr.ip, host)
-        for entry in process.net_connections("tcp")
-    )
 
 
 def _overlap(one: str, other: str) -> bool:

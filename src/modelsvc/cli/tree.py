@@ -12,6 +12,7 @@ from modelsvc.cli.base import Root
         "ctl": "modelsvc.cli.ctl:ctl",
         "chat": "modelsvc.cli.chat:chat",
         "health": "modelsvc.cli.health:health",
+        "doctor": "modelsvc.cli.doctor:doctor",
         "monitor": "modelsvc.cli.monitor:monitor",
         "keys": "modelsvc.cli.keys:keys",
         "model": "modelsvc.cli.model:model",

@@ -1,0 +1,90 @@
+"""The five ports: free, ours already, or in somebody's way."""
+
+import errno
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psutil
+
+from modelsvc.doctor.belonging import is_ours
+from modelsvc.doctor.findings import Finding, found
+from modelsvc.doctor.situation import Situation
+from supervisor import ports
+from supervisor.config import Config
+
+# They hold the edge's socket for us where a socket unit is installed.
+SERVICE_MANAGERS = ("systemd", "launchd")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One port with the setting it is from. Without an `optional` one the service starts all the same."""
+
+    setting: str
+    listen: str
+    optional: bool = False
+
+    @property
+    def address(self) -> ports.Address:
+        return ports.resolve(self.listen)
+
+
+def doors(config: Config) -> tuple[Door, ...]:
+    """Everything the service listens on by TCP."""
+    return (
+        Door("edge.listen", config.edge.listen),
+        Door("workers.blue_port", f"127.0.0.1:{config.workers.blue_port}"),
+        Door("workers.green_port", f"127.0.0.1:{config.workers.green_port}"),
+        Door("control.metrics_listen", config.control.metrics_listen, optional=True),
+        Door("monitor.listen", config.monitor.listen, optional=True),
+    )
+
+
+def check(situation: Situation) -> Iterator[Finding]:
+    """One finding a port. Each is bound and let go again, as long as nobody has it."""
+    tried = [(door, ports.obstacle(door.address)) for door in doors(situation.config)]
+    holders = ports.listeners(door.address for door, obstacle in tried if _is_taken(obstacle))
+    for door, obstacle in tried:
+        if obstacle is None:
+            yield found("port_free", f"{door.setting}: {door.address} is free")
+        elif _is_taken(obstacle):
+            yield judge(door, holders[door.address], situation)
+        else:
+            seen = f"{door.setting}: cannot listen on {door.address}: {obstacle.strerror}"
+            yield found("port_unusable", seen, _unusable(door, obstacle))
+
+
+def _is_taken(obstacle: OSError | None) -> bool:
+    return obstacle is not None and obstacle.errno == errno.EADDRINUSE
+
+
+def judge(door: Door, holders: list[psutil.Process], situation: Situation) -> Finding:
+    """What it means that these listen there."""
+    who = ", ".join(f"{ports.name_of(each)} (pid {each.pid})" for each in holders)
+    if holders and all(is_ours(each, situation.paths) for each in holders):
+        return found("port_ours", f"{door.setting}: {door.address} is held by this service: {who}")
+    if holders and all(_keeps_sockets(each, situation) for each in holders):
+        return found("port_inherited", f"{door.setting}: {door.address} is held for this service by {who}")
+    code = "port_taken_optional" if door.optional else "port_taken"
+    return found(code, f"{door.setting}: {door.address} is taken by {who or NOBODY_SEEN}", _way_out(door, holders))
+
+
+NOBODY_SEEN = "a process of another user"
+
+
+def _keeps_sockets(process: psutil.Process, situation: Situation) -> bool:
+    return is_ours(process, situation.paths) or ports.name_of(process) in SERVICE_MANAGERS
+
+
+def _way_out(door: Door, holders: list[psutil.Process]) -> str:
+    port = door.listen.rpartition(":")[2]
+    tell = f"lsof -nP -iTCP:{port} -sTCP:LISTEN" if sys.platform == "darwin" else f"ss -ltnp 'sport = :{port}'"
+    stop = " ".join(["kill", *(str(each.pid) for each in holders)]) if holders else f"sudo {tell}"
+    return f"end it (`{stop}`), or set {door.setting} to another port"
+
+
+def _unusable(door: Door, obstacle: OSError) -> str:
+    if obstacle.errno in (errno.EACCES, errno.EPERM):
+        return f"set {door.setting} to a port from 1024 on: lower ones are root's"
+    return f"set {door.setting} to an address of this machine, such as 127.0.0.1:8080"

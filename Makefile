@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-faults lint types format shape lock clean
 .PHONY: test-baseline test-deploy-load test-prewarm generate-traffic deploy-monitored report open-report results
-.PHONY: screenshots config-docs
+.PHONY: screenshots config-docs diagrams
 
 # nginx is in sbin on Debian, where an ordinary user's PATH does not reach.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -73,6 +73,9 @@ screenshots: setup ## the status page during a deployment, into docs/img; needs 
 
 config-docs: setup ## write config/modelsvc.toml and docs/configuration.md anew, from the code
 	@$(PYTHON_ENV) -m tools.config_docs
+
+diagrams: setup ## draw the pictures of docs/architecture.md anew, from the code
+	@$(PYTHON_ENV) -m tools.diagrams
 
 shape: setup ## module and function lengths, beside what we aim at
 	@$(PYTHON_ENV) scripts/shape.py

@@ -53,8 +53,9 @@ class UnixServer:
             os.umask(previous)
         if not self._path.exists():
             reason = self._task.exception() if self._task.done() else "it does not appear"
-            code = f"{self._name}_socket"
-            raise SupervisorError(f"the {self._name} socket {self._path} cannot be made: {reason}", code=code)
+            raise SupervisorError(
+                f"the {self._name} socket {self._path} cannot be made: {reason}", code=f"{self._name}_socket"
+            )
 
     async def stop(self) -> None:
         """Finish the answers under way, and take the socket away."""

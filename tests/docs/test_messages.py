@@ -27,7 +27,6 @@ PASSED_ON = {
     "supervisor/admission.py: appraisal.verdict.code",
     "supervisor/control.py: kind",  # an error's type
     "supervisor/core/account.py: code",
-    "supervisor/core/gate.py: got",  # an answer to a gate's prompt
     "supervisor/core/planner.py: code",
     "supervisor/core/planner.py: event.code",
     "supervisor/core/slots.py: code",

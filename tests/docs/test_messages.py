@@ -1,11 +1,16 @@
 """docs/messages.md has every error code there is, and none that there is not."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 from tests.support.error_codes import Code, codes
 from tests.support.warnings_told import warnings
+
+from supervisor import errors, exchange
+from supervisor.errors import SupervisorError
+from supervisor.protocol import EXIT_CODES
 
 ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src"
@@ -50,6 +55,7 @@ PASSED_ON = {
 }
 
 
+@cache
 def made() -> list[Code]:
     """All but findings of the doctor, which are no errors; docs/doctor.md has them."""
     return [code for code in codes(SRC) if not code.place.startswith("modelsvc/doctor/")]
@@ -75,6 +81,41 @@ def test_no_code_is_made_where_the_search_does_not_see_it() -> None:
     found = {f"{code.place.partition(':')[0]}: {code.text}" for code in made() if not code.literal}
     assert found - PASSED_ON == set()
     assert PASSED_ON - found == set(), "these are no more: take them off the list"
+
+
+def rows(column: str) -> dict[str, set[str]]:
+    """What the tables with this column tell in it, by code."""
+    told: dict[str, set[str]] = {}
+    for table in re.findall(rf"^\| code \| {column} \|.*\n\|-.*\n((?:\|.*\n)+)", PAGE, re.MULTILINE):
+        for line in table.splitlines():
+            cells = [cell.strip() for cell in line.split("|")]
+            for code in re.findall(r"`([^`]+)`", cells[1]):
+                told.setdefault(code, set()).add(cells[2])
+    return told
+
+
+def test_exit_codes_are_those_of_the_errors() -> None:
+    """Each by the class that carries the code."""
+    told, classes = rows("exit"), {**vars(errors), **vars(exchange)}
+    wrong = {}
+    for code in (each for each in made() if each.text in told and not each.place.startswith("modelsvc/worker")):
+        maker = classes.get(code.maker)
+        if isinstance(maker, type) and issubclass(maker, SupervisorError):
+            exit_code = str(int(EXIT_CODES[maker.type]))
+            if exit_code not in told[code.text]:
+                wrong[code.text] = f"{code.place}: {exit_code}, not {told[code.text]}"
+    assert wrong == {}
+
+
+def test_statuses_are_those_of_the_answers() -> None:
+    """Each as it stands before the code."""
+    told = rows("status")
+    wrong = {
+        code.text: f"{code.place}: {code.status}, not {told[code.text]}"
+        for code in made()
+        if code.text in told and code.status is not None and str(code.status) not in told[code.text]
+    }
+    assert wrong == {}
 
 
 def test_every_row_says_what_to_do() -> None:

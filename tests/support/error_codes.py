@@ -14,7 +14,7 @@ so that a test can see that none is new.
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -22,11 +22,16 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """One code at one place: its text, or what is passed on there in place of a text."""
+    """One code at one place: its text, or what is passed on there in place of a text.
+
+    `maker` is the class or function that gets it, `status` the number before it, if any.
+    """
 
     text: str
     place: str
     literal: bool = True
+    maker: str = ""
+    status: int | None = None
 
 
 def codes(src: Path) -> list[Code]:
@@ -42,7 +47,24 @@ def _in_module(path: Path, tree: ast.Module, everywhere: Mapping[str, int]) -> I
     positions = {**{name: at for name, at in everywhere.items() if name in imported}, **_positions(tree, everywhere)}
     for node in ast.walk(tree):
         for value in _values(node, positions):
-            yield from _texts(value, f"{path}:{value.lineno}")
+            for code in _texts(value, f"{path}:{value.lineno}"):
+                yield replace(code, maker=_maker(node), status=_status(node))
+
+
+def _maker(node: ast.AST) -> str:
+    match node:
+        case ast.ClassDef(name=name):
+            return name
+        case ast.Call(func=function):
+            return _name(function)
+    return ""
+
+
+def _status(node: ast.AST) -> int | None:
+    """The last number among the arguments: nginx's own status comes before the client's."""
+    given = node.args if isinstance(node, ast.Call) else []
+    numbers = [each.value for each in given[:2] if isinstance(each, ast.Constant) and type(each.value) is int]
+    return numbers[-1] if numbers else None
 
 
 def _imported(tree: ast.Module) -> set[str]:

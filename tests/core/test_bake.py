@@ -50,6 +50,28 @@ def test_latency_against_the_old_colours(before: tuple[Timing, ...], after: tupl
     assert found is None or (found.kind is BreachKind.LATENCY and found.text.startswith(what))
 
 
+@pytest.mark.parametrize(
+    ("old_bytes", "new_bytes", "between_s", "breached"),
+    [
+        (1_000, 4_000, 1.1, False),  # 3 times for 4 times the bytes: 12 times are allowed ...
+        (1_000, 4_000, 1.3, True),  # ... and no more
+        (4_000, 1_000, 0.31, True),  # a smaller one has 3 times, too
+        (4_000, 1_000, 0.29, False),
+        (0, 4_000, 0.31, True),  # nobody told how large the old one was
+        (1_000, 0, 0.31, True),
+    ],
+)
+def test_a_larger_model_may_be_slower_in_proportion(
+    old_bytes: int, new_bytes: int, between_s: float, breached: bool
+) -> None:
+    """Each token reads all of the weights."""
+    old = Look(timings=timings(0.1, 0.1), model_bytes=old_bytes)
+    now = Look(timings=timings(0.1, between_s), model_bytes=new_bytes)
+    found = breach(Baseline(old=old), now, 2.0, LIMITS)
+    assert (found is not None) == breached
+    assert not found or ("4 times as large" in found.text) == (0 < old_bytes < new_bytes)
+
+
 def test_latency_that_is_not_judged_says_why() -> None:
     """Switched off, or too few samples."""
     slow, baseline = Look(timings=timings(9.0)), Baseline(old=Look(timings=timings(0.1)))
@@ -76,8 +98,8 @@ def test_what_a_worker_tells_is_read() -> None:
     """Requests still in flight are not answered yet."""
     latency = {"recent": [[2.5, 0.1, None], [1, 0.2, 0.03]]}
     engine = {"last_decode_age_s": 1.5, "prefilling": True}
-    assert Look.from_health(told(engine=engine, latency=latency)) == Look(
-        8, 1, (Timing(2.5, 0.1, None), Timing(1.0, 0.2, 0.03)), 1.5, True
+    assert Look.from_health(told(engine=engine, latency=latency, model={"size_bytes": 7})) == Look(
+        8, 1, (Timing(2.5, 0.1, None), Timing(1.0, 0.2, 0.03)), 1.5, True, 7
     )
     assert Look.from_health(told(engine=None)) == Look(8, 1)
 

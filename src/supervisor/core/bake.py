@@ -57,13 +57,15 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a worker told at one moment. `stalled_s`: since the last decode progress while requests are pending."""
+    """What a worker told at one moment. `stalled_s`: since the last decode progress while requests are pending;
+    `model_bytes`: its model file's size, 0 when it does not tell."""
 
     answered: int = 0
     failed: int = 0
     timings: tuple[Timing, ...] = ()
     stalled_s: float = 0.0
     prefilling: bool = False
+    model_bytes: int = 0
 
     @classmethod
     def from_health(cls, told: Mapping[str, object] | None) -> "Look | None":
@@ -141,10 +143,17 @@ def _slowness(baseline: Baseline, now: Look, baked_s: float, limits: Limits) -> 
     if baseline.old is None or unjudged(baseline, now, baked_s, limits):
         return ""
     before, after = baseline.old.timings, now.since(baked_s)
-    ratio = limits.max_latency_ratio
-    return _slower("first token", _first(before), _first(after), ratio, FIRST_TOKEN_EXCESS_S) or _slower(
-        "time between tokens", _between(before), _between(after), ratio, INTER_TOKEN_EXCESS_S
+    ratio, growth = limits.max_latency_ratio, _growth(baseline.old, now)
+    slower = _slower("first token", _first(before), _first(after), ratio * growth, FIRST_TOKEN_EXCESS_S) or _slower(
+        "time between tokens", _between(before), _between(after), ratio * growth, INTER_TOKEN_EXCESS_S
     )
+    larger = f", for a model file {growth:.3g} times as large" if growth > 1 else ""
+    return f"{slower} (deploy.bake_max_latency_ratio is {ratio:g}{larger})" if slower else ""
+
+
+def _growth(old: Look, new: Look) -> float:
+    """A larger model may be slower in proportion, for each token reads all weights; a smaller need not be quicker."""
+    return max(1.0, new.model_bytes / old.model_bytes) if old.model_bytes else 1.0
 
 
 def _slower(what: str, before: list[float], after: list[float], ratio: float, excess_s: float) -> str:
@@ -153,10 +162,7 @@ def _slower(what: str, before: list[float], after: list[float], ratio: float, ex
     old, new = median(before), median(after)
     if new <= ratio * old or new <= old + excess_s:
         return ""
-    return (
-        f"{what}: median {new:.3f} s, {old:.3f} s before the switch: more than {ratio:g} times"
-        " (deploy.bake_max_latency_ratio)"
-    )
+    return f"{what}: median {new:.3f} s, {old:.3f} s before the switch: more than {ratio:.3g} times"
 
 
 def _first(timings: tuple[Timing, ...]) -> list[float]:
@@ -168,13 +174,14 @@ def _between(timings: tuple[Timing, ...]) -> list[float]:
 
 
 def _read(told: Mapping[str, object]) -> Look:
-    requests, engine, latency = (_table(told.get(key)) for key in ("requests", "engine", "latency"))
+    requests, engine, latency, model = (_table(told.get(key)) for key in ("requests", "engine", "latency", "model"))
     return Look(
         answered=_number(requests["total"]) - _number(requests["in_flight"]),
         failed=_number(requests["failed"]),
         timings=tuple(_timing(answered) for answered in _list(latency.get("recent"))),
         stalled_s=_optional(engine.get("last_decode_age_s")) or 0.0,
         prefilling=bool(engine.get("prefilling")),
+        model_bytes=_number(model.get("size_bytes", 0)),
     )
 
 

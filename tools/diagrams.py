@@ -44,12 +44,16 @@ def _when_it_fails(step: Step) -> str:
 
 def _drawn(meaning: str, steps: list[Step]) -> Iterator[str]:
     group = f"steps{steps[0]}"
-    yield f"    subgraph {group}[ ]"
+    yield f'    subgraph {group}["{_span(steps)}"]'
     yield "        direction TB"
     yield "        " + " --> ".join(f's{step}["{step:d} {step.title}"]' for step in steps)
     yield "    end"
     if meaning:
         yield f'    {group} -. fails .-> undo{steps[0]}["{meaning}"]'
+
+
+def _span(steps: list[Step]) -> str:
+    return f"step {steps[0]:d}" if len(steps) == 1 else f"steps {steps[0]:d} to {steps[-1]:d}"
 
 
 def _joined() -> Iterator[str]:

@@ -1,7 +1,6 @@
 """docs/api.md: every example is run against a real service, and every route has one."""
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tomli_w
 from tests.support.documents import ROOT, blocks
+from tests.support.readers_shell import of_this_service, prepared
 from tests.support.real_prometheus import FOUND
 from tests.support.service_fixture import Service, service_folder
 from tests.support.tool_templates import HERMES_TEMPLATE
@@ -21,6 +20,7 @@ from tools.random_gguf import Shape, write_random_gguf
 
 PAGE = ROOT / "docs" / "api.md"
 EVERYTHING = Shape(context=4096, pooling=3)  # with its template: a model that chats, calls tools and has embeddings
+# A curl that fails where the service does.
 CURLRC = 'fail-with-body\nsilent\nshow-error\nwrite-out = "\\n"\n'
 NOT_FOR_CLIENTS = {("post", "/foreground")}  # the supervisor's
 EXAMPLES = blocks(PAGE, "sh", "python")
@@ -31,26 +31,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "model.gguf"
     write_random_gguf(EVERYTHING, "F16", 1, path, HERMES_TEMPLATE)
     return path
-
-
-def prepared(service: Service) -> Service:
-    """With what a reader has: a `modelsvc` in PATH; and with a curl that fails where the service does."""
-    programs = service.folder / "bin"
-    programs.mkdir()
-    (programs / "modelsvc").write_text(f'#!/bin/sh\nexec {sys.executable} -m modelsvc "$@"\n')
-    (programs / "modelsvc").chmod(0o755)
-    (service.folder / ".curlrc").write_text(CURLRC)
-    path = os.pathsep.join((str(programs), os.environ["PATH"]))
-    service.environment.update(CURL_HOME=str(service.folder), PATH=path)
-    service.config.write_text(tomli_w.dumps(service.tables))
-    return service
-
-
-def of_this_service(text: str, service: Service) -> str:
-    """The example with this service's addresses in the place of the usual ones."""
-    for usual, url in (("8080", service.url), ("8000", service.worker_url("blue")), ("9180", service.page_url)):
-        text = text.replace(f"http://127.0.0.1:{usual}", url)
-    return text
 
 
 def run(text: str, service: Service, language: str = "sh", **more: str) -> str:
@@ -78,7 +58,7 @@ def test_examples_without_keys(model: Path) -> None:
     """In the page's order; each deployment succeeds, and the last example ends the service."""
     shown = {one: other for one, other in pairwise(blocks(PAGE)) if other.language == "json"}
     with service_folder(tables={"model": {"path": str(model)}}) as service:
-        prepared(service).up()
+        prepared(service, CURLRC).up()
         for block in (each for each in EXAMPLES if each.heading != "Keys"):
             if "monitor/up" in block.text and not FOUND:
                 continue
@@ -99,7 +79,7 @@ def test_examples_with_keys(model: Path) -> None:
     """A key is made, and demanded."""
     shell, python = [each for each in EXAMPLES if each.heading == "Keys"]
     with service_folder(tables={"model": {"path": str(model)}, "security": {"api_keys_file": "keys"}}) as service:
-        (prepared(service).folder / "keys").touch(mode=0o600)
+        (prepared(service, CURLRC).folder / "keys").touch(mode=0o600)
         service.up()
         key = run(f'{shell.text}\nprintf "%s" "$KEY"', service).splitlines()[-1]
         assert "model" in run(python.text, service, "python", KEY=key)

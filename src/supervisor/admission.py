@@ -55,7 +55,7 @@ class Admission:
             release = self._release(order.number, appraisal)
         else:
             release = self.releases.read(order.release)
-            model_file.verify_unchanged(release.model)
+            await model_file.verify_unchanged(release.model)
             appraisal = await self._appraise(order, recorded_section(release))
         evidence = self._evidence(order, release, appraisal)
         if not appraisal.verdict.admitted:

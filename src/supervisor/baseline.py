@@ -1,7 +1,8 @@
 """What a deployment starts from: the release that serves, or the `[model]` section where it was edited since.
 
 The operator's latest word counts: an edit of the configuration, or a deployment, rollback or swap that succeeded. So
-the section is remembered as it was when something succeeded, and compared with what it is now.
+the section is remembered as it was when what then succeeded had begun, and compared with what it is now: an edit made
+meanwhile is later, and still to come.
 """
 
 from collections.abc import Callable
@@ -15,13 +16,13 @@ from supervisor.config import ModelSection, describe
 from supervisor.core import records as rec
 from supervisor.core.state import DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
+from supervisor.core.wish import BY_OPERATORS
 from supervisor.errors import ConfigError, Refused
 from supervisor.journal import Journal
 from supervisor.protocol import DeploymentStatus
 from supervisor.releases import Release, ReleaseStore
 
-SEEN, PREWARMED = "model_section_seen", "model_section_prewarmed"
-BY_OPERATORS = (DeploymentKind.DEPLOY, DeploymentKind.ROLLBACK, DeploymentKind.SWAP)
+SEEN, PREWARMED, BEGUN = "model_section_seen", "model_section_prewarmed", "model_section_begun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +41,41 @@ class Baseline:
         return recorded_section(self.releases.read(release))
 
     def publish(self, record: rec.Record) -> None:
-        """Remember the section whenever what an operator asked for succeeds.
+        """Remember the section whenever what an operator asked for succeeds, as it was when that began."""
+        match record:
+            case rec.DeploymentBegan(resumed=False):
+                self.journal.remember(BEGUN, [record.deployment, self._now()])
+            case rec.RequestEnded(outcome=Outcome.SUCCEEDED, deployment=int(number)):
+                if deployment := self.journal.deployment(number):
+                    self._succeeded(deployment)
+            case _:
+                pass
 
-        What the supervisor began by itself says nothing about what is wanted. What is prewarmed was made from the
-        section as it was then, so it is that one which its deployment settles.
+    def _succeeded(self, deployment: DeploymentStatus) -> None:
+        """What the supervisor began by itself says nothing about what is wanted.
+
+        What is prewarmed was made from the section as it was then, so it is that one which its deployment settles.
         """
-        if not isinstance(record, rec.RequestEnded) or record.outcome is not Outcome.SUCCEEDED:
-            return
-        deployment = self.journal.deployment(record.deployment) if record.deployment else None
-        if deployment is None:
-            return
         if deployment.kind is DeploymentKind.PREWARM:
-            self._remember(PREWARMED)
+            self._remember(PREWARMED, deployment)
         elif deployment.kind is DeploymentKind.DEPLOY and _was_prewarmed(deployment):
             self.journal.remember(SEEN, self.journal.fact(PREWARMED))
         elif deployment.kind in BY_OPERATORS:
-            self._remember(SEEN)
+            self._remember(SEEN, deployment)
 
-    def _remember(self, name: str) -> None:
+    def _remember(self, name: str, deployment: DeploymentStatus) -> None:
+        """Unless it was being edited when the deployment began: then what was written next counts as new."""
+        number, section = self.journal.fact(BEGUN) or (None, None)
+        if number != deployment.deployment:
+            section = self._now()
+        if section is not None:
+            self.journal.remember(name, section)
+
+    def _now(self) -> dict[str, object] | None:
         try:
-            self.journal.remember(name, self.configured().model_dump())
-        except ConfigError:  # being edited just now: what is written next counts as new
-            return
+            return self.configured().model_dump()
+        except ConfigError:
+            return None
 
 
 def _was_prewarmed(deployment: DeploymentStatus) -> bool:

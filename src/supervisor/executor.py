@@ -45,6 +45,7 @@ class Executor:
         self._holder = holder
         self._step: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._starting: dict[str, asyncio.Task[None]] = {}
 
     def perform(self, effect: fx.Effect) -> None:
         """Do it, or see to it that it gets done. Raises JournalError when a record cannot be kept."""
@@ -55,9 +56,9 @@ class Executor:
             case fx.After():
                 asyncio.get_running_loop().call_later(effect.delay_s, self._post, effect.event)
             case fx.StartWorker():
-                self._post(self._workforce.start(effect))
+                self._starting[effect.worker_id] = self._spawn(self._start_worker(effect))
             case fx.StopWorker():
-                self._spawn(self._workforce.processes.stop(effect.worker_id, effect.timeout_s))
+                self._spawn(self._stop_worker(effect))
             case fx.StartEdge():
                 self._spawn(self._run_edge())
             case fx.StopEdge():
@@ -83,6 +84,23 @@ class Executor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _start_worker(self, order: fx.StartWorker) -> None:
+        """Its model file may have to be read before there is a process."""
+        try:
+            self._post(await self._workforce.start(order))
+        except Exception as error:
+            log.exception("start_crashed", worker_id=order.worker_id)
+            defect = f"a defect of modelsvc: {error!r}; see logs/supervisor.log"
+            self._post(ev.WorkerSpawnFailed(order.color, order.worker_id, defect))
+        finally:
+            self._starting.pop(order.worker_id, None)
+
+    async def _stop_worker(self, order: fx.StopWorker) -> None:
+        """Also one that has no process yet: it would come when nobody waits for it any more."""
+        if starting := self._starting.get(order.worker_id):
+            await asyncio.wait([starting])
+        await self._workforce.processes.stop(order.worker_id, order.timeout_s)
 
     async def _run_step(self, effect: fx.StepEffect) -> None:
         try:

@@ -71,8 +71,8 @@ class Holdings:
 
     def _model(self, slot: Slot) -> Mapped | None:
         with suppress(SupervisorError):
-            if slot.release is not None:
-                return mapped(self.workforce.releases.read(slot.release).model)
+            if model := self.workforce.model(slot):
+                return mapped(model)
         return None
 
 

@@ -51,25 +51,41 @@ async def shape_of(path: Path) -> ModelShape:
     return _shapes.get((path, stat.st_ino, stat.st_size, stat.st_mtime_ns)) or await inspect(path)
 
 
-async def identify(path: Path) -> ModelFile:
-    """The file's identity. The hash of an unchanged file is computed once."""
-    stat = path.stat()
-    sha256 = await asyncio.to_thread(_sha256, path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+async def identify(path: Path, known: ModelFile | None = None) -> ModelFile:
+    """The file's identity, told by its content. The hash of an unchanged file is computed once, off the loop.
+
+    `known`: as it was recorded; nothing is read where inode, size and time are still those. Raises Refused when the
+    file is gone, or cannot be read.
+    """
+    try:
+        stat = path.stat()
+        if known and known.path == str(path) and _looks_like(stat, known):
+            return known
+        sha256 = await asyncio.to_thread(_sha256, path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    except FileNotFoundError as error:
+        raise Refused(f"{path} is gone: {error.strerror}; put the file back", code="model_missing") from None
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror}; mend that", code="model_unreadable") from None
     return ModelFile(str(path), sha256, stat.st_size, stat.st_mtime_ns, stat.st_ino)
 
 
-def verify_unchanged(model: ModelFile) -> None:
-    """Raise Refused when the file is no longer the one that was recorded."""
-    try:
-        stat = Path(model.path).stat()
-    except OSError as error:
-        raise Refused(f"{model.path} is gone: {error.strerror}; put the file back", code="model_missing") from None
-    if (stat.st_ino, stat.st_size, stat.st_mtime_ns) != (model.inode, model.size_bytes, model.mtime_ns):
+async def verify_unchanged(model: ModelFile) -> ModelFile:
+    """The recorded file as it lies there now: the same bytes may have come to be another inode, or be of a later time.
+
+    Raises Refused when it is gone, or its content is another one.
+    """
+    found = await identify(Path(model.path), model)
+    if found.sha256 != model.sha256:
         raise Refused(
             f"{model.path} was changed since its release was made: deploy it as a new release"
             " (`modelsvc ctl deploy --model`), and replace model files by renaming only",
             code="model_changed",
         )
+    return found
+
+
+def _looks_like(stat: os.stat_result, known: ModelFile) -> bool:
+    return (stat.st_ino, stat.st_size, stat.st_mtime_ns) == (known.inode, known.size_bytes, known.mtime_ns)
 
 
 async def _inspection(path: Path) -> dict[str, object]:

@@ -38,8 +38,8 @@ class Prover:
 
     async def prove(self, color: Color) -> Proven:
         """Raises WorkerError, with the numbers, when the worker holds weights of its own."""
-        release = self._release(color)
-        section, model = recorded_section(release), mapped(release.model)
+        release, slot = self._release(color), self.state().slots[color]
+        section, model = recorded_section(release), mapped(self.workforce.model(slot) or release.model)
         shape = await shape_of(model_path(section))
         subject, forecast = self.appraiser.forecast(section, shape, release.model.sha256)
         held = [each.holding for each in await self.appraiser.holdings.now(self.state()) if each.color is not color]

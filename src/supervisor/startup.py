@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from modelsvc import __version__
 from supervisor import model_file, processes
 from supervisor.admission import Admission, changed
 from supervisor.appraisal import model_path
-from supervisor.baseline import recorded_section
 from supervisor.config import ModelSection
 from supervisor.core.reconcile import Found, Survivor, Unfinished
-from supervisor.core.state import Boot, Change, Color, Policy
+from supervisor.core.state import Boot, Color, Policy
 from supervisor.core.steps import Step
+from supervisor.core.wish import differences
 from supervisor.errors import AlreadyRunning, ConfigError, NotFound, Refused, WorkerError
 from supervisor.journal import Journal, WorkerRow
 from supervisor.paths import StatePaths, check_socket_path
 from supervisor.probe import Probe
 from supervisor.releases import Release
+from supervisor.wishes import serving, settings_of, wanted, whole
 
 READY_LOOKS = 3
 READY_PAUSE_S = 0.5
@@ -72,7 +72,7 @@ class Discovery:
     admission: Admission
     probe: Probe
 
-    def boot(self) -> Boot:
+    async def boot(self) -> Boot:
         """The release that served last, unless the configuration or its model file changed since: then a new one."""
         route = self.journal.route()
         color = route.active or Color.BLUE
@@ -83,19 +83,15 @@ class Discovery:
         except NotFound:
             return Boot(color)
         section = self.admission.baseline.section(route.release)
-        if self._is_as_recorded(section, recorded):
+        if await self._is_as_recorded(section, recorded):
             return Boot(color, release=route.release)
-        settings = {f"model.{key}": value for key, value in section.model_dump(exclude={"path"}).items()}
-        return Boot(color, Change(section.path, settings))
+        return Boot(color, whole(section.path, settings_of(section)))
 
-    def _is_as_recorded(self, section: ModelSection, release: Release) -> bool:
+    async def _is_as_recorded(self, section: ModelSection, release: Release) -> bool:
         """Settings, model file, the hosts that workers answer to, and the code that would run it."""
-        hosts = list(self.admission.config.security.allowed_hosts)
-        if release.settings.get("allowed_hosts") != hosts or release.package_version != __version__:
-            return False
+        hosts = self.admission.config.security.allowed_hosts
         try:
-            model_file.verify_unchanged(release.model)
-            return section == recorded_section(release)
+            return not differences(serving(release), await wanted(section, hosts, release.model))
         except Refused:
             return False
 

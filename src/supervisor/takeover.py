@@ -10,7 +10,7 @@ from supervisor.startup import Discovery
 async def take_up(parts: Parts) -> None:
     """Adopt what an earlier supervisor left, or claim the ports for a new beginning."""
     discovery = Discovery(parts.journal, parts.admission, parts.probe)
-    boot, edge_lives = discovery.boot(), _adopt_edge(parts)
+    boot, edge_lives = await discovery.boot(), _adopt_edge(parts)
     found = discovery.found(boot, parts.settings.config.policy(), edge_lives, await discovery.survivors())
     resumption = reconcile(found)
     if resumption.state.boot:

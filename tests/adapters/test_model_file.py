@@ -100,7 +100,7 @@ async def test_an_unchanged_file_passes(model: Path) -> None:
     """Also when it was only read."""
     known = await model_file.identify(model)
     model.read_bytes()
-    model_file.verify_unchanged(known)
+    assert await model_file.verify_unchanged(known) == known
 
 
 def grown(path: Path) -> None:
@@ -111,13 +111,16 @@ def grown(path: Path) -> None:
 def written_over(path: Path) -> None:
     stat = path.stat()
     with path.open("r+b") as file:
-        file.write(b"GGUF")
+        file.write(b"gguf")
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
 
 
 def replaced(path: Path) -> None:
+    """By other bytes of the same length and time."""
     stat = path.stat()
-    beside = Path(shutil.copy(path, path.with_suffix(".new")))
+    beside = path.with_suffix(".new")
+    whole = path.read_bytes()
+    beside.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     os.utime(beside, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     beside.replace(path)
 
@@ -128,8 +131,32 @@ async def test_a_changed_file_is_refused(model: Path, change: Callable[[Path], N
     known = await model_file.identify(model)
     change(model)
     with pytest.raises(Refused, match="was changed since its release was made: deploy it as a new release") as caught:
-        model_file.verify_unchanged(known)
+        await model_file.verify_unchanged(known)
     assert caught.value.code == "model_changed"
+
+
+def touched(path: Path) -> None:
+    os.utime(path, ns=(1, 1))
+
+
+def put_back(path: Path) -> None:
+    Path(shutil.copy(path, path.with_suffix(".new"))).replace(path)
+
+
+@pytest.mark.parametrize("change", [touched, put_back], ids=lambda change: change.__name__)
+async def test_the_same_bytes_pass_whatever_inode_and_time_they_have(
+    model: Path, change: Callable[[Path], None]
+) -> None:
+    """The content decides; the file is told as it is now, for its pages are found by its inode. It is read once."""
+    known = await model_file.identify(model)
+    change(model)
+    model_file._sha256.cache_clear()
+    found = await model_file.verify_unchanged(known)
+    assert await model_file.verify_unchanged(known) == found
+
+    stat = model.stat()
+    assert (found.sha256, found.inode, found.mtime_ns) == (known.sha256, stat.st_ino, stat.st_mtime_ns)
+    assert found != known and model_file._sha256.cache_info().misses == 1
 
 
 async def test_a_file_that_is_gone_is_refused(model: Path) -> None:
@@ -137,7 +164,7 @@ async def test_a_file_that_is_gone_is_refused(model: Path) -> None:
     known = await model_file.identify(model)
     model.unlink()
     with pytest.raises(Refused, match=r"model\.gguf is gone.*put the file back") as caught:
-        model_file.verify_unchanged(known)
+        await model_file.verify_unchanged(known)
     assert caught.value.code == "model_missing"
 
 

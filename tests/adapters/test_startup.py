@@ -5,7 +5,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -134,10 +134,15 @@ class Past:
         outcome: Outcome = Outcome.SUCCEEDED,
         kind: DeploymentKind = DeploymentKind.DEPLOY,
         skipped: Step | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> None:
         """The last deployment was of that kind, and ended so."""
         number = self.journal.last_deployment() + 1
-        self.journal.write(rec.DeploymentBegan("r", number, kind, BLUE, BLUE))
+        began = rec.DeploymentBegan("r", number, kind, BLUE, BLUE)
+        self.journal.write(began)
+        self.discovery().admission.baseline.publish(began)
+        if meanwhile:
+            meanwhile()
         if skipped:
             self.journal.write(rec.StepChanged(number, skipped, StepState.SKIPPED))
         self.discovery().admission.baseline.publish(rec.RequestEnded("r", outcome, "", number, release, BLUE))
@@ -155,22 +160,22 @@ def past(folder: Path) -> Iterator[Past]:
         yield Past(paths, journal, model, ModelSection(path=str(model), context_tokens=512))
 
 
-def test_a_new_folder_boots_what_is_configured(past: Past) -> None:
+async def test_a_new_folder_boots_what_is_configured(past: Past) -> None:
     """On blue, as a release to be made."""
-    assert past.discovery().boot() == Boot(BLUE)
+    assert await past.discovery().boot() == Boot(BLUE)
 
 
 async def test_what_served_last_is_booted_again(past: Past) -> None:
     """The same release on the same colour, with what a deployment changed in it."""
     await past.served(4, Change(settings={"model.slots": 2}), GREEN)
-    assert past.discovery().boot() == Boot(GREEN, release=4)
+    assert await past.discovery().boot() == Boot(GREEN, release=4)
 
 
 async def test_an_edited_configuration_is_booted_as_a_new_release(past: Past) -> None:
     """The operator edited the file and restarted: that is what they want."""
     await past.served(4, Change(settings={"model.slots": 2}))
     past.configure(context_tokens=1024)
-    boot = past.discovery().boot()
+    boot = await past.discovery().boot()
 
     assert (boot.color, boot.release, boot.change.path) == (BLUE, None, str(past.model))
     assert (boot.change.settings["model.context_tokens"], boot.change.settings["model.slots"]) == (1024, 4)
@@ -183,10 +188,10 @@ async def test_a_rollback_outlives_a_restart(past: Past) -> None:
     await past.served(3)
     past.journal.write(rec.RouteChanged(BLUE, 2, 3))
     past.ended(2, kind=DeploymentKind.ROLLBACK)
-    assert past.discovery().boot() == Boot(BLUE, release=2)
+    assert await past.discovery().boot() == Boot(BLUE, release=2)
 
     past.configure(slots=1)
-    assert past.discovery().boot().change.settings["model.slots"] == 1
+    assert (await past.discovery().boot()).change.settings["model.slots"] == 1
 
 
 async def test_an_edit_that_failed_to_deploy_is_still_to_come(past: Past) -> None:
@@ -194,7 +199,7 @@ async def test_an_edit_that_failed_to_deploy_is_still_to_come(past: Past) -> Non
     await past.served(2)
     past.configure(context_tokens=1024)
     past.ended(2, Outcome.ROLLED_BACK)
-    assert past.discovery().boot().change.settings["model.context_tokens"] == 1024
+    assert (await past.discovery().boot()).change.settings["model.context_tokens"] == 1024
 
 
 async def test_an_edit_after_a_prewarming_is_still_to_come(past: Past) -> None:
@@ -203,7 +208,7 @@ async def test_an_edit_after_a_prewarming_is_still_to_come(past: Past) -> None:
     past.ended(3, kind=DeploymentKind.PREWARM)
     past.configure(context_tokens=1024)
     past.ended(3, skipped=Step.ADMIT)
-    assert past.discovery().boot().change.settings["model.context_tokens"] == 1024
+    assert (await past.discovery().boot()).change.settings["model.context_tokens"] == 1024
 
 
 @pytest.mark.parametrize("kind", [DeploymentKind.PREWARM, DeploymentKind.FAILOVER, DeploymentKind.REPLACE])
@@ -212,7 +217,7 @@ async def test_what_nobody_asked_to_serve_settles_nothing(past: Past, kind: Depl
     await past.served(2)
     past.configure(context_tokens=1024)
     past.ended(2, kind=kind)
-    assert past.discovery().boot().change.settings["model.context_tokens"] == 1024
+    assert (await past.discovery().boot()).change.settings["model.context_tokens"] == 1024
 
 
 async def test_other_hosts_or_another_version_are_booted_as_a_new_release(past: Past) -> None:
@@ -225,7 +230,7 @@ async def test_other_hosts_or_another_version_are_booted_as_a_new_release(past: 
         replace(recorded, settings={**recorded.settings, "allowed_hosts": ["example.org"]}),
     ):
         discovery.admission.releases.write(other)
-        assert discovery.boot().release is None
+        assert (await discovery.boot()).release is None
 
 
 async def test_a_built_in_model_that_moved_is_served_from_its_new_place(past: Past) -> None:
@@ -236,7 +241,7 @@ async def test_a_built_in_model_that_moved_is_served_from_its_new_place(past: Pa
     recorded = discovery.admission.releases.read(4)
     moved = replace(recorded.model, path="/old/lib/modelsvc/models/demo.gguf")
     discovery.admission.releases.write(replace(recorded, model=moved))
-    boot = discovery.boot()
+    boot = await discovery.boot()
 
     assert (boot.release, boot.change.path) == (None, "")
     await discovery.check_boot(boot)
@@ -249,24 +254,40 @@ async def test_a_model_that_is_gone_is_blamed_on_the_release_that_served_it(past
     other.unlink()
     discovery = past.discovery()
     with pytest.raises(ConfigError, match=r"release 5 served last, but .*other\.gguf .*put the file back"):
-        await discovery.check_boot(discovery.boot())
+        await discovery.check_boot(await discovery.boot())
 
 
 async def test_a_changed_model_file_is_booted_as_a_new_release(past: Past) -> None:
     """The old release's weights are no more; its settings still hold."""
     await past.served(4, Change(settings={"model.slots": 2}))
-    beside = Path(shutil.copy(past.model, past.model.with_suffix(".new")))
+    beside = past.model.with_suffix(".new")
+    beside.write_bytes(past.model.read_bytes() + b"more")
     beside.replace(past.model)
-    boot = past.discovery().boot()
+    boot = await past.discovery().boot()
 
     assert (boot.release, boot.change.path, boot.change.settings["model.slots"]) == (None, str(past.model), 2)
+
+
+async def test_a_model_file_with_the_same_bytes_is_the_same(past: Past) -> None:
+    """Restored from a backup, or only touched: the recorded release is booted."""
+    await past.served(4)
+    beside = Path(shutil.copy(past.model, past.model.with_suffix(".new")))
+    beside.replace(past.model)
+    assert await past.discovery().boot() == Boot(BLUE, release=4)
+
+
+async def test_an_edit_during_a_deployment_is_still_to_come(past: Past) -> None:
+    """It is later than what the deployment was made from."""
+    await past.served(2)
+    past.ended(3, meanwhile=lambda: past.configure(context_tokens=1024))
+    assert (await past.discovery().boot()).change.settings["model.context_tokens"] == 1024
 
 
 async def test_a_release_whose_record_is_gone_is_made_anew(past: Past) -> None:
     """From the configuration."""
     await past.served(4)
     past.discovery().admission.releases.path(4).unlink()
-    assert past.discovery().boot() == Boot(BLUE)
+    assert await past.discovery().boot() == Boot(BLUE)
 
 
 async def test_a_model_that_cannot_be_served_is_reported_before_anything_starts(past: Past) -> None:
@@ -274,7 +295,7 @@ async def test_a_model_that_cannot_be_served_is_reported_before_anything_starts(
     past.model.write_text("no model")
     discovery = past.discovery()
     with pytest.raises(ConfigError, match=r"model\.path: .*m\.gguf") as caught:
-        await discovery.check_boot(discovery.boot())
+        await discovery.check_boot(await discovery.boot())
     assert caught.value.exit_code is ExitCode.MISUSE
     await discovery.check_boot(Boot(BLUE, release=4))  # recorded: step 3 will look at it
 

@@ -1,5 +1,6 @@
 """The release file: what this worker is to run, as recorded by whoever started it."""
 
+import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -49,16 +50,28 @@ def read_release(path: Path) -> Release:
 
 
 def check_unchanged(model: ModelFile) -> None:
-    """Raises BadRelease when the file is not the recorded one: its weights would not be what was approved."""
+    """Raises BadRelease when the file is not the recorded one: its weights would not be what was approved.
+
+    It is read only where inode, size or time are others than recorded: the same bytes may have been put there again.
+    """
     try:
-        found = Path(model.path).stat()
+        change = _change(Path(model.path), model)
     except OSError as error:
         raise BadRelease(f"cannot read the model file {model.path}: {error.strerror}") from error
-    recorded = {"size": model.size_bytes, "mtime_ns": model.mtime_ns, "inode": model.inode}
-    actual = {"size": found.st_size, "mtime_ns": found.st_mtime_ns, "inode": found.st_ino}
-    changed = [f"{name} {recorded[name]} -> {actual[name]}" for name in recorded if recorded[name] != actual[name]]
-    if changed:
+    if change:
         raise BadRelease(
-            f"the model file {model.path} changed since the release was recorded ({', '.join(changed)}): "
+            f"the model file {model.path} changed since the release was recorded ({change}): "
             "deploy again to record what is there now"
         )
+
+
+def _change(path: Path, model: ModelFile) -> str:
+    """What of the content is not as recorded; empty when it is the same."""
+    found = path.stat()
+    if (found.st_size, found.st_mtime_ns, found.st_ino) == (model.size_bytes, model.mtime_ns, model.inode):
+        return ""
+    if found.st_size != model.size_bytes:
+        return f"size {model.size_bytes} -> {found.st_size}"
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return "" if sha256 == model.sha256 else f"sha256 {model.sha256} -> {sha256}"

@@ -1,0 +1,169 @@
+"""What is wanted against what serves: the goal that the watch on files works by, and what is booted.
+
+Only a new word of the operator's asks for a deployment: an edit of `[model]`, other bytes in the model file, or another
+version of the package. A word that was dealt with, however that ended, is not taken for a new one, so nothing is tried
+twice, and a command that came after it is not fought over. What serves may change by itself, by a failover say: that is
+no word.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from supervisor.core.state import BOOT_REQUEST, DeploymentKind, Outcome, SettingValue
+
+BY_OPERATORS = (DeploymentKind.DEPLOY, DeploymentKind.ROLLBACK, DeploymentKind.SWAP)
+SHA_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What serves, or should: a release without its number. `settings` are the `[model]` keys without `path`."""
+
+    settings: Mapping[str, SettingValue]
+    model_path: str
+    sha256: str
+    package_version: str
+    allowed_hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What the files say at a moment.
+
+    `section` is `[model]` as it is configured, `wanted` what a deployment without a change would bring now, and
+    `circumstances` a digest of whatever else decides about its success: limits and gate.
+    """
+
+    section: Mapping[str, SettingValue]
+    wanted: Wish
+    circumstances: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The latest word that was dealt with, and how; `outcome` is None while its deployment is under way."""
+
+    word: Word
+    outcome: Outcome | None = None
+    deployment: int | None = None
+    reason: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return self.outcome not in (None, Outcome.SUCCEEDED)
+
+    @property
+    def told(self) -> str:
+        """Why the word is not followed any more."""
+        if self.failed and self.outcome:
+            ended = f"{self.outcome.replace('_', ' ')}: {self.reason}"
+            return f"deployment {self.deployment} was tried for it, and {ended}; it is tried again when it changes"
+        return "what serves came after it, by a command or a failover, so that stays; `modelsvc ctl deploy` brings it"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A deployment that is over; `word` is what the files said when it began, where that is known."""
+
+    deployment: int
+    kind: DeploymentKind
+    request: str
+    outcome: Outcome
+    reason: str = ""
+    word: Word | None = None
+
+
+class VerdictKind(StrEnum):
+    """What the watch makes of the files."""
+
+    IN_ACCORD = "in_accord"  # what is wanted serves
+    ASKS = "asks"  # for a deployment
+    DEPLOYS = "deploys"  # it is under way
+    WAITS = "waits"  # until a deployment can begin
+    SETTLED = "settled"  # it was dealt with, and what serves is to stay
+    REJECTED = "rejected"  # the files cannot be used
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`changes` is what is wanted and does not serve, a phrase each; `reason` why it is not deployed now."""
+
+    kind: VerdictKind
+    changes: tuple[str, ...] = ()
+    reason: str = ""
+
+
+def decide(word: Word, serving: Wish | None, heard: Heard | None, obstacle: str = "") -> Verdict:
+    """Whether a deployment is to be asked for. `obstacle`: why none can begin now; empty when one can."""
+    changes = differences(serving, word.wanted)
+    if not changes:
+        return Verdict(VerdictKind.IN_ACCORD)
+    if heard and not is_new(word, heard):
+        if heard.outcome is None and heard.deployment is not None:
+            return Verdict(VerdictKind.DEPLOYS, changes, f"deployment {heard.deployment} brings it")
+        return Verdict(VerdictKind.SETTLED, changes, heard.told)
+    if obstacle:
+        return Verdict(VerdictKind.WAITS, changes, obstacle)
+    return Verdict(VerdictKind.ASKS, changes)
+
+
+def is_new(word: Word, heard: Heard) -> bool:
+    """Whether anything was said since. Another model file is news only where it is the same path that has it."""
+    now, then = word.wanted, heard.word.wanted
+    said = word.section != heard.word.section or _runs(now) != _runs(then)
+    replaced = now.model_path == then.model_path and now.sha256 != then.sha256
+    return said or replaced or (heard.failed and word.circumstances != heard.word.circumstances)
+
+
+def settle(heard: Heard | None, ended: Ended, now: Word | None) -> Heard | None:
+    """What has been dealt with once that deployment is over.
+
+    What operators bring about settles the word as it was when it began, and so does a boot that failed, for that is
+    tried again by itself. What else the supervisor does by itself settles nothing.
+    """
+    if heard and heard.deployment == ended.deployment and heard.outcome is None:
+        return replace(heard, outcome=ended.outcome, reason=ended.reason)
+    by_operator = ended.kind in BY_OPERATORS and ended.outcome is Outcome.SUCCEEDED
+    word = _as_of(ended.word, now)
+    if word is None or not (by_operator or ended.request == BOOT_REQUEST):
+        return heard
+    return Heard(word, ended.outcome, ended.deployment, ended.reason)
+
+
+def differences(serving: Wish | None, wanted: Wish) -> tuple[str, ...]:
+    """What a deployment would change, a phrase each."""
+    if serving is None:
+        return ("nothing serves",)
+    settings = [
+        _changed(f"model.{key}", serving.settings.get(key, "unset"), value)
+        for key, value in wanted.settings.items()
+        if serving.settings.get(key) != value
+    ]
+    rest = (
+        ("model.path", serving.model_path, wanted.model_path),
+        ("model file", serving.sha256[:SHA_SHOWN], wanted.sha256[:SHA_SHOWN]),
+        ("modelsvc", serving.package_version, wanted.package_version),
+        ("security.allowed_hosts", ", ".join(serving.allowed_hosts), ", ".join(wanted.allowed_hosts)),
+    )
+    return (*settings, *(_changed(name, before, after) for name, before, after in rest if before != after))
+
+
+def _changed(name: str, before: object, after: object) -> str:
+    return f"{name} {before} -> {after}"
+
+
+def _runs(wish: Wish) -> tuple[object, ...]:
+    return wish.package_version, wish.allowed_hosts
+
+
+def _as_of(before: Word | None, now: Word | None) -> Word | None:
+    """The word of then, in terms of what serves now: a file that was replaced meanwhile is still news.
+
+    None where nobody had looked yet: then all is news.
+    """
+    if before is None or now is None:
+        return before
+    if before.wanted.model_path != now.wanted.model_path:
+        return replace(before, wanted=now.wanted)
+    return replace(before, wanted=replace(now.wanted, sha256=before.wanted.sha256))

@@ -1,0 +1,37 @@
+"""Releases and `[model]` sections as wishes, which can be compared: for what is booted, and for the watch on files."""
+
+from collections.abc import Mapping, Sequence
+
+from modelsvc import __version__
+from supervisor import model_file
+from supervisor.appraisal import model_path
+from supervisor.config import ModelSection
+from supervisor.core.state import Change, SettingValue
+from supervisor.core.wish import Wish
+from supervisor.releases import ModelFile, Release
+
+
+def serving(release: Release) -> Wish:
+    """What a release serves; settings it does not know yet have their defaults."""
+    settings = {**settings_of(ModelSection()), **release.model_settings(tuple(settings_of(ModelSection())))}
+    model, hosts = release.model, release.settings.get("allowed_hosts", ())
+    return Wish(settings, model.path, model.sha256, release.package_version, tuple(hosts))
+
+
+async def wanted(section: ModelSection, hosts: Sequence[str], known: ModelFile | None = None) -> Wish:
+    """What a deployment of the section would serve. `known` spares reading a file that is as recorded.
+
+    Raises Refused when there is no model file, or it cannot be read.
+    """
+    model = await model_file.identify(model_path(section), known)
+    return Wish(settings_of(section), model.path, model.sha256, __version__, tuple(hosts))
+
+
+def whole(path: str, settings: Mapping[str, SettingValue]) -> Change:
+    """A change that names everything, so that a deployment starts from nothing else."""
+    return Change(path, {f"model.{key}": value for key, value in settings.items()})
+
+
+def settings_of(section: ModelSection) -> dict[str, SettingValue]:
+    """All keys but the path."""
+    return section.model_dump(exclude={"path"})

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from supervisor.core import records as rec
 from supervisor.core.state import Outcome
+from supervisor.core.wish import VerdictKind
 
 
 def say(text: str) -> None:
@@ -27,6 +28,12 @@ class Console:
                 say(f"deployment {record.deployment} {record.outcome.replace('_', ' ')}: {record.reason}")
             case rec.Warned():
                 say(record.text)
+            case rec.WatchDecided(verdict=VerdictKind.ASKS):
+                say(f"watch: deploying {'; '.join(record.changes)}")
+            case rec.WatchDecided(verdict=VerdictKind.REJECTED):
+                say(f"watch: nothing is changed, for {record.reason}")
+            case rec.WatchDecided() if record.reason:
+                say(f"watch: does not deploy {'; '.join(record.changes)}: {record.reason}")
             case rec.Paused():
                 say("requests are held at the edge" if record.paused else "requests pass again")
             case rec.WorkerGone(expected=False):

@@ -59,7 +59,7 @@ async def identify(path: Path, known: ModelFile | None = None) -> ModelFile:
     """
     try:
         stat = path.stat()
-        if known and known.path == str(path) and _looks_like(stat, known):
+        if known and known.path == str(path) and looks_like(stat, known):
             return known
         sha256 = await asyncio.to_thread(_sha256, path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
     except FileNotFoundError as error:
@@ -84,7 +84,8 @@ async def verify_unchanged(model: ModelFile) -> ModelFile:
     return found
 
 
-def _looks_like(stat: os.stat_result, known: ModelFile) -> bool:
+def looks_like(stat: os.stat_result, known: ModelFile) -> bool:
+    """Whether nothing suggests that the file is another one than recorded."""
     return (stat.st_ino, stat.st_size, stat.st_mtime_ns) == (known.inode, known.size_bytes, known.mtime_ns)
 
 

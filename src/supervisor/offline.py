@@ -49,8 +49,13 @@ def facts(path: Path) -> dict[str, object]:
 
 
 def identify(path: Path) -> ModelFile:
-    """The file's identity; all of it is read. Raises OSError."""
+    """The file's identity; all of it is read. Raises Refused when it cannot be."""
     return asyncio.run(model_file.identify(path))
+
+
+def verify_unchanged(model: ModelFile) -> ModelFile:
+    """The recorded file as it lies there now; read where it looks like another one. Raises Refused when it is one."""
+    return asyncio.run(model_file.verify_unchanged(model))
 
 
 def needs(paths: StatePaths, config: Config) -> tuple[Need, ...]:

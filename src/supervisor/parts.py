@@ -39,6 +39,9 @@ from supervisor.telemetry.forecast import StandbyForecast
 from supervisor.telemetry.observer import Observer
 from supervisor.traffic import EdgeTraffic
 from supervisor.watch import Watch
+from supervisor.watching.hearing import Hearing
+from supervisor.watching.reader import Reader
+from supervisor.watching.watcher import Watcher
 from supervisor.worker_process import WorkerProcesses
 from supervisor.workforce import Workforce
 
@@ -69,7 +72,9 @@ class Parts:
         gate, bake = Gate(self.probe, settings.gate), Bake(self.probe, config.bake_limits())
         tally = Tally(self.probe, AccessLog(edge))
         steps = StepRunner(edge, self.probe, self.admission, prover, tally, gate, bake, self.loop.post)
-        sinks = (Journaling(journal), baseline, Log(), self.metrics, self.hub, self.feed, Console())
+        self.files = self._watcher(baseline)
+        heeding = (self.files.hearing,) if self.files else ()
+        sinks = (Journaling(journal), baseline, *heeding, Log(), self.metrics, self.hub, self.feed, Console())
         self.watchers = (Log(), self.metrics, self.feed, Console())
         around = Surroundings(paths, settings.control_socket, settings.config_path)
         self.hooks = Hooks(config.hook, around, self.feed, self.tell, self.metrics.registry)
@@ -78,6 +83,14 @@ class Parts:
         self.room = Room(self.memory, journal, paths.root, self.state, self.monitor.give_way)
         self.watch = Watch(self.state, self.loop.post, self.probe, self.holdings, edge)
         self._set_up_metrics()
+
+    def _watcher(self, baseline: Baseline) -> Watcher | None:
+        """None where the watch on files is not enabled; without a file there is nothing to watch."""
+        config, path = self.settings.config, self.settings.config_path
+        if not config.watch.enabled or path is None:
+            return None
+        reader = Reader(path, config, baseline, self.workforce.releases, lambda: self.loop.state.active_release)
+        return Watcher(reader, Hearing(self.journal), self.state, self.loop.post, self.tell, config.watch.debounce_s)
 
     def _set_up_metrics(self) -> None:
         metrics = self.metrics
@@ -117,6 +130,7 @@ class Parts:
             time.monotonic(),
             self.holder.counts,
             monitor.noteworthy,
+            lambda: self.files.status if self.files else None,
         )
         return ControlPlane(
             self.loop.post,

@@ -52,6 +52,7 @@ class Reteller:
             from_color=record.from_color,
             to_color=record.to_color,
             resumed=record.resumed,
+            because=record.because,
         )
 
     def _step(self, record: rec.StepChanged, stamp: Stamp) -> hp.Happening:
@@ -92,6 +93,7 @@ Plain = (
     | rec.Prewarmed
     | rec.BakeBreached
     | rec.Warned
+    | rec.WatchDecided
     | rec.HookFailed
     | rec.MonitorChanged
 )
@@ -113,6 +115,8 @@ def _plain(record: Plain, stamp: Stamp) -> hp.Happening:
             return hp.BakeBreached(**stamp, **told)
         case rec.Warned():
             return hp.Warned(**stamp, **told)
+        case rec.WatchDecided():
+            return hp.WatchDecided(**stamp, verdict=record.verdict, changes=list(record.changes), reason=record.reason)
         case rec.HookFailed():
             return hp.HookFailed(**stamp, **told)
         case rec.MonitorChanged():

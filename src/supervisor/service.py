@@ -151,6 +151,7 @@ def _begin_chores(parts: Parts, reserve: Reserve, stack: AsyncExitStack) -> None
         parts.watch.run(),
         parts.traffic.run(),
         parts.room.watch(),
+        *((parts.files.run(),) if parts.files else ()),
     )
     for chore in chores:
         stack.callback(asyncio.create_task(chore).cancel)

@@ -27,6 +27,7 @@ from supervisor.protocol import (
     MonitorStatus,
     ReleaseStatus,
     Status,
+    WatchStatus,
     WorkerStatus,
 )
 from supervisor.releases import ReleaseStore
@@ -48,6 +49,7 @@ class StatusReporter:
     started: float  # monotonic seconds
     holds: Callable[[], HoldCounts] = HoldCounts
     monitor: Callable[[], MonitorStatus | None] = lambda: None
+    watch: Callable[[], WatchStatus | None] = lambda: None
 
     async def report(self) -> Status:
         """Workers that do not answer within a moment are shown without what only they could tell."""
@@ -74,6 +76,7 @@ class StatusReporter:
             deployment=self._deployment(state),
             prewarmed=state.warm_release,
             monitor=self.monitor(),
+            watch=self.watch(),
         )
 
     async def _health(self, slot: Slot) -> dict[str, Any] | None:

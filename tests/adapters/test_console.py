@@ -16,6 +16,9 @@ TOLD = [
     (rec.RequestEnded("r", Outcome.FAILED, "shut down", 3), "deployment 3 failed: shut down"),
     (rec.WorkerGone(BLUE, "blue-1", -9, False, "the blue worker was killed by signal 9"), "killed by signal 9"),
     (rec.EdgeChanged(None, reason="nginx ended with code 1"), "edge: nginx ended with code 1"),
+    (rec.WatchDecided("asks", ("model.slots 4 -> 2",)), "watch: deploying model.slots 4 -> 2"),
+    (rec.WatchDecided("waits", ("model.slots 4 -> 2",), "busy"), "watch: does not deploy model.slots 4 -> 2: busy"),
+    (rec.WatchDecided("rejected", (), "m.gguf is gone"), "watch: nothing is changed, for m.gguf is gone"),
 ]
 UNTOLD = [
     rec.RequestEnded("r", Outcome.SUCCEEDED),
@@ -27,6 +30,7 @@ UNTOLD = [
     rec.StepChanged(1, Step.ADMIT, StepState.DONE, "fits"),
     rec.StepShown(1, Step.ADMIT, "..."),
     rec.RouteChanged(BLUE, 1, None),
+    rec.WatchDecided("in_accord"),
 ]
 
 

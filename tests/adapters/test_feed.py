@@ -166,6 +166,10 @@ RECORDS: list[tuple[rec.Record, dict[str, Any]]] = [
     ),
     (rec.Warned("watch out"), {"event": "warned", "text": "watch out"}),
     (
+        rec.WatchDecided("waits", ("model.slots 4 -> 2",), "busy"),
+        {"event": "watch_decided", "verdict": "waits", "changes": ["model.slots 4 -> 2"], "reason": "busy"},
+    ),
+    (
         rec.HookFailed(1, "/x", "warned", 5, "exit code 1"),
         {"event": "hook_failed", "hook": 1, "command": "/x", "hook_event": "warned", "hook_event_id": 5},
     ),

@@ -287,7 +287,7 @@ def test_a_journal_of_version_1_is_taken_over(path: Path) -> None:
         write(journal, rec.StepChanged(3, Step.WARM_UP, DONE, evidence=observed(480)))
         assert [seen.measured_bytes for seen in journal.observations()] == [480]
     with closing(sqlite3.connect(path)) as newer:
-        assert newer.execute("PRAGMA user_version").fetchone() == (2,)
+        assert newer.execute("PRAGMA user_version").fetchone() == (3,)
 
 
 def test_a_migration_that_fails_changes_nothing(path: Path) -> None:

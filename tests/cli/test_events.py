@@ -98,6 +98,19 @@ LINES: list[tuple[hp.Happening, str]] = [
         "deployment 4: green is not as good (stall): it hangs",
     ),
     (hp.Warned(id=7, at=AT, text="watch out"), "warning: watch out"),
+    (hp.WatchDecided(id=7, at=AT, verdict="in_accord"), "watch: what the files say serves"),
+    (
+        hp.WatchDecided(id=7, at=AT, verdict="asks", changes=["model.slots 4 -> 2", "modelsvc 1 -> 2"]),
+        "watch: deploys model.slots 4 -> 2; modelsvc 1 -> 2",
+    ),
+    (
+        hp.WatchDecided(id=7, at=AT, verdict="waits", changes=["model.slots 4 -> 2"], reason="busy"),
+        "watch: does not deploy model.slots 4 -> 2: busy",
+    ),
+    (
+        hp.WatchDecided(id=7, at=AT, verdict="rejected", reason="c.toml has 1 problem(s):\n  model.slots: wrong"),
+        "watch: nothing is changed, for c.toml has 1 problem(s): model.slots: wrong",
+    ),
     (
         hp.HookFailed(id=7, at=AT, hook=1, command="/x", hook_event="warned", hook_event_id=6, reason="code 1"),
         "hook 1 (/x) at warned: code 1",

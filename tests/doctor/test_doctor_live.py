@@ -60,7 +60,7 @@ def test_requests_held_by_pause(live: Service) -> None:
 def test_a_model_file_overwritten_since_its_release(live: Service) -> None:
     """The worker that serves goes on; the next one could not be started."""
     path = live.folder / "m.gguf"
-    path.write_bytes(demo_model_path().read_bytes())
+    path.write_bytes(demo_model_path().read_bytes() + b"\0" * 64)
     seen = examine(live)
     assert (seen.ran.code, seen.codes) == (1, ["model_changed"])
     assert "m.gguf" in seen["model_changed"].seen

@@ -25,7 +25,7 @@ from supervisor.core.account import Holding, Machine, Mapped
 from supervisor.errors import JournalError, Refused, SupervisorError
 from supervisor.journal.peek import peek
 from supervisor.memory import measure
-from supervisor.model_file import verify_unchanged
+from supervisor.model_file import looks_like
 from supervisor.releases import ReleaseStore
 
 # Private bytes that `modelsvc ctl memory` tells on Linux of supervisor and nginx, while one worker serves.
@@ -126,20 +126,19 @@ def _forecast(situation: Situation) -> tuple[ledger.Forecast, Mapped]:
     matters = section.model_dump(include=set(ledger.MATTERING))
     mapped = Mapped((stat.st_dev, stat.st_ino), path.name, stat.st_size)
     with suppress(JournalError), peek(situation.paths.journal) as past:
-        sha256 = _recorded_hash(ReleaseStore(situation.paths.releases), path)
+        sha256 = _recorded_hash(ReleaseStore(situation.paths.releases), path, stat)
         subject = ledger.Subject(sha256, shape.architecture, __version__, matters)
         return ledger.corrected(formula, subject, past.observations()), mapped
     return formula, mapped
 
 
-def _recorded_hash(store: ReleaseStore, path: Path) -> str:
+def _recorded_hash(store: ReleaseStore, path: Path, stat: os.stat_result) -> str:
     """Empty when no release of late has this very file."""
     last = store.last()
     for number in range(last, max(0, last - 10), -1):
         with suppress(SupervisorError):
             model = store.read(number).model
-            if Path(model.path) == path:
-                verify_unchanged(model)
+            if Path(model.path) == path and looks_like(stat, model):
                 return model.sha256
     return ""
 

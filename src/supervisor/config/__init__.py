@@ -17,6 +17,7 @@ from supervisor.config.sections import (
     ModelSection,
     MonitorSection,
     SecuritySection,
+    WatchSection,
     WorkersSection,
 )
 from supervisor.config.values import BYTES_PER_GB, split_listen
@@ -33,6 +34,7 @@ __all__ = [
     "ModelSection",
     "MonitorSection",
     "SecuritySection",
+    "WatchSection",
     "WorkersSection",
     "describe",
     "load",

@@ -15,6 +15,7 @@ from supervisor.config.sections import (
     MonitorSection,
     Section,
     SecuritySection,
+    WatchSection,
     WorkersSection,
 )
 from supervisor.config.values import BYTES_PER_GB, split_listen
@@ -34,6 +35,7 @@ class Config(Section):
     control: ControlSection = ControlSection()
     monitor: MonitorSection = MonitorSection()
     security: SecuritySection = SecuritySection()
+    watch: WatchSection = WatchSection()
     gate: list[GateSection] = Field([], max_length=100)
     hook: list[HookSection] = Field([], max_length=20)
 

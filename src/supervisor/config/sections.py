@@ -173,6 +173,15 @@ class SecuritySection(Section):
     )
 
 
+class WatchSection(Section):
+    """The watch on this file and on the model file; see docs/operations.md."""
+
+    enabled: bool = Field(False, description="true: an edit of [model] and a new model file are deployed by themselves")
+    debounce_s: Annotated[float, Unit("seconds")] = Field(
+        1.0, ge=0.1, le=3600, description="seconds without a further change before the files are looked at"
+    )
+
+
 class GateSection(Section):
     """Prompts that a new release must answer before it gets requests; as many tables as wanted. They are asked at
     temperature 0, beside the traffic that the old worker serves, so set the floors of speed well below what an idle

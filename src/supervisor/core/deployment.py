@@ -26,6 +26,7 @@ def begin(
     release: int | None = None,
     warm: bool = False,
     in_place: bool = False,
+    because: str = "",
 ) -> Decision:
     """Accept a deployment and begin its first step. `warm`: the release runs already in `to_color`."""
     number = state.last_deployment + 1
@@ -42,7 +43,7 @@ def begin(
         in_place,
     )
     state = replace(state, last_deployment=number, deployment=deployment)
-    began = written(DeploymentBegan(request, number, kind, state.active, to_color))
+    began = written(DeploymentBegan(request, number, kind, state.active, to_color, because=because))
     return then((state, began), lambda s: stages.enter(s, Step.CHECK_ACTIVE))
 
 

@@ -12,13 +12,15 @@ from supervisor.core.state import Boot, Change, Color, DeploymentKind
 class DeployRequested:
     """Bring a changed release to the active colour.
 
-    `in_place`: stop the old worker first, while requests are held. `fast`: only if it was prewarmed.
+    `in_place`: stop the old worker first, while requests are held. `fast`: only if it was prewarmed. `because`: what
+    the watch on files saw, where that is who asks.
     """
 
     request: str
     change: Change
     in_place: bool = False
     fast: bool = False
+    because: str = ""
 
     def __post_init__(self) -> None:
         if self.in_place and self.fast:

@@ -13,7 +13,10 @@ from supervisor.core.steps import Step, StepState
 
 @dataclass(frozen=True, slots=True)
 class DeploymentBegan:
-    """A deployment was accepted, or `resumed` by a supervisor that found it half done."""
+    """A deployment was accepted, or `resumed` by a supervisor that found it half done.
+
+    `because`: what the watch on files saw, where that asked for it.
+    """
 
     request: str
     deployment: int
@@ -21,6 +24,7 @@ class DeploymentBegan:
     from_color: Color | None
     to_color: Color
     resumed: bool = False
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,15 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchDecided:
+    """The watch on files looked at them; `verdict` is one of core.wish.VerdictKind, the rest as a Verdict has it."""
+
+    verdict: str
+    changes: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HookFailed:
     """The command of a `[[hook]]` did not do what it was run for; `hook` counts from 1, `command` is its program."""
 
@@ -175,5 +188,6 @@ Record = (
     | Prewarmed
     | MonitorChanged
     | Warned
+    | WatchDecided
     | HookFailed
 )

@@ -27,21 +27,29 @@ Request = (
 
 def deploy(state: State, event: ev.DeployRequested) -> Decision:
     """A changed release for the colour that is not active; without a change, what was prewarmed there."""
-    if why := _busy(state) or _held(state):
+    if why := obstacle(state):
         return refuse(state, event.request, why)
-    kind, standby = DeploymentKind.DEPLOY, state.standby
+    kind, standby, because = DeploymentKind.DEPLOY, state.standby, event.because
     if standby and state.warm_release is not None and event.change == Change() and not event.in_place:
-        return deployment.begin(state, event.request, kind, standby.color, release=standby.release, warm=True)
+        release = standby.release
+        return deployment.begin(state, event.request, kind, standby.color, release=release, warm=True, because=because)
     if event.fast:
         return refuse(state, event.request, f"{_not_prewarmed(state)}; run `modelsvc ctl prewarm` first")
     to_color = standby.color if standby else Color.BLUE
     in_place = event.in_place and state.active is not None
-    return deployment.begin(state, event.request, kind, to_color, change=event.change, in_place=in_place)
+    return deployment.begin(
+        state, event.request, kind, to_color, change=event.change, in_place=in_place, because=because
+    )
+
+
+def obstacle(state: State) -> str:
+    """Why no deployment can begin now; empty when one can."""
+    return _busy(state) or _held(state)
 
 
 def prewarm(state: State, event: ev.PrewarmRequested) -> Decision:
     """A changed release for the standby colour, which stays standby."""
-    if why := _busy(state) or _held(state):
+    if why := obstacle(state):
         return refuse(state, event.request, why)
     if state.standby is None:
         return refuse(state, event.request, "nothing serves yet, so there is no standby: run `modelsvc ctl deploy`")
@@ -108,7 +116,7 @@ def switch(state: State, event: ev.SwitchRequested) -> Decision:
 
     A named colour is a goal: one that serves already is not left again.
     """
-    if why := _busy(state) or _held(state):
+    if why := obstacle(state):
         return refuse(state, event.request, why)
     if state.active is None:
         return refuse(state, event.request, "no colour is active yet: run `modelsvc ctl deploy` first")

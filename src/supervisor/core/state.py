@@ -15,6 +15,7 @@ __all__ = [
     "FAILOVER_REQUEST",
     "REPLACE_REQUEST",
     "RESUMED_REQUEST",
+    "WATCH_REQUEST",
     "Boot",
     "Change",
     "Clearing",
@@ -212,6 +213,7 @@ BOOT_REQUEST = "boot"
 FAILOVER_REQUEST = "failover"
 REPLACE_REQUEST = "replace"
 RESUMED_REQUEST = "resumed"
+WATCH_REQUEST = "watch"
 
 
 @dataclass(frozen=True, slots=True)

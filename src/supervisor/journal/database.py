@@ -8,11 +8,12 @@ from typing import Any
 from supervisor.errors import JournalCorrupt, JournalError
 from supervisor.reserve import Reserve, is_full
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS deployments (
     id INTEGER PRIMARY KEY, kind TEXT NOT NULL, from_color TEXT, to_color TEXT NOT NULL, release INTEGER,
-    started_at REAL NOT NULL, finished_at REAL, outcome TEXT, reason TEXT NOT NULL DEFAULT ''
+    started_at REAL NOT NULL, finished_at REAL, outcome TEXT, reason TEXT NOT NULL DEFAULT '',
+    because TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS steps (
     deployment INTEGER NOT NULL REFERENCES deployments(id), number INTEGER NOT NULL, state TEXT NOT NULL,
@@ -33,7 +34,10 @@ CREATE TABLE IF NOT EXISTS observations (
 """
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 # What an older journal lacks besides tables, which SCHEMA makes by itself; by the version that came with it.
-MIGRATIONS = {2: "ALTER TABLE steps ADD COLUMN evidence TEXT NOT NULL DEFAULT '{}'"}
+MIGRATIONS = {
+    2: "ALTER TABLE steps ADD COLUMN evidence TEXT NOT NULL DEFAULT '{}'",
+    3: "ALTER TABLE deployments ADD COLUMN because TEXT NOT NULL DEFAULT ''",
+}
 
 
 class Database:

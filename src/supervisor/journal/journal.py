@@ -44,8 +44,9 @@ class Journal(Past):
         match record:
             case rec.DeploymentBegan(resumed=False):
                 self._db.run(
-                    "INSERT INTO deployments (id, kind, from_color, to_color, started_at) VALUES (?, ?, ?, ?, ?)",
-                    (record.deployment, record.kind, record.from_color, record.to_color, now),
+                    "INSERT INTO deployments (id, kind, from_color, to_color, started_at, because)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (record.deployment, record.kind, record.from_color, record.to_color, now, record.because),
                 )
                 self._stopwatch.begin(record.deployment)
             case rec.StepChanged():
@@ -80,7 +81,7 @@ class Journal(Past):
                 self.remember("monitor", {"wanted": record.wanted, "pid": record.pid, "created_at": record.created_at})
             case rec.DeploymentBegan() | rec.WorkerChanged() | rec.BakeBreached():
                 pass  # it has a row already, or is told by others
-            case rec.StepShown() | rec.Warned() | rec.HookFailed():
+            case rec.StepShown() | rec.Warned() | rec.WatchDecided() | rec.HookFailed():
                 pass  # of the moment only
             case _:
                 assert_never(record)

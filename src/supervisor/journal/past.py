@@ -181,6 +181,7 @@ class Past:
             finished_at=rfc3339(finished) if finished else None,
             outcome=Outcome(row["outcome"]) if row["outcome"] else None,
             reason=row["reason"],
+            because=row["because"],
             seconds=round(self._took(row), 3),
             steps=[_step(step) for step in steps],
         )

@@ -53,6 +53,7 @@ from supervisor.protocol.status import MemoryStatus as MemoryStatus
 from supervisor.protocol.status import ReleaseStatus as ReleaseStatus
 from supervisor.protocol.status import Status as Status
 from supervisor.protocol.status import StepReport as StepReport
+from supervisor.protocol.status import WatchStatus as WatchStatus
 from supervisor.protocol.status import WorkerStatus as WorkerStatus
 from supervisor.protocol.stream import Accepted as Accepted
 from supervisor.protocol.stream import Finished as Finished

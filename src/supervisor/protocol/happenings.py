@@ -24,13 +24,17 @@ class Base(Struct, frozen=True, tag_field="event", tag=_snake):
 
 
 class DeploymentBegan(Base, frozen=True):
-    """A deployment was accepted, or `resumed` by a supervisor that found it half done."""
+    """A deployment was accepted, or `resumed` by a supervisor that found it half done.
+
+    `because`: what the watch on files saw, where that asked for it.
+    """
 
     deployment: int
     kind: DeploymentKind
     from_color: Color | None
     to_color: Color
     resumed: bool = False
+    because: str = ""
 
 
 class StepUpdated(Base, frozen=True, tag="step_changed"):
@@ -143,6 +147,14 @@ class Warned(Base, frozen=True):
     text: str
 
 
+class WatchDecided(Base, frozen=True):
+    """The watch on files looked at them. `changes`: what is wanted and does not serve; `reason`: why it is not now."""
+
+    verdict: str  # in_accord, asks, deploys, waits, settled, rejected
+    changes: list[str] = []
+    reason: str = ""
+
+
 class HookFailed(Base, frozen=True):
     """The command of a hook, the `hook`th of the configuration, was not run for an event, or failed at it."""
 
@@ -183,6 +195,7 @@ Happening = (
     | Prewarmed
     | BakeBreached
     | Warned
+    | WatchDecided
     | HookFailed
     | MonitorChanged
     | EventsMissed

@@ -86,6 +86,7 @@ class DeploymentStatus(Struct, frozen=True):
     finished_at: str | None = None
     outcome: Outcome | None = None
     reason: str = ""
+    because: str = ""  # what the watch on files saw, where that asked for it
     seconds: float | None = None
     steps: list[StepReport] = []
 
@@ -99,6 +100,15 @@ class ReleaseStatus(Struct, frozen=True):
     model_size_bytes: int
     settings: dict[str, SettingValue]
     package_version: str
+
+
+class WatchStatus(Struct, frozen=True):
+    """The watch on files: what it made of them when it last looked."""
+
+    verdict: str  # in_accord, asks, deploys, waits, settled, rejected; empty before the first look
+    changes: list[str] = []  # what is wanted and does not serve, a phrase each
+    reason: str = ""  # why that is not deployed now
+    needs_restart: list[str] = []  # edited keys that are read at the start only
 
 
 class Status(Struct, frozen=True):
@@ -117,6 +127,7 @@ class Status(Struct, frozen=True):
     deployment: DeploymentStatus | None
     prewarmed: int | None = None  # the release that is warm in the standby, to be deployed
     monitor: MonitorStatus | None = None  # the managed Prometheus, in short; None: none is wanted
+    watch: WatchStatus | None = None  # None: it is not enabled
 
 
 class History(Struct, frozen=True):

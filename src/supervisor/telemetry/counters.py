@@ -9,6 +9,7 @@ from supervisor.core.bake import BreachKind
 from supervisor.core.monitor.lifecycle import Phase as MonitorPhase
 from supervisor.core.state import Color, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
+from supervisor.core.wish import VerdictKind
 from supervisor.telemetry.hub import Narrator
 from supervisor.telemetry.instruments import DEPLOYMENT_SECONDS, STEP_SECONDS, Instruments
 
@@ -40,6 +41,19 @@ class Lives:
                 self._monitor.set(record.state == MonitorPhase.RUNNING)
             case _:
                 pass
+
+
+class Looks:
+    """What the watch on files made of them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._decisions = Instruments(registry).counter(
+            "modelsvc_watch_decisions", "What the watch on files decided, where it told", verdict=tuple(VerdictKind)
+        )
+
+    def publish(self, record: rec.Record) -> None:
+        if isinstance(record, rec.WatchDecided):
+            self._decisions.labels(record.verdict).inc()
 
 
 class Deployments:

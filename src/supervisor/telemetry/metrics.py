@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Info, ProcessCollector, generat
 
 from modelsvc import __version__
 from supervisor.core import records as rec
-from supervisor.telemetry.counters import Deployments, Lives
+from supervisor.telemetry.counters import Deployments, Lives, Looks
 from supervisor.telemetry.edge import EdgeCounters
 from supervisor.telemetry.instruments import Instruments
 from supervisor.telemetry.readings import Reading, Readings
@@ -24,6 +24,7 @@ class Metrics:
         info = Info("modelsvc_supervisor", "The supervisor that runs", registry=self.registry)
         info.info({"version": __version__})
         self.lives, self.deployments = Lives(self.registry), Deployments(self.registry)
+        self.looks = Looks(self.registry)
         self.edge = EdgeCounters(self.registry)
         self.textfile_failures = Instruments(self.registry).counter(
             "modelsvc_textfile_write_failures", "Times that control.textfile could not be written"
@@ -43,6 +44,7 @@ class Metrics:
         try:
             self.lives.publish(record)
             self.deployments.publish(record)
+            self.looks.publish(record)
         except Exception:
             log.exception("record_not_counted", record=repr(record))
 

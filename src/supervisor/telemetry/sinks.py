@@ -26,5 +26,5 @@ class Log:
             return
         values = {name: getattr(record, name) for name in record.__slots__}
         log.info(
-            type(record).__name__, **{name: value for name, value in values.items() if value not in (None, "", {})}
+            type(record).__name__, **{name: value for name, value in values.items() if value not in (None, "", {}, ())}
         )

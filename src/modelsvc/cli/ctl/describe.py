@@ -13,8 +13,10 @@ from supervisor.protocol import (
     Status,
     StepReport,
     StepState,
+    WatchStatus,
     WorkerStatus,
 )
+from supervisor.protocol.happenings import WatchDecided
 
 STEPS = 13
 READY = "ready"
@@ -32,6 +34,7 @@ def status_lines(status: Status) -> list[str]:
         *([["prewarmed", f"release {status.prewarmed}"]] if status.prewarmed else []),
         ["memory", _memory(status)],
         *([["monitor", _monitor(status.monitor)]] if status.monitor else []),
+        *([["watch", watch_line(status.watch)]] if status.watch else []),
         ["deploying", under_way(status.deployment) if status.deployment else "nothing"],
     ]
     daemon = f"pid {status.pid}, up {duration(status.uptime_s)}, state in {status.state_dir}"
@@ -86,6 +89,7 @@ def deployment_lines(deployment: DeploymentStatus) -> list[str]:
                 ["release", _or_dash(deployment.release)],
                 ["outcome", deployment.outcome or "running"],
                 *([["reason", deployment.reason]] if deployment.reason else []),
+                *([["asked by", f"watch: {deployment.because}"]] if deployment.because else []),
                 ["started", deployment.started_at],
                 ["finished", _or_dash(deployment.finished_at)],
                 ["took", _took(deployment)],
@@ -176,6 +180,24 @@ def _monitor(monitor: MonitorStatus) -> str:
     return f"Prometheus {monitor.state}{reason}, {monitor.url}"
 
 
+def watch_line(watch: WatchStatus | WatchDecided) -> str:
+    """What the watch on files made of them."""
+    changes, reason = "; ".join(watch.changes), " ".join(watch.reason.split())
+    restart = watch.needs_restart if isinstance(watch, WatchStatus) else []
+    later = f"; after a restart: {', '.join(restart)}" if restart else ""
+    match watch.verdict:
+        case "":
+            return "has not looked yet"
+        case "in_accord":
+            return f"what the files say serves{later}"
+        case "asks" | "deploys":
+            return f"deploys {changes}{later}"
+        case "rejected":
+            return f"nothing is changed, for {reason}{later}"
+        case _:
+            return f"does not deploy {changes}: {reason}{later}"
+
+
 def under_way(deployment: DeploymentStatus, *, details: bool = True) -> str:
     """Which deployment runs, and at which step; `details` change within one."""
     what = f"deployment {deployment.deployment}, {route(deployment.from_color, deployment.to_color)}"
@@ -195,8 +217,14 @@ def _past(deployment: DeploymentStatus) -> list[str]:
         deployment.outcome or "running",
         _or_dash(failed_requests(deployment)),
         _took(deployment),
-        deployment.started_at + (f"  {headline(deployment.reason)}" if deployment.reason else ""),
+        "  ".join([deployment.started_at, *_notes(deployment)]),
     ]
+
+
+def _notes(deployment: DeploymentStatus) -> list[str]:
+    asked = f"asked by watch: {deployment.because}" if deployment.because else ""
+    told = "; ".join(filter(None, (asked, deployment.reason)))
+    return [headline(told)] if told else []
 
 
 def _took(deployment: DeploymentStatus) -> str:

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from modelsvc.cli.ctl.describe import STEPS, route, step_line
+from modelsvc.cli.ctl.describe import STEPS, route, step_line, watch_line
 from modelsvc.cli.text import duration, headline
 from supervisor.protocol import Color, StepReport
 from supervisor.protocol import happenings as hp
@@ -36,7 +36,8 @@ def _deployment(happening: OfDeployment) -> str:
         case hp.DeploymentBegan():
             again = ", taken up again" if happening.resumed else ""
             where = route(happening.from_color, happening.to_color)
-            return f"deployment {happening.deployment}: {happening.kind} {where}{again}"
+            asked = f", asked by watch: {happening.because}" if happening.because else ""
+            return f"deployment {happening.deployment}: {happening.kind} {where}{again}{asked}"
         case hp.StepUpdated():
             return _step(happening)
         case hp.StepProgressed():
@@ -84,6 +85,7 @@ Other = (
     | hp.Resumed
     | hp.Prewarmed
     | hp.Warned
+    | hp.WatchDecided
     | hp.HookFailed
     | hp.MonitorChanged
     | hp.EventsMissed
@@ -104,6 +106,8 @@ def _other(happening: Other) -> str:
             return "nothing is prewarmed" if happening.release is None else f"release {happening.release} is prewarmed"
         case hp.Warned():
             return f"warning: {happening.text}"
+        case hp.WatchDecided():
+            return f"watch: {watch_line(happening)}"
         case hp.HookFailed():
             return f"hook {happening.hook} ({happening.command}) at {happening.hook_event}: {happening.reason}"
         case hp.MonitorChanged():

@@ -31,7 +31,7 @@ def story_lines(told: Explanation) -> list[str]:
     deployment = told.deployment
     evidence = {**told.earlier, **{step.name: step.evidence for step in deployment.steps if step.evidence}}
     subjects: list[tuple[str, list[str]]] = [
-        ("asked", _asked(evidence.get("admit", {}))),
+        ("asked", [f"by watch: {deployment.because}"] if deployment.because else _asked(evidence.get("admit", {}))),
         ("release", _release(told, evidence.get("admit", {}))),
         ("changed", _changed(told)),
         ("memory", _memory(evidence)),

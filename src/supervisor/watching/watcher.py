@@ -1,0 +1,138 @@
+"""The watch on files at work: waits until they are still, has it decided what they mean, and asks for that.
+
+Its loop is its own: a defect there is logged, and disturbs nobody who serves. What it asks for is asked as operators
+do.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from supervisor.core import events as ev
+from supervisor.core import records as rec
+from supervisor.core.requests import obstacle
+from supervisor.core.state import WATCH_REQUEST, Change, State
+from supervisor.core.wish import Verdict, VerdictKind, Word, decide
+from supervisor.protocol import WatchStatus
+from supervisor.watching.follow import INTERVAL_S, occasions
+from supervisor.watching.hearing import Hearing
+from supervisor.watching.places import Signature, signature
+from supervisor.watching.reader import Reader, Seen
+from supervisor.wishes import serving, whole
+
+log = structlog.get_logger()
+
+
+class Watcher:
+    """`tell` gets what it made of the files whenever that is news, or one of them had changed."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        hearing: Hearing,
+        state: Callable[[], State],
+        post: Callable[[ev.Event], None],
+        tell: Callable[[rec.Record], None],
+        debounce_s: float,
+        interval_s: float = INTERVAL_S,
+    ) -> None:
+        self.hearing = hearing
+        self.status = WatchStatus(verdict="")
+        self._reader, self._state = reader, state
+        self._post, self._tell = post, tell
+        self._debounce_s, self._interval_s = debounce_s, interval_s
+        self._looked_at: Signature = {}
+        self._verdict: Verdict | None = None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self.hearing.take_up()
+        async for _ in occasions(self._reader.paths, self._interval_s):
+            try:
+                await self.occasion()
+            except Exception:
+                log.exception("watch_failed")
+
+    async def occasion(self) -> None:
+        """Look if a file changed, a deployment ended, or what was in the way is gone.
+
+        While nothing serves and a first deployment is about to, there is nothing to compare with.
+        """
+        state = self._state()
+        if self.hearing.asked or (state.active is None and obstacle(state)):
+            return
+        if signature(self._reader.paths()) != self._looked_at:
+            self._conclude(await self._look_when_still(), changed=True)
+        elif self.hearing.has_news or self._may_go_on():
+            self._conclude(await self._reader.look(), changed=False)
+
+    def _may_go_on(self) -> bool:
+        waits = self._verdict is not None and self._verdict.kind is VerdictKind.WAITS
+        return waits and not obstacle(self._state())
+
+    async def _look_when_still(self) -> Seen:
+        """A file may be long in coming, change while it is read, or turn out to be another one than was known."""
+        while True:
+            before = signature(self._reader.paths())
+            await asyncio.sleep(self._debounce_s)
+            if signature(self._reader.paths()) != before:
+                continue
+            seen = await self._reader.look()
+            if signature(self._reader.paths()) == before:
+                self._looked_at = before
+                return seen
+
+    def _conclude(self, seen: Seen, changed: bool) -> None:
+        self.hearing.settle(seen.word)
+        verdict = self._decide(seen)
+        self._tell_verdict(verdict, changed)
+        self._tell_restart(seen.needs_restart)
+        self._verdict = verdict
+        self.status = WatchStatus(
+            verdict=verdict.kind,
+            changes=list(verdict.changes),
+            reason=verdict.reason,
+            needs_restart=list(seen.needs_restart),
+        )
+        if seen.word:
+            self._act(verdict, seen.word)
+
+    def _decide(self, seen: Seen) -> Verdict:
+        if seen.word is None:
+            return Verdict(VerdictKind.REJECTED, reason=seen.problem)
+        return decide(seen.word, seen.serving, self.hearing.heard, obstacle(self._state()))
+
+    def _act(self, verdict: Verdict, word: Word) -> None:
+        self.hearing.word = word
+        if verdict.kind is VerdictKind.IN_ACCORD:
+            self.hearing.accord(word)
+        elif verdict.kind is VerdictKind.ASKS:
+            self.hearing.asked = word
+            because = "; ".join(verdict.changes)
+            self._post(ev.DeployRequested(WATCH_REQUEST, self._change(word), because=because))
+
+    def _change(self, word: Word) -> Change:
+        """None: what is wanted is taken up by the rule of every deployment. But without one it goes to what is
+        prewarmed, which may be something else."""
+        warm, wish = self._state().warm_release, word.wanted
+        if warm is None or serving(self._reader.releases.read(warm)) == wish:
+            return Change()
+        return whole(wish.model_path, wish.settings)
+
+    def _tell_verdict(self, verdict: Verdict, changed: bool) -> None:
+        """The same obstacle may be told in other words each time; the same problem is told once."""
+        was = self._verdict
+        waits = was is not None and verdict.kind is VerdictKind.WAITS and was.kind is verdict.kind
+        same = verdict == was or (waits and was is not None and was.changes == verdict.changes)
+        if not same or (changed and verdict.kind is not VerdictKind.REJECTED):
+            self._tell(rec.WatchDecided(verdict.kind, verdict.changes, verdict.reason))
+
+    def _tell_restart(self, keys: tuple[str, ...]) -> None:
+        if keys and list(keys) != self.status.needs_restart:
+            self._tell(
+                rec.Warned(
+                    f"edited, and read at the start only: {', '.join(keys)}; `modelsvc service restart` takes it up,"
+                    " and loses no request"
+                )
+            )

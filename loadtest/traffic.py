@@ -79,8 +79,9 @@ class Report:
 class Connection:
     """One client's connection: opened when needed, closed when the answer said so or anything went wrong."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, key: str = "") -> None:
         self._host, self._port = host, port
+        self._authorization = [("Authorization", f"Bearer {key}")] if key else []
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._http = h11.Connection(h11.CLIENT)
         self.answering: str | None = None  # by which colour, once the head of a good answer came
@@ -119,6 +120,7 @@ class Connection:
             ("Host", f"{self._host}:{self._port}"),
             ("Content-Type", "application/json"),
             ("Content-Length", str(len(body))),
+            *self._authorization,
         ]
         request = h11.Request(method="POST", target=path, headers=headers)
         whole = (request, h11.Data(data=body), h11.EndOfMessage())
@@ -188,7 +190,8 @@ class _Tally:
 class Traffic:
     """`clients` that ask `url` until stopped, `stream_share` of their requests as streams.
 
-    Between an answer and the next request a client pauses for `think_s`; a request may take `timeout_s`.
+    Between an answer and the next request a client pauses for `think_s`; a request may take `timeout_s`. `key` is for a
+    service that demands one.
     """
 
     def __init__(
@@ -201,12 +204,13 @@ class Traffic:
         timeout_s: float = 60.0,
         prompts: Sequence[str] = PROMPTS,
         max_tokens: int = 64,
+        key: str = "",
     ) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
         self._clients, self._stream_share = clients, stream_share
         self._think_s, self._timeout_s = think_s, timeout_s
-        self._prompts, self._max_tokens = tuple(prompts), max_tokens
+        self._prompts, self._max_tokens, self._key = tuple(prompts), max_tokens, key
         self._tally = _Tally()
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -240,7 +244,7 @@ class Traffic:
         await self.stop()
 
     async def _client(self, number: int) -> None:
-        connection = Connection(self._host, self._port)
+        connection = Connection(self._host, self._port, self._key)
         await self._pause(self._think_s * number / self._clients)
         turn = number
         while not self._stopping.is_set():

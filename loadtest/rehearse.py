@@ -180,8 +180,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--clients", type=whole(1), default=4, help="that ask all the time; half of it streams")
     parser.add_argument("--swaps", type=whole(1), default=4, help="how often another colour is swapped to")
     parser.add_argument("--dwell", type=duration_s, default=1.0, help="seconds of traffic after each operation")
-    parser.add_argument("change", nargs="*", help="arguments of `modelsvc ctl deploy`, after --")
-    return parser.parse_args(arguments)
+    # argparse takes what follows -- for a positional only where no option came before it.
+    words = [*arguments, "--"]
+    own, change = words[: words.index("--")], words[words.index("--") + 1 : -1]
+    options = parser.parse_args(own)
+    options.change = change
+    return options
 
 
 if __name__ == "__main__":

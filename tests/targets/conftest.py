@@ -1,0 +1,3 @@
+"""A fake machine to set up."""
+
+from tests.setup.conftest import machine as machine

@@ -59,6 +59,6 @@ def test_the_page_can_be_followed(service: Service) -> None:
         said += [run(text, service, 4 if REFUSED in text else 0) for text in shells[at + 1 :]]
 
     printed = "\n".join(said)
-    assert set(STEP.findall(PAGE.read_text())) - set(STEP.findall(printed)) <= {("12/13", "failed", "new colour baked")}
+    assert set(STEP.findall(PAGE.read_text())) - set(STEP.findall(printed)) == set()
     answers = {line.split()[0] for line in (service.folder / "asked.txt").read_text().splitlines()}
     assert answers == {"200"}

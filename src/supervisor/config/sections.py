@@ -128,7 +128,7 @@ class DeploySection(Section):
         3.0,
         ge=0,
         le=1000,
-        description="medians to first token and between tokens, against the old worker's; more: back; 0: any",
+        description="latency against the old worker's, in proportion to a larger model; more: back; 0: any",
     )
     keep_previous: bool = Field(
         True,

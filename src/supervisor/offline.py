@@ -71,6 +71,15 @@ def needs(paths: StatePaths, config: Config) -> tuple[Need, ...]:
     return tuple(found)
 
 
+def is_undecided(paths: StatePaths) -> bool:
+    """Whether a deployment is under way, or was broken off, that has not said which model it needs."""
+    if not paths.journal.is_file():
+        return False
+    with peek(paths.journal) as past:
+        unfinished = past.unfinished()
+    return unfinished is not None and unfinished.release is None
+
+
 def outlook(paths: StatePaths, config: Config, model: ModelFile, facts: Mapping[str, object]) -> Outlook:
     """What a worker with this model and the configured settings would need, and whether that fits with nothing beside.
 

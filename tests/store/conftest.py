@@ -31,7 +31,7 @@ def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses that are made at all are short."""
     pause_s = Patience.pause_s
@@ -54,7 +54,7 @@ def server() -> Iterator[FileServer]:
 
 
 @pytest.fixture
-def run() -> Run:
+def run(quick: None) -> Run:
     """`modelsvc model`, in this process."""
     return lambda *args: CliRunner().invoke(cli, ["model", *map(str, args)], prog_name="modelsvc")
 

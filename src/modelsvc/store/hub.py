@@ -8,7 +8,6 @@ The library is imported when it is used: it takes longer than most commands.
 import os
 import re
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from modelsvc import __version__
@@ -25,7 +24,7 @@ ENDPOINT_ENV = "HF_ENDPOINT"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def resolve(file: HubFile, patience: Patience, tell: Tell, sleep: Callable[[float], None] = time.sleep) -> Remote:
+def resolve(file: HubFile, patience: Patience, tell: Tell) -> Remote:
     """Ask the hub for the file. Raises NotFound, Refused, or DownloadError when it does not answer."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # else it asks the hub which programs it might be run by
     from huggingface_hub import hf_hub_url
@@ -33,7 +32,7 @@ def resolve(file: HubFile, patience: Patience, tell: Tell, sleep: Callable[[floa
 
     endpoint = os.environ.get(ENDPOINT_ENV, "").rstrip("/") or None
     url = hf_hub_url(file.repo, file.file, revision=file.revision, endpoint=endpoint)
-    found = _ask(file, url, patience, tell, sleep)
+    found = _ask(file, url, patience, tell)
     pinned = hf_hub_url(file.repo, file.file, revision=found.commit_hash or file.revision, endpoint=endpoint)
     is_lfs = _SHA256.fullmatch(found.etag or "")
     return Remote(
@@ -45,7 +44,7 @@ def resolve(file: HubFile, patience: Patience, tell: Tell, sleep: Callable[[floa
     )
 
 
-def _ask(file: HubFile, url: str, patience: Patience, tell: Tell, sleep: Callable[[float], None]) -> "HfFileMetadata":
+def _ask(file: HubFile, url: str, patience: Patience, tell: Tell) -> "HfFileMetadata":
     from huggingface_hub import get_hf_file_metadata
     from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled  # type: ignore[attr-defined]  # its library's
 
@@ -62,7 +61,7 @@ def _ask(file: HubFile, url: str, patience: Patience, tell: Tell, sleep: Callabl
             if pause_s is None:
                 raise translated from error
         tell(Retrying(reason=translated.message, wait_s=pause_s))
-        sleep(pause_s)
+        time.sleep(pause_s)
 
 
 def _translated(file: HubFile, url: str, error: Exception) -> tuple[SupervisorError, bool]:

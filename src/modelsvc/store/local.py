@@ -24,6 +24,8 @@ MAGIC = b"GGUF"
 def sha256_of(path: Path) -> str:
     """Of a file of the user's. Raises InvalidRequest when it cannot be read, BadModel when it is no GGUF file."""
     try:
+        if path.exists() and not path.is_file():
+            raise InvalidRequest(f"{path} is no file: name the GGUF file itself", code="no_model_file")
         with path.open("rb") as file:
             head = file.read(len(MAGIC))
             if head != MAGIC:
@@ -33,8 +35,6 @@ def sha256_of(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         raise InvalidRequest(f"there is no file {path}: check the path", code="no_model_file") from None
-    except IsADirectoryError:
-        raise InvalidRequest(f"{path} is a folder: name the GGUF file itself", code="no_model_file") from None
     except OSError as error:
         raise InvalidRequest(f"{path} cannot be read: {error.strerror}", code="no_model_file") from error
 

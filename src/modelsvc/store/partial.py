@@ -39,8 +39,10 @@ class Partial:
             self._part = _found_part(folder / FILE)
             known = noted.read(folder / NOTES)
             if known and known.goes_on(wanted):
-                self.notes = msgspec.structs.replace(known, name=wanted.name, sha256=wanted.sha256 or known.sha256)
-                os.truncate(self._part, min(self._part.stat().st_size, known.synced_bytes))
+                have = min(self._part.stat().st_size, known.synced_bytes)
+                os.truncate(self._part, have)
+                sha256 = wanted.sha256 or known.sha256
+                self.notes = msgspec.structs.replace(known, name=wanted.name, sha256=sha256, synced_bytes=have)
             else:
                 self.begin_anew(wanted)
 

@@ -100,14 +100,16 @@ class Pull:
             found = _sha256(path)
         if expected and found != expected:
             raise BadModel(
-                f"{source} is not what it must be: its SHA-256 is {found}, and {expected} was expected; it was removed."
-                " Check the sum, or pull it again from where you trust it",
+                f"{source} is not what it must be: its SHA-256 is {found}, and {expected} was expected; nothing of it"
+                " was kept. Check the sum, or pull it again from where you trust it",
                 code="wrong_checksum",
             )
         try:
             facts = offline.facts(path)
         except Refused as error:
-            raise BadModel(f"{error.message.replace(str(path), source)}; it was removed", code=error.code) from error
+            raise BadModel(
+                f"{error.message.replace(str(path), source)}; nothing of it was kept", code=error.code
+            ) from error
         return found, str(facts.get("quantization", ""))
 
     def _expected(self, remote: Remote) -> str:

@@ -19,7 +19,7 @@ from modelsvc.store.entry import Entry, Origin, short
 from modelsvc.store.names import SUFFIX, bare
 from modelsvc.store.partial import ORIGIN
 from modelsvc.store.source import alias_name
-from supervisor.errors import InvalidRequest, NotFound
+from supervisor.errors import InvalidRequest, NotFound, StorageError
 
 PARTIAL = ".partial"
 SHORTEST_DIGITS = 6
@@ -90,7 +90,7 @@ class Store:
         """Rename a complete folder into place; the entry, and whether one was there already, which stays then."""
         with storing(self.folder):
             taken = not self._renamed(staged, self.folder / sha256)
-            if taken and replace:
+            if taken and (replace or self.get(sha256) is None):
                 self._set_aside(self.folder / sha256)
                 taken = not self._renamed(staged, self.folder / sha256)
             sync_folder(self.folder)
@@ -122,7 +122,7 @@ class Store:
         entry = self.get(sha256)
         if entry is None:
             folder = self.folder / sha256
-            raise InvalidRequest(f"{folder} holds no model, or several: move it away, and pull again", code="bad_entry")
+            raise StorageError(f"{folder} holds no model, or several: move it away, and pull again", code="bad_entry")
         return entry
 
     def _folders(self) -> Iterator[Path]:

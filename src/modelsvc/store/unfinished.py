@@ -24,7 +24,7 @@ KEPT_S = 7 * 86_400
 class Unfinished:
     """`running`: a pull is at work on it now. `source` is empty for what is left of a removed model."""
 
-    folder: Path
+    folder: str
     source: str
     have_bytes: int
     size_bytes: int | None
@@ -63,7 +63,7 @@ def unfinished(store: Store) -> tuple[Unfinished, ...]:
 def clean(store: Store, older_than_s: float = 0.0) -> tuple[Unfinished, ...]:
     """Remove what no pull is at work on, and has not been for that long; what was removed."""
     old = [left for left in unfinished(store) if left.age_s >= older_than_s and not left.running]
-    return tuple(left for left in old if _removed(left.folder))
+    return tuple(left for left in old if _removed(Path(left.folder)))
 
 
 def _removed(folder: Path) -> bool:
@@ -79,7 +79,7 @@ def _look(folder: Path) -> Unfinished | None:
         files = [path for path in (folder / FILE, folder) if path.is_dir()][:1]
         sizes = [path.stat().st_size for top in files for path in top.iterdir() if path.is_file()]
         return Unfinished(
-            folder=folder,
+            folder=str(folder),
             source=notes.source if notes else "",
             have_bytes=max(sizes, default=0),
             size_bytes=notes.size_bytes if notes else None,

@@ -1,7 +1,7 @@
 """Pulling from a web server: what came is kept, and gone on from, across broken connections and dead pulls."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import assert_never
@@ -41,7 +41,6 @@ class WebTransfer:
     tell: Tell
     origin: Origin | None = None
     pinned: bool = False
-    sleep: Callable[[float], None] = time.sleep
 
     def run(self, partial: Partial) -> bool:
         """Bring all bytes into `partial`; False when the file is the one of `origin`.
@@ -64,7 +63,7 @@ class WebTransfer:
         if pause_s is None:
             raise _given_up(outcome, failed, partial)
         self.tell(Retrying(reason=outcome.reason, wait_s=pause_s))
-        self.sleep(pause_s)
+        time.sleep(pause_s)
 
     def _try(self, client: httpx.Client, partial: Partial) -> bool | Failed:
         have = partial.have_bytes

@@ -10,6 +10,7 @@ from modelsvc.cli.text import mb
 from modelsvc.store.entry import report, short
 from modelsvc.store.names import bare
 from modelsvc.store.unfinished import clean
+from supervisor import offline
 from supervisor.errors import Refused
 
 
@@ -43,6 +44,12 @@ def _remove_model(target: Target, reference: str) -> None:
             f"{bare(entry.name)} ({short(entry.sha256)}) is needed by {', '.join(uses)}: deploy another model first"
             " (twice, where a rollback goes to this one), or name another in the configuration",
             code="model_needed",
+        )
+    if offline.is_undecided(target.paths):
+        raise Refused(
+            "a deployment is under way that may need it: wait for its end (`modelsvc ctl status`); where the service"
+            " does not run any more, start it once (`modelsvc up`)",
+            code="deployment_running",
         )
     target.store.remove(entry)
     if output.json_wanted():

@@ -56,6 +56,13 @@ def test_variables_of_load_tests_become_options() -> None:
     assert "loadtest.report yesterday" in make("--dry-run", "open-report", "RESULT=yesterday")[-1]
 
 
+def test_setup_pulls_the_model_that_is_named() -> None:
+    """Only where setup is what was asked for: to others MODEL is the model of their own."""
+    assert "modelsvc model pull 'smollm2'" in make("--dry-run", "setup", "MODEL=smollm2")[-1]
+    assert not any("model pull" in line for line in make("--dry-run", "setup"))
+    assert not any("model pull" in line for line in make("--dry-run", "test-deploy-load", "MODEL=b.gguf"))
+
+
 def test_ci_runs_what_a_person_runs() -> None:
     """`make test`, and nothing beside it."""
     commands = [

@@ -66,7 +66,7 @@ def judge(status: int, headers: Mapping[str, str], notes: Notes, have_bytes: int
     """Raises NotFound, Refused or DownloadError where asking again would not help. `headers` ignore case."""
     match status:
         case 200:
-            return Write(0, _noted(notes, headers, _number(headers.get("content-length"))))
+            return Write(0, _noted(notes, headers, number(headers.get("content-length"))))
         case 206:
             return _rest(headers, notes, have_bytes)
         case 304:
@@ -76,7 +76,7 @@ def judge(status: int, headers: Mapping[str, str], notes: Notes, have_bytes: int
                 Complete() if _content_range(headers)[1] == have_bytes == (notes.size_bytes or have_bytes) else Anew()
             )
         case _ if status in TRY_LATER:
-            return Later(f"the server answered {status}", _number(headers.get("retry-after")))
+            return Later(f"the server answered {status}", number(headers.get("retry-after")))
         case 404 | 410:
             raise NotFound(f"{notes.source}: the server has no such file ({status}): check the address", code="no_file")
         case 401 | 403 | 407 | 451:
@@ -113,8 +113,8 @@ def _noted(notes: Notes, headers: Mapping[str, str], size_bytes: int | None) -> 
 def _content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
     """(first byte, bytes of the whole); None for what is not told."""
     found = _RANGE.fullmatch(headers.get("content-range", ""))
-    return (_number(found[1]), _number(found[2])) if found else (None, None)
+    return (number(found[1]), number(found[2])) if found else (None, None)
 
 
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None
+def number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdecimal() else None

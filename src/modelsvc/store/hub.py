@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from modelsvc import __version__
+from modelsvc.store.answers import number
 from modelsvc.store.events import Retrying, Tell
 from modelsvc.store.patience import Patience
 from modelsvc.store.remote import Remote
@@ -120,5 +121,4 @@ def _no_repository(file: HubFile, page: str) -> NotFound:
 
 def _asked_s(error: Exception) -> float | None:
     response = getattr(error, "response", None)
-    text = response.headers.get("retry-after", "") if response is not None else ""
-    return float(text) if text.isdecimal() else None
+    return None if response is None else number(response.headers.get("retry-after"))

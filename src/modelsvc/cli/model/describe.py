@@ -62,9 +62,7 @@ def unfinished_lines(unfinished: Sequence[Unfinished]) -> list[str]:
     """What pulls left."""
     if not unfinished:
         return []
-    rows = [
-        [f"  {mb(left.have_bytes)}{_of(left)}", _state(left), left.source or left.folder] for left in unfinished
-    ]
+    rows = [[f"  {mb(left.have_bytes)}{_of(left)}", _state(left), left.source or left.folder] for left in unfinished]
     return [
         "unfinished (a pull of the same source goes on; `modelsvc model remove --partial` removes them):",
         *columns(rows),

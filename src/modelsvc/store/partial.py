@@ -4,8 +4,8 @@
     notes.json    what is known of it
     file/         the bytes so far; becomes the entry's folder when they are all there
 
-What came is synced every second. After a power cut, a pull goes on from what is on the disk for sure, since bytes
-beyond it may be holes.
+What came is synced every second, and every 64 MiB. After a power cut, a pull goes on from what is on the disk for sure,
+since bytes beyond it may be holes.
 """
 
 import os
@@ -25,6 +25,7 @@ from modelsvc.store.notes import Notes
 from supervisor.protocol import encode
 
 SYNC_EVERY_S = 1.0
+SYNC_EVERY_BYTES = 64 * 2**20
 NOTES, FILE, PART, ORIGIN = "notes.json", "file", "part", "origin.json"
 
 
@@ -104,7 +105,8 @@ class Sink:
     def write(self, chunk: bytes) -> None:
         self._file.write(chunk)
         self.size_bytes += len(chunk)
-        if time.monotonic() - self._synced_at > SYNC_EVERY_S:
+        unsynced = self.size_bytes - self._partial.have_bytes
+        if unsynced >= SYNC_EVERY_BYTES or time.monotonic() - self._synced_at > SYNC_EVERY_S:
             self.sync()
 
     def sync(self) -> None:

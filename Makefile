@@ -7,6 +7,7 @@
 .PHONY: prewarm-status up-full prom-targets prom-check grafana deploy-monitored generate-traffic install-locust
 .PHONY: test-baseline test-deploy-load test-prewarm report open-report results test test-faults lint types format
 .PHONY: screenshots config-docs diagrams shape lock clean
+.PHONY: wheel wheel-check release-check release-notes release deploy-ci container-lint
 
 # nginx is in sbin on Debian, where an ordinary user's PATH does not reach.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -222,3 +223,29 @@ lock: setup ## write requirements.lock anew; UPGRADE=1 moves the versions forwar
 clean: ## remove what tools leave behind; .venv stays, for llama-cpp-python takes minutes to compile
 	rm -rf build dist .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests tools scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+##@ Release
+
+wheel: setup ## build the wheel into dist/, without a look at the network
+	rm -rf build dist
+	$(PYTHON_ENV) -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir dist .
+
+wheel-check: wheel ## install the wheel into a fresh environment, and see that nothing is missing in it
+	$(PYTHON_ENV) -m scripts.check_wheel dist/*.whl
+
+container-lint: setup ## what can be said of packaging/container without an engine
+	$(PYTHON_ENV) -m pytest tests/container
+
+# TAG and ARGS reach the programs by the environment: whatever is in them, no shell reads it.
+release-check: setup ## whether TAG may be released: its version, and its section of the changelog; TAG=v0.1.0
+	@$(PYTHON_ENV) -m scripts.release check "$$TAG"
+
+release-notes: setup ## print the changelog's section of TAG; TAG=v0.1.0
+	@$(PYTHON_ENV) -m scripts.release notes "$$TAG"
+
+release: release-check wheel-check ## publish TAG with its wheel and notes, by GitHub's command line; TAG=v0.1.0
+	$(PYTHON_ENV) -m scripts.release notes "$$TAG" > dist/notes.md
+	gh release create "$$TAG" dist/*.whl --verify-tag --title "$$TAG" --notes-file dist/notes.md
+
+deploy-ci: ## deploy as CI does, and keep the evidence; ARGS of ctl deploy, WHEEL to install first, MODELSVC_COMMAND to deploy with
+	@$(or $(PYTHON),python3) -m scripts.deploy_ci

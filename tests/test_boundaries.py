@@ -53,6 +53,7 @@ class Rule:
 
 CLIENTS = ("supervisor.protocol", "supervisor.client", "supervisor.paths", "supervisor.errors")
 KNOWING = (*CLIENTS, "supervisor.offline", "supervisor.config")  # who looks after a service that may not run
+INSTALLING = (*CLIENTS, "supervisor.config", "supervisor.files", "supervisor.nginx.command")
 
 RULES = (
     Rule("supervisor.core", about="", allowed=(*PURE, "supervisor.core")),
@@ -65,9 +66,10 @@ RULES = (
         "modelsvc",
         about="supervisor",
         allowed=CLIENTS,
-        exempt=("modelsvc.store", "modelsvc.cli.model", "modelsvc.doctor"),
+        exempt=("modelsvc.store", "modelsvc.cli.model", "modelsvc.service", "modelsvc.doctor"),
     ),
     Rule("modelsvc.store", about="supervisor", allowed=KNOWING),
+    Rule("modelsvc.service", about="supervisor", allowed=INSTALLING),
     Rule("modelsvc.cli.model", about="supervisor", allowed=KNOWING),
     # It judges by what the supervisor itself goes by, and starts none of it.
     Rule("modelsvc.doctor", about="supervisor.loop"),

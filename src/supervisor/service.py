@@ -60,6 +60,7 @@ async def _live(parts: Parts, reserve: Reserve) -> None:
     manager = parts.settings.manager
     async with AsyncExitStack() as stack:
         stack.callback(asyncio.create_task(manager.run(parts.state)).cancel)
+        _obey_signals(parts)
         stack.push_async_callback(parts.probe.close)
         stack.callback(parts.edge.close)
         await take_up(parts)
@@ -69,7 +70,6 @@ async def _live(parts: Parts, reserve: Reserve) -> None:
         plane = parts.plane()
         await _open_front(parts, plane, stack)
         await _open_control(parts, plane, stack)
-        _obey_signals(parts)
         manager.ready()
         _announce(parts.settings)
         _begin_chores(parts, reserve, stack)
@@ -158,6 +158,11 @@ def _begin_chores(parts: Parts, reserve: Reserve, stack: AsyncExitStack) -> None
 
 
 def _obey_signals(parts: Parts) -> None:
+    """From early on, for whoever died of one now would leave nginx and workers that were to be stopped.
+
+    What is asked for while the past is taken up is done after that.
+    """
+
     def told_to_stop() -> None:
         say("stopping: running answers are finished first")
         parts.loop.post(ev.ShutdownRequested("signal"))

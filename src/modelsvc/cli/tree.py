@@ -13,6 +13,7 @@ from modelsvc.cli.base import Root
         "chat": "modelsvc.cli.chat:chat",
         "health": "modelsvc.cli.health:health",
         "doctor": "modelsvc.cli.doctor:doctor",
+        "service": "modelsvc.cli.service:service",
         "monitor": "modelsvc.cli.monitor:monitor",
         "keys": "modelsvc.cli.keys:keys",
         "model": "modelsvc.cli.model:model",

@@ -1,0 +1,90 @@
+"""What a service manager can be asked, whichever it is."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from modelsvc.service import programs
+from modelsvc.service.errors import NoManager
+from modelsvc.service.files import File
+from modelsvc.service.installation import Installation
+
+ManagerName = Literal["systemd", "launchd"]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """How the manager sees the service. `loaded`: it holds the clients' socket. `pid` is None when it does not run."""
+
+    loaded: bool = False
+    enabled: bool = False
+    pid: int | None = None
+
+
+class Manager(Protocol):
+    """For one service, by its name."""
+
+    @property
+    def name(self) -> ManagerName: ...
+
+    def check(self) -> None:
+        """Raises NoManager when it does not answer this user, with what to do."""
+        ...
+
+    def files(self, installation: Installation) -> tuple[File, ...]:
+        """What it reads."""
+        ...
+
+    def paths(self) -> tuple[Path, ...]:
+        """Where those are."""
+        ...
+
+    def seen(self) -> Running: ...
+
+    def lingers(self) -> bool | None:
+        """Whether the service runs without a login; None where that is no question, or cannot be told."""
+        ...
+
+    def linger(self) -> str:
+        """See to it that it does; what to tell the user where that is refused, else empty."""
+        ...
+
+    def put_in_force(self, changed: tuple[File, ...]) -> None:
+        """Files were written, of which `changed` are new or different: have the service run by them."""
+        ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None:
+        """All of it, the clients' socket included."""
+        ...
+
+    def restart(self) -> None:
+        """The supervisor alone; nginx and the workers serve on."""
+        ...
+
+    def unload(self) -> None:
+        """Stop it, and forget that it should start."""
+        ...
+
+    def forget(self) -> None:
+        """Files were removed."""
+        ...
+
+    def log_command(self, lines: int, follow: bool, as_json: bool) -> list[str]:
+        """What shows the supervisor's own words. Raises InvalidRequest for what it cannot do."""
+        ...
+
+
+def choose(name: str) -> Manager:
+    """This system's. Raises NoManager when there is none."""
+    if sys.platform == "darwin":
+        from modelsvc.service.launchd import Launchd
+
+        return Launchd(name)
+    if programs.exists("systemctl"):
+        from modelsvc.service.systemd import Systemd
+
+        return Systemd(name)
+    raise NoManager("there is no service manager here (neither launchd nor systemd): run `modelsvc up` instead")

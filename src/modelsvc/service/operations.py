@@ -1,0 +1,124 @@
+"""What can be done with the service: install, remove, start, stop, restart."""
+
+import errno
+import fcntl
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelsvc.service import files
+from modelsvc.service.errors import InTheWay, NotInstalled
+from modelsvc.service.files import File
+from modelsvc.service.installation import Installation
+from modelsvc.service.manager import Manager
+from supervisor.config import split_listen
+from supervisor.paths import StatePaths, state_paths
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What an installation did: `changed` are the files that were not as they should be. `note` is for the user."""
+
+    files: tuple[File, ...]
+    changed: tuple[File, ...]
+    note: str = ""
+
+
+def install(manager: Manager, installation: Installation) -> Installed:
+    """Write the files, have them in force, and the service running. Raises NoManager, InTheWay, ManagerFailed.
+
+    Nothing is written before it is known that the service can begin. Done again it changes only what differs.
+    """
+    manager.check()
+    _check_folder(manager, installation.state)
+    _check_address(manager, installation.listen)
+    wanted = manager.files(installation)
+    changed = tuple(file for file in wanted if file.differs or not file.exists)
+    installation.state.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files.write(changed)
+    manager.put_in_force(changed)
+    return Installed(wanted, changed, manager.linger())
+
+
+def uninstall(manager: Manager) -> tuple[Path, ...]:
+    """Stop the service and remove its files, which are returned; its state stays. Raises NotInstalled, NoManager."""
+    there = tuple(path for path in manager.paths() if path.is_file())
+    if not there:
+        raise NotInstalled("the service is not installed: there is nothing to remove")
+    manager.check()
+    manager.unload()
+    files.remove(there)
+    manager.forget()
+    return there
+
+
+def start(manager: Manager) -> None:
+    """Raises NotInstalled, NoManager, InTheWay or ManagerFailed."""
+    _check_installed(manager)
+    _check_folder(manager, state_paths())
+    manager.start()
+
+
+def stop(manager: Manager) -> None:
+    """Raises NotInstalled, NoManager or ManagerFailed."""
+    _check_installed(manager)
+    manager.stop()
+
+
+def restart(manager: Manager) -> None:
+    """Raises NotInstalled, NoManager, InTheWay or ManagerFailed."""
+    _check_installed(manager)
+    _check_folder(manager, state_paths())
+    manager.restart()
+
+
+def _check_installed(manager: Manager) -> None:
+    if not all(path.is_file() for path in manager.paths()):
+        raise NotInstalled("the service is not installed: run `modelsvc service install` first")
+    manager.check()
+
+
+def _check_folder(manager: Manager, paths: StatePaths) -> None:
+    """No other supervisor runs on the state folder. Raises InTheWay."""
+    holder = holder_of(paths.lock)
+    if holder and holder != manager.seen().pid:
+        raise InTheWay(
+            f"a supervisor that {manager.name} did not start (pid {holder}) runs on {paths.root}: end it with"
+            " `modelsvc ctl shutdown`, then try again"
+        )
+
+
+def _check_address(manager: Manager, listen: str) -> None:
+    """The service manager can listen there. Raises InTheWay."""
+    seen = manager.seen()
+    if not (seen.loaded or seen.pid) and is_taken(listen):
+        raise InTheWay(
+            f"somebody listens on {listen} (edge.listen) already: if that is modelsvc's own nginx, whose supervisor was"
+            " killed, run `modelsvc up` and `modelsvc ctl shutdown`; else stop it, or set another address"
+        )
+
+
+def holder_of(lock: Path) -> int:
+    """The pid of the supervisor that holds the state folder; 0 when none does."""
+    try:
+        with lock.open("r") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                told = file.read().strip()
+                return int(told) if told.isdecimal() else -1
+    except FileNotFoundError:
+        pass
+    return 0
+
+
+def is_taken(listen: str) -> bool:
+    """Whether the service manager could not listen there."""
+    host, port = split_listen(listen)
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False

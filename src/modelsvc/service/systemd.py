@@ -1,0 +1,127 @@
+"""A user's systemd: units in the user's folder, `systemctl --user`, `loginctl` and `journalctl`."""
+
+import getpass
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelsvc.service import programs
+from modelsvc.service.errors import NoManager
+from modelsvc.service.files import File
+from modelsvc.service.installation import Installation
+from modelsvc.service.manager import ManagerName, Running
+from modelsvc.service.units import units
+
+ACTIVE = ("active", "activating", "reloading", "deactivating")
+
+
+@dataclass(frozen=True, slots=True)
+class Systemd:
+    """The service is two units: itself, and the socket that clients connect to."""
+
+    service_name: str
+
+    @property
+    def name(self) -> ManagerName:
+        return "systemd"
+
+    @property
+    def service(self) -> str:
+        return f"{self.service_name}.service"
+
+    @property
+    def socket(self) -> str:
+        return f"{self.service_name}.socket"
+
+    def check(self) -> None:
+        answer = programs.ask("systemctl", "--user", "show", "--property=Version")
+        if answer.code:
+            raise NoManager(
+                f"no systemd answers for this user ({answer.words}): log in at the machine or by ssh, not by su or"
+                " sudo; in a container, or without a login, run `modelsvc up` instead"
+            )
+
+    def files(self, installation: Installation) -> tuple[File, ...]:
+        return units(installation, unit_folder())
+
+    def paths(self) -> tuple[Path, ...]:
+        return tuple(unit_folder() / unit for unit in (self.service, self.socket))
+
+    def seen(self) -> Running:
+        service, socket = self._shown(self.service), self._shown(self.socket)
+        pid = int(service.get("MainPID") or 0)
+        return Running(
+            loaded=socket.get("ActiveState") in ACTIVE,
+            enabled="enabled" == service.get("UnitFileState") == socket.get("UnitFileState"),
+            pid=pid or None,
+        )
+
+    def lingers(self) -> bool | None:
+        answer = programs.ask("loginctl", "show-user", getpass.getuser(), "--property=Linger")
+        return answer.out.strip() == "Linger=yes" if answer.code == 0 else None
+
+    def linger(self) -> str:
+        if self.lingers():
+            return ""
+        answer = programs.ask("loginctl", "enable-linger")
+        if answer.code == 0:
+            return ""
+        return (
+            f"it starts when you log in and ends when you log out, for lingering was refused ({answer.words}): run"
+            f" `sudo loginctl enable-linger {getpass.getuser()}` to have it start at boot"
+        )
+
+    def put_in_force(self, changed: tuple[File, ...]) -> None:
+        """A socket whose unit changed can only be bound anew while the service is down."""
+        names, seen = {file.path.name for file in changed}, self.seen()
+        self._do("daemon-reload")
+        if self.socket in names and (seen.pid or seen.loaded):
+            self._do("stop", self.service, self.socket)
+        self._do("enable", self.service, self.socket)
+        if seen.pid and names == {self.service}:
+            self.restart()
+        else:
+            self.start()
+
+    def start(self) -> None:
+        self._do("start", self.socket, self.service)
+
+    def stop(self) -> None:
+        self._do("stop", self.service, self.socket)
+
+    def restart(self) -> None:
+        self._do("restart", self.service)
+
+    def unload(self) -> None:
+        self._do("disable", "--now", self.service, self.socket)
+
+    def forget(self) -> None:
+        self._do("daemon-reload")
+        programs.ask("systemctl", "--user", "reset-failed", self.service, self.socket)  # fails when nothing has
+
+    def log_command(self, lines: int, follow: bool, as_json: bool) -> list[str]:
+        form = ["--output=json"] if as_json else []
+        following = ["--follow"] if follow else ["--no-pager"]
+        return ["journalctl", "--user", f"--unit={self.service}", f"--lines={lines}", *form, *following]
+
+    def _do(self, *words: str) -> None:
+        programs.order("systemctl", "--user", *words)
+
+    def _shown(self, unit: str) -> dict[str, str]:
+        """Empty where nobody answers."""
+        answer = programs.ask(
+            "systemctl", "--user", "show", unit, "--property=ActiveState,MainPID,UnitFileState,LoadState"
+        )
+        return _fields(answer.out.splitlines()) if answer.code == 0 else {}
+
+
+def unit_folder() -> Path:
+    """Where a user's own units are."""
+    configured = os.environ.get("XDG_CONFIG_HOME", "")
+    home = Path(configured) if configured.startswith("/") else Path.home() / ".config"
+    return home / "systemd" / "user"
+
+
+def _fields(lines: Sequence[str]) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in lines if "=" in line)

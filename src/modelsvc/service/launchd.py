@@ -46,7 +46,7 @@ class Launchd:
 
     def check(self) -> None:
         answer = programs.ask("launchctl", "print", self.domain)
-        if answer.code:
+        if answer.exit_code:
             raise NoManager(
                 f"launchd has no session of this user ({answer.words}): log in at the screen once, for agents live"
                 " there; by ssh alone run `modelsvc up` instead"
@@ -60,7 +60,7 @@ class Launchd:
 
     def seen(self) -> Running:
         answer = programs.ask("launchctl", "print", self.target)
-        if answer.code:
+        if answer.exit_code:
             return Running()
         pid = STATE.search(answer.out)
         return Running(loaded=True, enabled=not self._is_disabled(), pid=int(pid[1]) if pid else None)

@@ -36,7 +36,7 @@ class Systemd:
 
     def check(self) -> None:
         answer = programs.ask("systemctl", "--user", "show", "--property=Version")
-        if answer.code:
+        if answer.exit_code:
             raise NoManager(
                 f"no systemd answers for this user ({answer.words}): log in at the machine or by ssh, not by su or"
                 " sudo; in a container, or without a login, run `modelsvc up` instead"
@@ -59,13 +59,13 @@ class Systemd:
 
     def lingers(self) -> bool | None:
         answer = programs.ask("loginctl", "show-user", getpass.getuser(), "--property=Linger")
-        return answer.out.strip() == "Linger=yes" if answer.code == 0 else None
+        return answer.out.strip() == "Linger=yes" if answer.exit_code == 0 else None
 
     def linger(self) -> str:
         if self.lingers():
             return ""
         answer = programs.ask("loginctl", "enable-linger")
-        if answer.code == 0:
+        if answer.exit_code == 0:
             return ""
         return (
             f"it starts when you log in and ends when you log out, for lingering was refused ({answer.words}): run"
@@ -113,7 +113,7 @@ class Systemd:
         answer = programs.ask(
             "systemctl", "--user", "show", unit, "--property=ActiveState,MainPID,UnitFileState,LoadState"
         )
-        return _fields(answer.out.splitlines()) if answer.code == 0 else {}
+        return _fields(answer.out.splitlines()) if answer.exit_code == 0 else {}
 
 
 def unit_folder() -> Path:

@@ -40,8 +40,9 @@ nothing is started (exit code 2). Unknown keys are problems. No value is bent in
 The TCP ports must differ from each other.
 
 **When an edit is taken up.** The supervisor reads the file when it starts, and `[model]` and `[[gate]]` anew for each
-deployment. Until then nothing changes, whatever the file says. `modelsvc ctl deploy --set model.KEY=VALUE` changes a
-key of `[model]` without the file.
+deployment. Until then nothing changes, whatever the file says; with [`[watch]`](operations.md#watch-files) an edit of
+`[model]` brings about a deployment. `modelsvc ctl deploy --set model.KEY=VALUE` changes a key of `[model]` without the
+file.
 """
 
 

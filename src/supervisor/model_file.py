@@ -120,4 +120,8 @@ def _sha256(path: Path, inode: int, size_bytes: int, mtime_ns: int) -> str:
     with path.open("rb") as file:
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        now = os.fstat(file.fileno())
+    if (now.st_ino, now.st_size, now.st_mtime_ns) != (inode, size_bytes, mtime_ns):
+        raise Refused(f"{path} changed while it was read: wait until it is complete", code="model_changed")
+    return sha256

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,24 @@ async def test_the_hash_of_an_unchanged_file_is_computed_once(model: Path) -> No
 
     assert (await model_file.identify(model)).sha256 != first.sha256
     assert model_file._sha256.cache_info().misses == 2
+
+
+async def test_a_file_that_changes_while_it_is_read_has_no_identity_yet(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sum would be of neither state; when it is still, it has one."""
+    digest = hashlib.file_digest
+
+    def growing(file: BufferedReader, name: str) -> object:
+        with model.open("ab") as more:
+            more.write(b"more")
+        return digest(file, name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(hashlib, "file_digest", growing)
+        with pytest.raises(Refused, match="changed while it was read: wait until it is complete"):
+            await model_file.identify(model)
+    assert (await model_file.identify(model)).sha256 == hashlib.sha256(model.read_bytes()).hexdigest()
 
 
 async def test_an_unchanged_file_passes(model: Path) -> None:

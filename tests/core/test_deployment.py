@@ -353,6 +353,27 @@ def test_whoever_deploys_meanwhile_is_quicker_than_the_next_boot() -> None:
     assert world.ended("d").outcome is Outcome.SUCCEEDED
 
 
+def test_what_the_watch_on_files_tried_in_vain_is_tried_again_as_a_boot() -> None:
+    """It came into the pause after a boot that failed, whose timer then finds it at work and leaves it to it."""
+    world = booting()
+    world.tell(ev.Started())
+    world.play(to=Step.AWAIT_READY)
+    world.crash(BLUE)
+    world.play()
+    first_timer = world.timers(ev.BootDue)[-1]
+    world.deploy("watch", Change(settings={"model.slots": 2}))
+    world.play(to=Step.AWAIT_READY)
+    assert world.tell(first_timer.event) == []
+    world.crash(BLUE)
+    world.play()
+
+    again = world.timers(ev.BootDue)[-1].event
+    assert isinstance(again, ev.BootDue) and again.boot.change.settings == {"model.slots": 2}
+    world.tell(again)
+    world.play()
+    assert world.state.active is BLUE and world.state.slots[BLUE].serves
+
+
 def test_the_release_that_served_before_a_restart_can_be_gone_back_to() -> None:
     """A boot with edited settings leaves it, although nothing was active when the boot began."""
     world = booting()

@@ -13,7 +13,17 @@ from supervisor.core import slots
 from supervisor.core.decision import Decision, then, written
 from supervisor.core.lifecycle import Phase
 from supervisor.core.records import Prewarmed, RequestEnded, RouteChanged, StepChanged
-from supervisor.core.state import BOOT_REQUEST, Boot, Color, Deployment, DeploymentKind, Outcome, State, Undo
+from supervisor.core.state import (
+    BOOT_REQUEST,
+    WATCH_REQUEST,
+    Boot,
+    Color,
+    Deployment,
+    DeploymentKind,
+    Outcome,
+    State,
+    Undo,
+)
 from supervisor.core.steps import Step, StepState
 
 STEP_OF = {
@@ -189,8 +199,11 @@ def _remember_standby(state: State, deployment: Deployment, outcome: Outcome) ->
 
 
 def _boot_later(state: State, failed: Deployment) -> Decision:
-    """Unattended, a first deployment that failed is tried again, with growing pauses, as long as nothing serves."""
-    if failed.request != BOOT_REQUEST or state.shutdown or state.active:
+    """Unattended, a first deployment that failed is tried again, with growing pauses, as long as nothing serves.
+
+    So is one that the watch on files asked for, since that may have come into its pause.
+    """
+    if failed.request not in (BOOT_REQUEST, WATCH_REQUEST) or state.shutdown or state.active:
         return state, ()
     attempt = state.boot_failures + 1
     boot = Boot(failed.to_color, failed.change, failed.release)

@@ -46,7 +46,7 @@ class Hearing:
 
     def publish(self, record: rec.Record) -> None:
         match record:
-            case rec.DeploymentBegan(request="watch") if self.asked:
+            case rec.DeploymentBegan() if record.request == WATCH_REQUEST and self.asked:
                 self._begin(record, self.asked)
                 self._keep(Heard(self.asked, None, record.deployment))
                 self.asked = None

@@ -72,6 +72,7 @@ async def _live(parts: Parts, reserve: Reserve) -> None:
         await _open_control(parts, plane, stack)
         manager.ready()
         _announce(parts.settings)
+        _warn_of_sockets(parts)
         _begin_chores(parts, reserve, stack)
         parts.monitor.open()
         stack.push_async_callback(parts.monitor.close)
@@ -82,13 +83,20 @@ async def _live(parts: Parts, reserve: Reserve) -> None:
 
 
 def _take_socket(edge: Edge, inherited: Inherited) -> None:
-    """Serve on the socket that the service manager bound; say so where it bound another one."""
+    """Serve on the socket that the service manager bound, if it is at the address that is configured."""
     if listener := inherited.at(edge.address):
         edge.take(listener, lasting=True)
-    for address in inherited.elsewhere(edge.address):
-        say(
-            f"WARNING: the service manager listens on {address}, but edge.listen is {edge.address}, where the service"
-            " is: run `modelsvc service install` again"
+
+
+def _warn_of_sockets(parts: Parts) -> None:
+    """Clients that come to the others are not answered."""
+    listen = parts.edge.address
+    for address in parts.settings.inherited.elsewhere(listen):
+        parts.tell(
+            Warned(
+                f"the service manager listens on {address}, but edge.listen is {listen}, where the service is: run"
+                " `modelsvc service install` again"
+            )
         )
 
 

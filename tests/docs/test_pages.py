@@ -43,8 +43,6 @@ def test_commands_are_commands(page: Path) -> None:
     """Each `modelsvc …` has a subcommand, options and arguments that the command line knows."""
     problems = []
     for shown in documents.commands(page):
-        if shown.arguments[:1] == ("service",):
-            continue  # comes with the service managers
         try:
             documents.check(shown, cli)
         except click.UsageError as error:

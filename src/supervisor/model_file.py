@@ -90,7 +90,7 @@ def looks_like(stat: os.stat_result, known: ModelFile) -> bool:
 
 
 async def _inspection(path: Path) -> dict[str, object]:
-    command = (sys.executable, "-m", "modelsvc.engine.inspect", str(path))
+    command = (sys.executable, "-P", "-m", "modelsvc.engine.inspect", str(path))
     process = await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )

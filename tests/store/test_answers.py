@@ -49,7 +49,7 @@ def test_a_whole_file_begins_at_the_beginning_and_is_noted_anew() -> None:
     assert (verdict.notes.size_bytes, verdict.notes.etag, verdict.notes.last_modified) == (70, '"two"', "")
 
 
-@pytest.mark.parametrize("length", ["-5", "many", "", "1.5", "٣"])
+@pytest.mark.parametrize("length", ["-5", "many", "", "1.5", "٣", "9" * 19, "9" * 5000])
 def test_a_length_that_is_none_counts_as_not_told(length: str) -> None:
     verdict = judged_with(200, {"Content-Length": length})
     assert isinstance(verdict, Write) and verdict.notes.size_bytes is None

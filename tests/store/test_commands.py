@@ -152,14 +152,17 @@ def test_a_damaged_model_is_named_and_can_be_replaced(run: Run, entry: Entry, ot
     entry.path.write_bytes(MODEL[:-1] + bytes([MODEL[-1] ^ 1]))
     ended = run("verify")
     assert ended.exit_code == 1
-    assert "first (" in ended.stderr and f"model pull {demo_model_path()} --again" in ended.stderr
+    assert "first (" in ended.stderr and f"model pull {demo_model_path()} --repair" in ended.stderr
     assert "other (" in ended.stdout and "is sound" in ended.stdout
     assert run("verify", "other").exit_code == 0
     assert [bool(json.loads(line)["damage"]) for line in run("verify", "--json").stdout.splitlines()] == [True, False]
 
     assert "already" in run("pull", demo_model_path()).output
-    assert run("pull", demo_model_path(), "--again", "--name", "first").exit_code == 0
+    inode = other.path.stat().st_ino
+    assert run("pull", demo_model_path(), "--repair", "--name", "first").exit_code == 0
     assert run("verify").exit_code == 0
+    assert "already" in run("pull", "other.gguf", "--repair").output
+    assert other.path.stat().st_ino == inode, "what is sound stays: releases know it by its inode"
 
 
 def test_a_model_whose_file_is_gone_is_damaged(run: Run, entry: Entry) -> None:

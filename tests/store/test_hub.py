@@ -137,6 +137,40 @@ def test_offline_mode_is_respected(hub: Hub, store: Store) -> None:
     assert code == 4 and "HF_HUB_OFFLINE is set" in err and hub.hub.asked == []
 
 
+@pytest.mark.parametrize(
+    ("environment", "code", "word"),
+    [
+        ({"HF_ENDPOINT": "nonsense"}, "bad_endpoint", "'nonsense'"),
+        ({"HF_ENDPOINT": "https://[::1"}, "bad_endpoint", "'https://[::1'"),
+        (
+            {"ALL_PROXY": "socks5://127.0.0.1:1"},
+            "bad_network_settings",
+            "ALL_PROXY",
+        ),
+    ],
+    ids=["no address", "half an address", "a proxy that needs more"],
+)
+def test_an_environment_that_cannot_be_meant(store: Store, environment: dict[str, str], code: str, word: str) -> None:
+    """Told by the name of the variable."""
+    process = begin("pull", SOURCE, "--tries", 1, "--json", **environment)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(out)["error"]["code"]) == (2, code), err
+    assert word in err and "Traceback" not in err
+
+
+def test_certificates_that_are_not_there(store: Store) -> None:
+    process = begin("pull", "https://models.invalid/m.gguf", SSL_CERT_FILE="/no/such/file")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (1, 2) and "Traceback" not in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("repository", ["ow ner/repo", "a--b/c", f"{'x' * 100}/y"])
+def test_a_repository_that_cannot_be_is_misuse(store: Store, repository: str) -> None:
+    process = begin("pull", f"hf://{repository}/m.gguf")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2 and "cannot be a repository's file" in err and err.count("\n") == 1
+
+
 def test_a_hub_that_nobody_answers_for(hub: Hub, store: Store) -> None:
     process = begin("pull", SOURCE, "--tries", 1, HF_ENDPOINT="http://127.0.0.1:1")
     _, err = process.communicate(timeout=60)

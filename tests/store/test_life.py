@@ -226,6 +226,21 @@ def test_a_store_that_cannot_be_written(run: Run, store: Store, server: FileServ
         assert "no models" in run("list").output
 
 
+def test_files_of_the_systems_own_are_not_in_the_way(run: Run, store: Store, server: FileServer) -> None:
+    """A file manager leaves some wherever it looks."""
+    server.script.append(fs.breaking_after(1_000_000))
+    assert run("pull", server.url(), "--tries", 1).exit_code == 1
+    (part,) = store.partials.glob("*/file/part")
+    for folder in (store.folder, store.partials, part.parent.parent, part.parent):
+        (folder / ".DS_Store").write_text("?")
+        (folder / "._model.gguf").write_text("?")
+    assert "1 MB of 2 MB" in run("list").output
+    assert run("pull", server.url()).exit_code == 0
+    assert server.asked[-1].headers["range"] == "bytes=1000000-"
+    assert [entry.name for entry in store.entries()] == ["model.gguf"] and store.broken() == ()
+    assert run("remove", "model").exit_code == 0 and run("remove", "--partial").exit_code == 0
+
+
 def test_a_file_in_the_place_of_the_store(run: Run, store: Store, server: FileServer) -> None:
     store.folder.parent.mkdir()
     store.folder.write_text("?")

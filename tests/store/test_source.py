@@ -53,6 +53,8 @@ def test_an_alias_is_a_source_of_its_own() -> None:
         ("https://exa mple.org/m.gguf", "is no address of a file"),
         ("https://example.org:99999/m.gguf", "is no address of a file"),
         ("https://[::1/m.gguf", "is no address of a file"),
+        (f"https://{'a' * 70}.org/m.gguf", "is no address of a file"),
+        ("https://a..b/m.gguf", "is no address of a file"),
         ("ftp://example.org/m.gguf", "is of a kind that is not known"),
         ("s3://bucket/m.gguf", "is of a kind that is not known"),
         ("file://elsewhere/m.gguf", "is on another machine, 'elsewhere'"),
@@ -115,6 +117,11 @@ def test_a_name_is_said_without_its_suffix() -> None:
     assert [bare(name) for name in ("m.gguf", "M.GGUF", "m")] == ["m", "M", "m"]
 
 
+def test_the_home_of_nobody_is_no_path() -> None:
+    with pytest.raises(InvalidRequest, match=r"'~no-such-user/m\.gguf' cannot be a path"):
+        parse("~no-such-user/m.gguf")
+
+
 def test_secrets_of_an_address_are_not_shown() -> None:
     """But two addresses that differ in them are two sources."""
     one, two = parse("https://ada:pw@example.org:8443/m.gguf?sig=1"), parse("https://example.org:8443/m.gguf?sig=2")
@@ -144,6 +151,7 @@ def test_where_nobody_between_can_change_the_file_it_may_come_from(first: str, u
         ("https://a/m", "http://a/m", False, "unsafe_redirect"),
         ("https://a/m", "http://127.0.0.1/m", True, "unsafe_redirect"),
         ("https://a/m", "ftp://a/m", True, "unsafe_redirect"),
+        ("HTTPS://a/m", "http://127.0.0.1/m", True, "unsafe_redirect"),
         ("http://a/m", "http://a/m", False, "unsafe_source"),
         ("http://127.0.0.1/m", "http://a/m", False, "unsafe_source"),
         ("http://127.0.0.1/m", "file:///etc/passwd", True, "unsafe_source"),

@@ -12,7 +12,7 @@ def check(first: str, url: str, pinned: bool) -> None:
     `first` is the source's own address. Plain http is for this machine, or for a file whose sum is known (`pinned`);
     what began with https never goes on with less.
     """
-    secure, scheme = first.startswith("https:"), urlsplit(url).scheme
+    secure, scheme = urlsplit(first).scheme == "https", urlsplit(url).scheme
     if scheme == "https" or (scheme == "http" and not secure and (pinned or _is_local(url))):
         return
     if secure:

@@ -11,6 +11,7 @@ from modelsvc.store.notes import Notes
 from supervisor.errors import DownloadError, NotFound, Refused
 
 _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
+LONGEST_DIGITS = 18
 TRY_LATER = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -117,4 +118,6 @@ def _content_range(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
 
 
 def number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdecimal() else None
+    """None for what is no number, or an absurd one."""
+    usable = text and len(text) <= LONGEST_DIGITS and text.isascii() and text.isdecimal()
+    return int(text) if text and usable else None

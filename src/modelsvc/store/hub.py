@@ -11,28 +11,34 @@ import time
 from typing import TYPE_CHECKING
 
 from modelsvc import __version__
+from modelsvc.store import environment
 from modelsvc.store.answers import number
 from modelsvc.store.events import Retrying, Tell
 from modelsvc.store.patience import Patience
 from modelsvc.store.remote import Remote
 from modelsvc.store.source import HubFile
-from supervisor.errors import DownloadError, NotFound, Refused, SupervisorError
+from supervisor.errors import DownloadError, InvalidRequest, NotFound, Refused, SupervisorError
 
 if TYPE_CHECKING:
     from huggingface_hub.file_download import HfFileMetadata
 
-ENDPOINT_ENV = "HF_ENDPOINT"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def resolve(file: HubFile, patience: Patience, tell: Tell) -> Remote:
-    """Ask the hub for the file. Raises NotFound, Refused, or DownloadError when it does not answer."""
+    """Ask the hub for the file.
+
+    Raises InvalidRequest, NotFound, Refused, or DownloadError when it does not answer.
+    """
+    endpoint = environment.hub_endpoint()  # first: the library cannot even be imported with a wrong one
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # else it asks the hub which programs it might be run by
     from huggingface_hub import hf_hub_url
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # re-exported, but not `as`
 
-    endpoint = os.environ.get(ENDPOINT_ENV, "").rstrip("/") or None
-    url = hf_hub_url(file.repo, file.file, revision=file.revision, endpoint=endpoint)
+    try:
+        url = hf_hub_url(file.repo, file.file, revision=file.revision, endpoint=endpoint)
+    except ValueError as error:
+        raise InvalidRequest(f"{file.shown} cannot be a repository's file: {error}", code="bad_source") from error
     found = _ask(file, url, patience, tell)
     pinned = hf_hub_url(file.repo, file.file, revision=found.commit_hash or file.revision, endpoint=endpoint)
     is_lfs = _SHA256.fullmatch(found.etag or "")
@@ -61,6 +67,8 @@ def _ask(file: HubFile, url: str, patience: Patience, tell: Tell) -> "HfFileMeta
             pause_s = patience.pause_s(failed, _asked_s(error)) if passing else None
             if pause_s is None:
                 raise translated from error
+        except (ValueError, ImportError, OSError) as error:
+            raise environment.unusable(error) from error
         tell(Retrying(reason=translated.message, wait_s=pause_s))
         time.sleep(pause_s)
 
@@ -90,7 +98,8 @@ def _translated(file: HubFile, url: str, error: Exception) -> tuple[SupervisorEr
             return _by_status(file, error.response.status_code)
         case _:
             reason = str(error) or type(error).__name__
-            silent = f"{page} cannot be asked for {file.file}: {reason}; check the network, or set {ENDPOINT_ENV}"
+            remedy = f"check the network, or set {environment.ENDPOINT}"
+            silent = f"{page} cannot be asked for {file.file}: {reason}; {remedy}"
             return DownloadError(silent, code="hub_unreachable"), True
 
 

@@ -14,6 +14,7 @@ from typing import IO
 from modelsvc.store.disk import check_room, storing
 from modelsvc.store.events import Progress, Tell
 from modelsvc.store.partial import Partial
+from modelsvc.store.remote import Remote
 from supervisor.errors import BadModel, InvalidRequest
 
 PIECE_BYTES = 16 * 2**20
@@ -21,18 +22,16 @@ CANNOT_CLONE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno
 MAGIC = b"GGUF"
 
 
-def sha256_of(path: Path) -> str:
-    """Of a file of the user's. Raises InvalidRequest when it cannot be read, BadModel when it is no GGUF file."""
+def look(path: Path) -> Remote:
+    """What a file of the user's is. Raises InvalidRequest when it cannot be read, BadModel when it is no GGUF file."""
     try:
-        if path.exists() and not path.is_file():
+        if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113  # Path's raise for long names
             raise InvalidRequest(f"{path} is no file: name the GGUF file itself", code="no_model_file")
         with path.open("rb") as file:
-            head = file.read(len(MAGIC))
-            if head != MAGIC:
-                begins = f"begins with {head!r}" if head else "is empty"
-                raise BadModel(f"{path} is not a GGUF file, it {begins}: give the path of one", code="model_not_gguf")
+            _check_magic(path, file.read(len(MAGIC)))
             file.seek(0)
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            return Remote(path.as_uri(), sha256=sha256, size_bytes=os.fstat(file.fileno()).st_size)
     except FileNotFoundError:
         raise InvalidRequest(f"there is no file {path}: check the path", code="no_model_file") from None
     except OSError as error:
@@ -42,13 +41,18 @@ def sha256_of(path: Path) -> str:
 def copy(path: Path, partial: Partial, tell: Tell) -> None:
     """Bring all bytes of `path` into `partial`. Raises Refused without room, StorageError."""
     partial.begin_anew(partial.notes)
-    size = path.stat().st_size
+    size, done = partial.notes.size_bytes or 0, 0
     check_room(partial.folder, size)
-    done = 0
     with storing(partial.folder), path.open("rb") as source, partial.path.open("r+b") as target:
         for piece_bytes in _pieces(source, target):
             done += piece_bytes
             tell(Progress(bytes=done, size_bytes=size))
+
+
+def _check_magic(path: Path, head: bytes) -> None:
+    if head != MAGIC:
+        begins = f"begins with {head!r}" if head else "is empty"
+        raise BadModel(f"{path} is not a GGUF file, it {begins}: give the path of one", code="model_not_gguf")
 
 
 def _pieces(source: IO[bytes], target: IO[bytes]) -> Iterator[int]:

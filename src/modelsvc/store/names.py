@@ -16,6 +16,11 @@ def file_name(text: str) -> str:
     return name
 
 
+def is_model(name: str) -> bool:
+    """Whether a file of that name can be a model of the store; hidden ones are the system's own."""
+    return name.lower().endswith(SUFFIX) and not name.startswith(".")
+
+
 def bare(name: str) -> str:
     """Without the suffix, as people say it."""
     return name[: -len(SUFFIX)] if name.lower().endswith(SUFFIX) else name

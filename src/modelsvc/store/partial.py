@@ -21,6 +21,7 @@ import msgspec
 from modelsvc.store import notes as noted
 from modelsvc.store.disk import storing, sync_folder
 from modelsvc.store.entry import Origin
+from modelsvc.store.names import is_model
 from modelsvc.store.notes import Notes
 from supervisor.protocol import encode
 
@@ -120,7 +121,7 @@ def _found_part(folder: Path) -> Path:
     """Where the bytes are: under the file's name when a pull was killed just before it was done."""
     (folder / ORIGIN).unlink(missing_ok=True)
     part = folder / PART
-    for found in folder.iterdir():
+    for found in [path for path in folder.iterdir() if path == part or is_model(path.name)]:
         found.chmod(0o600)
         found.replace(part)
     part.touch(mode=0o600)

@@ -27,13 +27,13 @@ USUAL = Patience()
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """What is to be pulled. `again`: also when the store has it, in place of what it has."""
+    """What is to be pulled. `repair`: what the store has already is read, and replaced if it is damaged."""
 
     store: Store
     source: Source
     name: str
     sha256: str = ""  # that it must have; empty: whatever comes
-    again: bool = False
+    repair: bool = False
     patience: Patience = USUAL
 
     def run(self, tell: Tell) -> Entry:
@@ -59,14 +59,14 @@ class Pull:
             return self._brought(unfinished, remote, expected, tell)
 
     def _brought(self, unfinished: Partial, remote: Remote, expected: str, tell: Tell) -> tuple[Entry, bool]:
-        earlier = None if self.again else self._pulled_before()
+        earlier = self._pulled_before()
         if entry := self._known(expected):  # whoever was waited for brought it
             return entry, True
         if not self._transferred(unfinished, remote, earlier, tell) and earlier:
             return earlier, True
         sha256, quantization = self._checked(unfinished, expected, tell)
         staged = unfinished.staged(_origin(unfinished.notes, quantization))
-        published = self.store.publish(staged, sha256, replace=self.again)
+        published = self.store.publish(staged, sha256, repair=self.repair)
         unfinished.discard()
         return published
 
@@ -77,8 +77,7 @@ class Pull:
             case WebFile():
                 return Remote(self.source.url)
             case LocalFile():
-                path = self.source.path
-                return Remote(path.as_uri(), sha256=local.sha256_of(path), size_bytes=path.stat().st_size)
+                return local.look(self.source.path)
             case _:
                 assert_never(self.source)
 
@@ -132,13 +131,17 @@ class Pull:
         )
 
     def _known(self, sha256: str) -> Entry | None:
-        return self.store.get(sha256) if not self.again else None
+        return self._sound(self.store.get(sha256))
 
     def _pulled_before(self) -> Entry | None:
         """The latest entry from the same source."""
         key, entries = self.source.key, self.store.entries()
         found = [(entry.origin.pulled_at, entry) for entry in entries if entry.origin and entry.origin.key == key]
-        return max(found, key=lambda pair: pair[0])[1] if found else None
+        return self._sound(max(found, key=lambda pair: pair[0])[1]) if found else None
+
+    def _sound(self, entry: Entry | None) -> Entry | None:
+        """The entry, unless it is to be repaired."""
+        return None if entry is None or (self.repair and self.store.damage(entry)) else entry
 
 
 def _origin(notes: Notes, quantization: str) -> Origin:

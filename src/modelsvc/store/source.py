@@ -91,7 +91,7 @@ def parse(text: str) -> Source:
         case "file":
             return _file_url(text)
         case "":
-            return LocalFile(Path(text).expanduser().absolute())
+            return LocalFile(local_path(text))
         case _:
             raise _refused(text, "is of a kind that is not known")
 
@@ -106,6 +106,14 @@ def alias_name(text: str) -> str | None:
     return PurePosixPath(ALIASES[text]).name if text in ALIASES else None
 
 
+def local_path(text: str) -> Path:
+    """Absolute. Raises InvalidRequest for the home of a user that there is not."""
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:
+        raise InvalidRequest(f"{text!r} cannot be a path: {error}", code="no_model_file") from error
+
+
 def _hub_file(text: str) -> HubFile:
     found = _HUB.fullmatch(text.partition("://")[2])
     if not found or (found["early"] and found["late"]) or ".." in PurePosixPath(found["file"]).parts:
@@ -117,6 +125,7 @@ def _web_file(text: str) -> WebFile:
     try:
         parts = urlsplit(text)
         usable = bool(parts.hostname) and parts.port != 0 and text.isprintable() and " " not in text
+        (parts.hostname or "").encode("idna")  # as the system looks it up
     except ValueError:
         usable = False
     if not usable:
@@ -128,7 +137,7 @@ def _file_url(text: str) -> LocalFile:
     parts = urlsplit(text)
     if parts.netloc not in ("", "localhost"):
         raise _refused(text, f"is on another machine, {parts.netloc!r}")
-    return LocalFile(Path(unquote(parts.path)).expanduser().absolute())
+    return LocalFile(local_path(unquote(parts.path)))
 
 
 def _refused(text: str, why: str) -> InvalidRequest:

@@ -16,7 +16,7 @@ import msgspec
 
 from modelsvc.store.disk import storing, sync_folder
 from modelsvc.store.entry import Entry, Origin, short
-from modelsvc.store.names import SUFFIX, bare
+from modelsvc.store.names import bare, is_model
 from modelsvc.store.partial import ORIGIN
 from modelsvc.store.source import alias_name
 from supervisor.errors import InvalidRequest, NotFound, StorageError
@@ -86,11 +86,14 @@ class Store:
             return f"it cannot be read: {error.strerror}"
         return "" if found == entry.sha256 else f"its SHA-256 is {found} now"
 
-    def publish(self, staged: Path, sha256: str, replace: bool = False) -> tuple[Entry, bool]:
-        """Rename a complete folder into place; the entry, and whether one was there already, which stays then."""
+    def publish(self, staged: Path, sha256: str, repair: bool = False) -> tuple[Entry, bool]:
+        """Rename a complete folder into place; the entry, and whether one was there already.
+
+        That one stays, unless it holds no model, or `repair` is asked for and its file is damaged.
+        """
         with storing(self.folder):
             taken = not self._renamed(staged, self.folder / sha256)
-            if taken and (replace or self.get(sha256) is None):
+            if taken and self._is_useless(sha256, repair):
                 self._set_aside(self.folder / sha256)
                 taken = not self._renamed(staged, self.folder / sha256)
             sync_folder(self.folder)
@@ -118,6 +121,10 @@ class Store:
             raise
         return True
 
+    def _is_useless(self, sha256: str, repair: bool) -> bool:
+        entry = self.get(sha256)
+        return entry is None or (repair and bool(self.damage(entry)))
+
     def _must_be(self, sha256: str) -> Entry:
         entry = self.get(sha256)
         if entry is None:
@@ -131,7 +138,7 @@ class Store:
 
     def _entry(self, folder: Path) -> Entry | None:
         try:
-            models = [path for path in folder.iterdir() if path.name.lower().endswith(SUFFIX)]
+            models = [path for path in folder.iterdir() if is_model(path.name)]
             (model,) = models
             return Entry(folder.name, model.name, model, model.stat().st_size, _origin(folder / ORIGIN))
         except (OSError, ValueError):

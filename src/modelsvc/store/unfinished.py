@@ -56,8 +56,8 @@ def partial(store: Store, wanted: Notes, waiting: Callable[[int | None], None]) 
 def unfinished(store: Store) -> tuple[Unfinished, ...]:
     """All there is, changing nothing. Raises StorageError."""
     with storing(store.partials):
-        folders = sorted(store.partials.iterdir()) if store.partials.is_dir() else []
-        return tuple(found for folder in folders if (found := _look(folder)))
+        found = sorted(store.partials.iterdir()) if store.partials.is_dir() else []
+        return tuple(left for folder in found if folder.is_dir() and (left := _look(folder)))
 
 
 def clean(store: Store, older_than_s: float = 0.0) -> tuple[Unfinished, ...]:

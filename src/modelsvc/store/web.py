@@ -9,7 +9,7 @@ from typing import assert_never
 import httpx
 
 from modelsvc import __version__
-from modelsvc.store import addresses, answers
+from modelsvc.store import addresses, answers, environment
 from modelsvc.store.disk import check_room
 from modelsvc.store.entry import Origin
 from modelsvc.store.events import Progress, Retrying, Tell
@@ -112,9 +112,12 @@ class WebTransfer:
         timeout = httpx.Timeout(self.patience.stall_s, connect=min(CONNECT_S, self.patience.stall_s))
         checks = {"request": [lambda request: addresses.check(self.remote.url, str(request.url), self.pinned)]}
         agent = {"User-Agent": f"modelsvc/{__version__}"}
-        return httpx.Client(
-            timeout=timeout, follow_redirects=True, max_redirects=REDIRECTS, event_hooks=checks, headers=agent
-        )
+        try:
+            return httpx.Client(
+                timeout=timeout, follow_redirects=True, max_redirects=REDIRECTS, event_hooks=checks, headers=agent
+            )
+        except (ValueError, ImportError, OSError) as error:
+            raise environment.unusable(error) from error
 
 
 def _given_up(outcome: Failed, failed: int, partial: Partial) -> SupervisorError:

@@ -1,9 +1,11 @@
 """What the user asks to deploy, checked here for quick feedback and by the daemon for truth."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from modelsvc.store import Store
+from modelsvc.store.source import local_path
 from supervisor.errors import InvalidRequest, NotFound
 from supervisor.paths import state_paths
 from supervisor.protocol import DeployRequest, ProtocolError, SettingValue, parse_assignment
@@ -26,7 +28,7 @@ def deploy_request(model: Path | None, assignments: Sequence[str], in_place: boo
 
 def found_model(named: Path) -> Path:
     """The absolute path of a GGUF file, or of what the store has under that name where there is no such file."""
-    if len(named.parts) != 1 or named.expanduser().exists():
+    if len(named.parts) != 1 or os.path.exists(local_path(str(named))):  # noqa: PTH110  # Path's raises for long names
         return checked_model(named)
     store = Store(state_paths().models)
     try:
@@ -40,8 +42,8 @@ def found_model(named: Path) -> Path:
 
 def checked_model(path: Path) -> Path:
     """The absolute path of a file that at least begins as GGUF does."""
-    path = path.expanduser().absolute()
-    if not path.exists():
+    path = local_path(str(path))
+    if not os.path.exists(path):  # noqa: PTH110  # Path's raises for a long name
         raise InvalidRequest(f"there is no model file {path}", code="no_model_file")
     if not path.is_file():
         raise InvalidRequest(f"{path} is no file: name the GGUF file itself", code="no_model_file")

@@ -1,6 +1,6 @@
 """`modelsvc model inspect`."""
 
-from pathlib import Path
+import os
 
 import click
 import msgspec
@@ -11,6 +11,7 @@ from modelsvc.cli.ctl.ledger import account_lines, forecast_lines
 from modelsvc.cli.model import Target
 from modelsvc.cli.model.beside import Outlook, outlook
 from modelsvc.cli.model.describe import facts_lines
+from modelsvc.store.source import local_path
 from supervisor import config, offline
 
 
@@ -27,8 +28,8 @@ def inspect(target: Target, model: str) -> None:
       modelsvc model inspect smollm2
       modelsvc model inspect ~/models/b.gguf
     """
-    path = Path(model).expanduser().absolute()
-    if not path.is_file():
+    path = local_path(model)
+    if not os.path.isfile(path):  # noqa: PTH113  # Path's raises for a long name
         path = target.store.find(model).path
     facts, settings = offline.facts(path), config.load(target.config_file)
     found = outlook(target, path, facts, settings)

@@ -27,7 +27,7 @@ def _checked_sum(_ctx: click.Context, _param: click.Parameter, value: str) -> st
 @click.argument("source")
 @click.option("--sha256", default="", metavar="HEX", callback=_checked_sum, help="What the file must be.")
 @click.option("--name", metavar="NAME", help="What to call it in the store; default: as at the source.")
-@click.option("--again", is_flag=True, help="Also when it is there, to replace a damaged file.")
+@click.option("--repair", is_flag=True, help="Read what is there already, and replace it if it is damaged.")
 @click.option(
     "--tries",
     type=click.IntRange(1, 100),
@@ -44,7 +44,7 @@ def _checked_sum(_ctx: click.Context, _param: click.Parameter, value: str) -> st
     help="How long a server may send nothing.",
 )
 @click.pass_obj
-def pull(target: Target, source: str, sha256: str, name: str | None, again: bool, tries: int, stall: float) -> None:
+def pull(target: Target, source: str, sha256: str, name: str | None, repair: bool, tries: int, stall: float) -> None:
     """Bring a model into the store.
 
     SOURCE is hf://owner/repo/file.gguf[@revision], https://…, a path, or an alias such as smollm2. What is there
@@ -62,7 +62,7 @@ def pull(target: Target, source: str, sha256: str, name: str | None, again: bool
     named = sources.name_for(wanted, name)
     from modelsvc.store.pull import Pull  # with what transfers it: other commands need not wait for that
 
-    job = Pull(target.store, wanted, named, sha256, again, Patience(tries, stall))
+    job = Pull(target.store, wanted, named, sha256, repair, Patience(tries, stall))
     with choose_view() as view:
         try:
             job.run(view.show)

@@ -45,7 +45,7 @@ def _told(entry: Entry, damage: str) -> bool:
 
 def _mend(entry: Entry) -> str:
     source = entry.origin.source if entry.origin else "SOURCE"
-    return f"replace it: modelsvc model pull {source} --again, and deploy it if it is served"
+    return f"replace it: modelsvc model pull {source} --repair, and deploy it if it is served"
 
 
 def _told_stranger(name: str) -> bool:

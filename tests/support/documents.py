@@ -105,7 +105,9 @@ def make_targets(page: Path) -> Iterator[str]:
     """The targets of each `make …` in the page's shell blocks and within its lines."""
     shells = [line for block in blocks(page, "sh", "console") for line in block.text.splitlines()]
     for text in (*shells, *_INLINE.findall(_FENCE.sub("", page.read_text()))):
-        match text.split("#")[0].removeprefix("$ ").split():
+        if not text.startswith(("make ", "$ make ")):
+            continue
+        match shlex.split(text.removeprefix("$ "), comments=True):
             case ["make", *words]:
                 yield from (word for word in words if "=" not in word and not word.startswith("-"))
 

@@ -28,6 +28,21 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+LOOK_AS_ANOTHER = """
+import os, sys
+from pathlib import Path
+from supervisor.errors import JournalError
+from supervisor.journal.peek import peek
+if not os.geteuid():
+    os.seteuid(65534)
+try:
+    with peek(Path(sys.argv[1])):
+        pass
+except JournalError as error:
+    print(error.code, error.message)
+"""
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     (tmp_path / "state").mkdir()
@@ -117,3 +132,13 @@ def test_one_of_another_version(path: Path, version: int, code: str) -> None:
         pass
     assert error.value.code == code
     assert path.read_bytes() == (path.parent.parent / "before.db").read_bytes()
+
+
+def test_one_in_a_folder_that_may_not_be_entered(path: Path) -> None:
+    """Nobody can tell whether it is there."""
+    Journal(path).close()
+    path.parent.chmod(0o000)
+    look = [sys.executable, "-c", LOOK_AS_ANOTHER, str(path)]
+    said = subprocess.run(look, capture_output=True, text=True, check=True).stdout
+    path.parent.chmod(0o700)
+    assert said == f"journal_failed the journal {path} cannot be read: Permission denied; mend its rights\n"

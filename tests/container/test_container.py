@@ -13,6 +13,7 @@ import yaml
 from tests.container.containerfile import Stage, parse, problems
 from tests.support.service_fixture import ROOT, service_folder
 
+from modelsvc.service.installation import stop_timeout_s
 from supervisor import config as configuration
 from supervisor.config import split_listen
 from supervisor.nginx.config import OPEN_FILES
@@ -135,12 +136,9 @@ def test_the_limit_of_memory_is_above_the_budget() -> None:
 
 
 def test_answers_under_way_are_waited_for() -> None:
-    """The engine kills after a longer time than any end of the service may take."""
+    """As by the service managers: the engine kills later than any end of the service may take."""
     number, unit = re.fullmatch(r"(\d+)([smh])", SERVICE["stop_grace_period"]).groups()  # type: ignore[union-attr]
-    deploy = CONFIG.deploy
-    longest = deploy.ready_timeout_s + 2 * deploy.drain_timeout_s + deploy.bake_s
-    longest += CONFIG.edge.hold_timeout_s + 2 * CONFIG.workers.stop_timeout_s
-    assert int(number) * SECONDS[unit] > longest > deploy.drain_timeout_s
+    assert int(number) * SECONDS[unit] >= stop_timeout_s(CONFIG) > CONFIG.deploy.drain_timeout_s
 
 
 def test_paths_agree() -> None:

@@ -9,9 +9,10 @@ import pytest
 from tests.cli import samples
 
 from modelsvc import __version__
-from modelsvc.doctor import clock, daemon, disk, llama, memory, model, nginx, open_files, processors, python
+from modelsvc.doctor import clock, daemon, disk, llama, memory, model, nginx, open_files, processors, python, service
 from modelsvc.doctor.findings import Finding
 from modelsvc.doctor.situation import Situation, usable
+from modelsvc.service import ServiceState
 from supervisor.config import Config, MemorySection, ModelSection
 from supervisor.core.account import Machine, Mapped
 from supervisor.core.ledger import Forecast, ModelShape
@@ -255,3 +256,27 @@ def test_a_latest_deployment_that_failed() -> None:
     *_, finding = daemon.judge(sound, failed, None)
     assert finding.code == "last_deployment_failed"
     assert "it said 41" in finding.seen and "ctl explain 3" in finding.mend
+
+
+UNIT = (Path("/u/modelsvc.service"),)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (ServiceState("none", problem="this is no systemd"), ["service_absent"]),
+        (ServiceState("systemd"), ["service_absent"]),
+        (ServiceState("systemd", True, UNIT, running=True, enabled=True, linger=True), ["service_ok"]),
+        (ServiceState("launchd", True, UNIT, running=True, enabled=True), ["service_ok"]),
+        (ServiceState("systemd", True, UNIT, True, running=True, enabled=True), ["service_stale"]),
+        (ServiceState("systemd", False, UNIT, True), ["service_stale"]),
+        (ServiceState("systemd", True, UNIT, enabled=True), ["service_stopped"]),
+        (ServiceState("systemd", True, UNIT, running=True), ["service_not_enabled"]),
+        (ServiceState("systemd", True, UNIT, running=True, enabled=True, linger=False), ["service_no_linger"]),
+        (ServiceState("systemd", True, UNIT), ["service_stopped", "service_not_enabled"]),
+        (ServiceState("systemd", problem="no bus"), ["service_problem"]),
+    ],
+)
+def test_an_installed_service(state: ServiceState, expected: list[str]) -> None:
+    """None is no trouble; what is installed should be up to date, run, and come back by itself."""
+    assert codes(service.judge(state)) == expected

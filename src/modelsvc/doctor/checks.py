@@ -15,6 +15,7 @@ from modelsvc.doctor import (
     open_files,
     prometheus,
     python,
+    service,
     state_folder,
     store,
 )
@@ -34,6 +35,7 @@ CHECKS = (
     Check("memory", memory.check),
     Check("journal", journal.check),
     Check("daemon", daemon.check),
+    Check("service", service.check),
     Check("clock", clock.check),
     Check("open files", open_files.check),
     Check("prometheus", prometheus.check),

@@ -10,6 +10,7 @@ import psutil
 from modelsvc.doctor.belonging import is_ours
 from modelsvc.doctor.findings import Finding, found
 from modelsvc.doctor.situation import Situation
+from modelsvc.service import look
 from supervisor import ports
 from supervisor.config import Config
 
@@ -74,7 +75,9 @@ NOBODY_SEEN = "a process of another user"
 
 
 def _keeps_sockets(process: psutil.Process, situation: Situation) -> bool:
-    return is_ours(process, situation.paths) or ports.name_of(process) in SERVICE_MANAGERS
+    if is_ours(process, situation.paths):
+        return True
+    return ports.name_of(process) in SERVICE_MANAGERS and look(situation.config_path).installed
 
 
 def _way_out(door: Door, holders: list[psutil.Process]) -> str:

@@ -42,8 +42,8 @@ def survey(config_option: Path | None, deep: bool) -> Situation:
     paths = state_paths()
     try:
         path = find_config(config_option)
-    except SupervisorError as error:
-        return Situation(paths, missing=error.message, control_socket=paths.control_socket, deep=deep)
+    except (SupervisorError, OSError) as error:  # of the latter, that a folder on the way may not be entered
+        return Situation(paths, missing=str(error), control_socket=paths.control_socket, deep=deep)
     values, unreadable = _read(path) if path else ({}, ())
     config, problems = usable(values, path.parent if path else None)
     return Situation(

@@ -54,15 +54,23 @@ class _ReadOnly(Database):
 def _readable(path: Path) -> Iterator[tuple[Path, str]]:
     """A file to open, and how: SQLite would make side files where some are missing, beside a journal at rest too."""
     log, index = (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm"))
-    if not path.is_file():
+    if not _is_there(path):
         raise JournalError(f"there is no journal {path}", code="no_journal")
-    if not log.exists():
+    if not _is_there(log):
         yield path, "mode=ro&immutable=1"
-    elif index.exists():
+    elif _is_there(index):
         yield path, "mode=ro"
     else:
         with tempfile.TemporaryDirectory(prefix="modelsvc-journal-") as folder:
             yield _copied(path, log, Path(folder)), "mode=rw"
+
+
+def _is_there(path: Path) -> bool:
+    """Raises JournalError where nobody lets us look."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise JournalError(f"the journal {path} cannot be read: {error.strerror}; mend its rights") from error
 
 
 def _copied(path: Path, log: Path, folder: Path) -> Path:

@@ -10,7 +10,7 @@ from collections.abc import Set
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
-SYSCTL = ("sysctl", "-a", "hw.optional", "machdep.cpu")
+SYSCTL = ("sysctl", "hw.optional", "machdep.cpu")
 SYSCTL_TIMEOUT_S = 5.0
 
 # llama.cpp's name: the flag in /proc/cpuinfo.

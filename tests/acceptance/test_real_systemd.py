@@ -12,7 +12,7 @@ from tests.support.service_traffic import steady_traffic
 from tests.support.user_systemd import UserSystemd, user_systemd
 
 from supervisor.errors import SupervisorError
-from supervisor.protocol import Status
+from supervisor.protocol import ExitCode, Status
 
 CLIENTS = 8
 UNIT = "modelsvc.service"
@@ -79,6 +79,17 @@ def test_it_is_stopped_and_removed(service: Service, systemd: UserSystemd) -> No
     removed = systemd.modelsvc("service", "uninstall")
     assert removed.returncode == 0, removed.stderr
     assert systemd.shown(UNIT, "LoadState") == "not-found"
+
+
+def test_what_cannot_start_is_told_and_starts_once_it_is_mended(service: Service, systemd: UserSystemd) -> None:
+    """systemd tries again for as long as it takes."""
+    broken = {**service.tables, "edge": {**service.tables["edge"], "nginx": "/nowhere/nginx"}}
+    service.config.write_text(tomli_w.dumps(broken))
+    failed = systemd.modelsvc("service", "install")
+    assert failed.returncode == ExitCode.FAILED and "modelsvc service logs" in failed.stderr, failed
+    service.config.write_text(tomli_w.dumps(service.tables))
+    settled(service)
+    assert systemd.modelsvc("service", "uninstall").returncode == 0
 
 
 def settled(service: Service) -> Status:

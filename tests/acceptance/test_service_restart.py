@@ -106,6 +106,7 @@ def test_a_deployment_is_finished_before_the_supervisor_leaves(service: ManagedS
     assert service.process is not None
     with service.watching("deploy") as events:
         passed(events, "start_standby", "running")
+        service.announced.clear()
         service.process.send_signal(HANDOVER)
         service.hears("STOPPING", "1")
         refused = service.ctl("rollback")
@@ -116,6 +117,25 @@ def test_a_deployment_is_finished_before_the_supervisor_leaves(service: ManagedS
     service.start_supervisor(service.config)
     after = service.settled()
     assert (after.active, after.edge.pid) == (last["active"], before.edge.pid) != (before.active, None)
+
+
+def test_asked_twice_the_supervisor_leaves_at_once(service: ManagedService) -> None:
+    """In the middle of a deployment, which the next one takes back; its operator is told where to ask."""
+    before = service.settled()
+    assert service.process is not None
+    with service.watching("deploy") as events:
+        passed(events, "start_standby", "running")
+        service.announced.clear()
+        service.process.send_signal(HANDOVER)
+        service.hears("STOPPING", "1")
+        assert service.end_by(HANDOVER) == 0
+        *_, last = events
+    assert last["error"]["code"] == "stream_broken"
+    service.start_supervisor(service.config)
+    after = service.settled()
+    recorded = service.history()[0]
+    assert (recorded.outcome, recorded.reason) == ("rolled_back", "the supervisor ended during the deployment")
+    assert (after.active, after.edge.pid) == (before.active, before.edge.pid)
 
 
 def test_held_requests_are_answered_before_the_supervisor_leaves() -> None:

@@ -39,7 +39,7 @@ def test_an_installation(machine: Machine, run: Run) -> None:
         "loginctl enable-linger",
     ]
     assert sorted(path.name for path in machine.units.iterdir()) == ["modelsvc.service", "modelsvc.socket"]
-    assert f"wrote  {machine.units}/modelsvc.service" in done.stdout
+    assert f"wrote   {machine.units}/modelsvc.service" in done.stdout
     assert str(machine.config) in (machine.units / "modelsvc.service").read_text()
 
 

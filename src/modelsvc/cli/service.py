@@ -74,13 +74,18 @@ def install(target: Target, dry_run: bool) -> None:
         _show_files(manager.files(installation))
         return
     done = operations.install(manager, installation)
-    changed = [str(file.path) for file in done.changed]
+    written = [str(file.path) for file in done.changed]
+    config = str(installation.config) if installation.config else None
     _tell(
-        {"files": [str(file.path) for file in done.files], "changed": changed, "note": done.note},
-        [
-            *(f"{'wrote' if str(file.path) in changed else 'unchanged'}  {file.path}" for file in done.files),
-            f"runs   http://{installation.listen}, state in {installation.state.root}",
-        ],
+        {"files": [str(file.path) for file in done.files], "changed": written, "config": config, "note": done.note},
+        columns(
+            [
+                *(["wrote" if file in done.changed else "unchanged", str(file.path)] for file in done.files),
+                ["config", config or "none, the defaults hold"],
+                ["state", str(installation.state.root)],
+                ["runs", f"http://{installation.listen}"],
+            ]
+        ),
     )
     if done.note and not output.json_wanted():
         output.say(done.note)

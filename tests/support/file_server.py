@@ -1,11 +1,13 @@
 """A web server that has one file, and gives it as a test says: honestly, broken off, stalled, under false pretences."""
 
+import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 STALL_S = 30.0  # at the most; the server's end lets go before
@@ -176,8 +178,8 @@ def page(exchange: Exchange) -> None:
 
 
 @contextmanager
-def serving_file(content: bytes, **facts: Any) -> Iterator[FileServer]:
-    """It runs until the end of the context, with all that it holds open."""
+def serving_file(content: bytes, certificate: Path | None = None, **facts: Any) -> Iterator[FileServer]:
+    """It runs until the end of the context, with all that it holds open; with a certificate (and its key), by https."""
     server = FileServer(content, **facts)
 
     class Handler(BaseHTTPRequestHandler):
@@ -198,7 +200,11 @@ def serving_file(content: bytes, **facts: Any) -> Iterator[FileServer]:
 
     listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     listening.daemon_threads = False
-    server.address = f"http://127.0.0.1:{listening.server_address[1]}"
+    server.address = f"http{'s' if certificate else ''}://127.0.0.1:{listening.server_address[1]}"
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        listening.socket = context.wrap_socket(listening.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

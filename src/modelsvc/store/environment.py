@@ -1,6 +1,7 @@
 """What the environment says about the network."""
 
 import os
+import ssl
 from urllib.parse import urlsplit
 
 from supervisor.errors import InvalidRequest
@@ -20,6 +21,13 @@ def hub_endpoint() -> str | None:
             f"{ENDPOINT} is {named!r}, which is no address: write it as https://…", code="bad_endpoint"
         )
     return named or None
+
+
+def distrust(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """Why a server's certificate is not believed, if that is behind the error."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def unusable(error: Exception) -> InvalidRequest:

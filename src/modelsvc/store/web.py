@@ -16,7 +16,7 @@ from modelsvc.store.events import Progress, Retrying, Tell
 from modelsvc.store.partial import Partial
 from modelsvc.store.patience import CONNECT_S, Patience
 from modelsvc.store.remote import Remote
-from supervisor.errors import BadModel, DeadlineExceeded, DownloadError, InvalidRequest, SupervisorError
+from supervisor.errors import BadModel, DeadlineExceeded, DownloadError, InvalidRequest, Refused, SupervisorError
 
 MAGIC = b"GGUF"
 REDIRECTS = 10
@@ -123,7 +123,7 @@ class WebTransfer:
 def _given_up(outcome: Failed, failed: int, partial: Partial) -> SupervisorError:
     when = f"{failed} times without anything new: try again later"
     if outcome.asked_s and failed == 1:
-        when = f"and to come again after {outcome.asked_s:g} s: try then"
+        when = f"and asks to come again after {outcome.asked_s:g} s: try then"
     kept = f"; {partial.have_bytes:,} bytes are kept, and the same command goes on from there"
     message = f"{partial.notes.source}: {outcome.reason}, {when}{kept if partial.have_bytes else ''}"
     return DeadlineExceeded(message, code="stalled") if outcome.stalled else DownloadError(message)
@@ -150,5 +150,13 @@ def _translated(source: str) -> Iterator[None]:
         yield
     except httpx.TooManyRedirects as error:
         raise DownloadError(f"{source} redirects more than {REDIRECTS} times: check the address") from error
+    except httpx.ConnectError as error:
+        if (problem := environment.distrust(error)) is None:
+            raise
+        raise Refused(
+            f"{source}: nobody vouches for the server ({problem.verify_message}): check the address, or name your own"
+            " authority's certificates in SSL_CERT_FILE",
+            code="untrusted_server",
+        ) from error
     except httpx.InvalidURL as error:
         raise InvalidRequest(f"{source} is no address: {error}", code="bad_source") from error

@@ -343,6 +343,44 @@ async def test_what_is_prewarmed_is_not_deployed_in_the_place_of_what_is_wanted(
     assert (asked.change.settings["model.slots"], asked.change.settings["model.context_tokens"]) == (2, 512)
 
 
+async def test_what_is_prewarmed_is_switched_to_where_it_is_what_is_wanted(world: Desk) -> None:
+    """By a deployment that names nothing, which takes moments."""
+    await world.deploys(slots=2)
+    await world.rolls_back(release=1)
+    async with world.watching():
+        await world.decides("in_accord")
+        world.prewarmed(release=2)
+        world.edit(slots=2)
+        await world.sees(lambda: world.asked, "it asks")
+    assert (world.asked[0].change, world.asked[0].because) == (Change(), "model.slots 4 -> 2")
+
+
+async def test_what_another_version_remembers_in_its_own_terms_is_forgotten(world: Desk) -> None:
+    """Then what the files say counts."""
+    world.journal.remember("watch_heard", {"word": "in terms of its own"})
+    async with world.watching():
+        await world.decides("in_accord")
+        assert world.watcher and world.watcher.hearing.heard
+
+
+async def test_a_defect_in_a_look_is_not_the_last_look(world: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is logged, and the next occasion is taken all the same."""
+    looked = 0
+
+    def broken(*_: object) -> None:
+        nonlocal looked
+        looked += 1
+        raise ZeroDivisionError
+
+    async with world.watching():
+        await world.decides("in_accord")
+        with monkeypatch.context() as patched:
+            patched.setattr("supervisor.watching.reader.needs_restart", broken)
+            world.edit(slots=2)
+            await world.sees(lambda: looked, "it looks, and fails")
+        await world.sees(lambda: world.asked, "it asks")
+
+
 async def test_nothing_is_done_while_a_first_deployment_is_about_to_serve(world: Desk) -> None:
     """There is nothing to compare with yet."""
     world.state = replace(world.state, active=None)

@@ -15,7 +15,7 @@ from watchfiles import awatch
 from supervisor.watching.places import Folders, folders
 
 INTERVAL_S = 1.0
-GATHER_MS = 50  # events this close are one
+GATHER_MS = 200  # events this close are one; the library looks for some that often
 
 log = structlog.get_logger()
 
@@ -48,7 +48,7 @@ async def _until_moved(
         *followed,
         watch_filter=None,
         recursive=False,
-        debounce=GATHER_MS * 4,
+        debounce=2 * GATHER_MS,
         step=GATHER_MS,
         rust_timeout=timeout_ms,
         yield_on_timeout=True,

@@ -15,6 +15,7 @@ from modelsvc.models import demo_model_path
 from supervisor import wishes
 from supervisor.core.state import Change, Outcome
 from supervisor.core.wish import VerdictKind
+from supervisor.watching.reader import Reader, Seen
 
 
 @pytest.fixture
@@ -271,6 +272,32 @@ async def test_a_rollback_is_not_fought_over(world: Desk) -> None:
         assert len(world.asked) == 1
         world.edit(slots=3)
         await world.sees(lambda: len(world.asked) == 2, "it asks for the next edit")
+
+
+async def test_a_rollback_in_the_middle_of_a_look_is_not_fought_over(
+    world: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look was at what served before it, and is taken again."""
+    look, rolled_back = Reader.look, False
+
+    async def interrupted(reader: Reader) -> Seen:
+        nonlocal rolled_back
+        seen = await look(reader)
+        if world.state.active_release == 2 and not rolled_back:
+            rolled_back = True
+            await world.rolls_back(release=1)
+        return seen
+
+    other_model(world.folder / "new")
+    async with world.watching():
+        await world.decides("in_accord")
+        (world.folder / "new").replace(world.model)
+        await world.sees(lambda: world.asked, "it asks")
+        monkeypatch.setattr(Reader, "look", interrupted)
+        await world.deploys("watch")
+        await world.decides("settled")
+    assert rolled_back and len(world.asked) == 1
+    assert [told.verdict for told in world.verdicts] == ["in_accord", "asks", "settled"]
 
 
 async def test_a_setting_that_an_operator_deployed_is_not_undone(world: Desk) -> None:

@@ -93,6 +93,11 @@ class Verdict:
     changes: tuple[str, ...] = ()
     reason: str = ""
 
+    @property
+    def essence(self) -> tuple[object, ...]:
+        """What makes it another one: the same obstacle is in other words each time."""
+        return self.kind, self.changes, "" if self.kind is VerdictKind.WAITS else self.reason
+
 
 def decide(word: Word, serving: Wish | None, heard: Heard | None, obstacle: str = "") -> Verdict:
     """Whether a deployment is to be asked for. `obstacle`: why none can begin now; empty when one can."""

@@ -65,7 +65,7 @@ class Watcher:
         if signature(self._reader.paths()) != self._looked_at:
             self._conclude(await self._look_when_still(), changed=True)
         elif self.hearing.has_news or self._may_go_on():
-            self._conclude(await self._reader.look(), changed=False)
+            self._conclude(await self._look(), changed=False)
 
     def _may_go_on(self) -> bool:
         waits = self._verdict is not None and self._verdict.kind is VerdictKind.WAITS
@@ -78,9 +78,17 @@ class Watcher:
             await asyncio.sleep(self._debounce_s)
             if signature(self._reader.paths()) != before:
                 continue
-            seen = await self._reader.look()
+            seen = await self._look()
             if signature(self._reader.paths()) == before:
                 self._looked_at = before
+                return seen
+
+    async def _look(self) -> Seen:
+        """Again if a deployment began or ended meanwhile: it would be compared with what serves no more."""
+        while True:
+            before = _serving(self._state())
+            seen = await self._reader.look()
+            if _serving(self._state()) == before:
                 return seen
 
     def _conclude(self, seen: Seen, changed: bool) -> None:
@@ -108,9 +116,9 @@ class Watcher:
         if verdict.kind is VerdictKind.IN_ACCORD:
             self.hearing.accord(word)
         elif verdict.kind is VerdictKind.ASKS:
+            asking = ev.DeployRequested(WATCH_REQUEST, self._change(word), because="; ".join(verdict.changes))
             self.hearing.asked = word
-            because = "; ".join(verdict.changes)
-            self._post(ev.DeployRequested(WATCH_REQUEST, self._change(word), because=because))
+            self._post(asking)
 
     def _change(self, word: Word) -> Change:
         """None: what is wanted is taken up by the rule of every deployment. But without one it goes to what is
@@ -121,11 +129,9 @@ class Watcher:
         return whole(wish.model_path, wish.settings)
 
     def _tell_verdict(self, verdict: Verdict, changed: bool) -> None:
-        """The same obstacle may be told in other words each time; the same problem is told once."""
-        was = self._verdict
-        waits = was is not None and verdict.kind is VerdictKind.WAITS and was.kind is verdict.kind
-        same = verdict == was or (waits and was is not None and was.changes == verdict.changes)
-        if not same or (changed and verdict.kind is not VerdictKind.REJECTED):
+        """News, and what became of a file that changed; but the same problem is told once."""
+        news = self._verdict is None or verdict.essence != self._verdict.essence
+        if news or (changed and verdict.kind is not VerdictKind.REJECTED):
             self._tell(rec.WatchDecided(verdict.kind, verdict.changes, verdict.reason))
 
     def _tell_restart(self, keys: tuple[str, ...]) -> None:
@@ -136,3 +142,8 @@ class Watcher:
                     " and loses no request"
                 )
             )
+
+
+def _serving(state: State) -> tuple[int | None, int | None]:
+    """The release that serves, and the deployment that may change that."""
+    return state.active_release, state.deployment.id if state.deployment else None

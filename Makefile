@@ -34,7 +34,7 @@ help: ## list these commands
 		/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install all that is needed; fast when it is there already (PYTHON=... is the interpreter; MODEL=smollm2 pulls it)
-	@PYTHON='$(PYTHON)' scripts/setup.sh
+	@PYTHON='$(PYTHON)' QUIET='$(if $(filter setup,$(MAKECMDGOALS)),,1)' scripts/setup.sh
 	$(if $(and $(MODEL),$(filter setup,$(MAKECMDGOALS))),@$(PYTHON_ENV) -m modelsvc model pull '$(MODEL)')
 
 demo: setup ## serve the built-in model, deploy over it under traffic, roll back, and show what failed

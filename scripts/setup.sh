@@ -5,6 +5,7 @@
 #   2. what it should give: Prometheus for `modelsvc monitor`, Chromium for the tests of the status page
 #   3. .venv with the packages of requirements.lock, each checked against its hash   (python_packages.sh)
 #
+# QUIET=1 says nothing when all is there: then another target's output is all there is to see.
 # A second run finds the stamp of the first and the programs, and ends at once. What of 2 could not be had is on the
 # stamp's list, and not asked for again until the stamp is made anew. Runs in dash and in macOS's bash 3.2.
 # MODELSVC_SETUP_PATH replaces the folders searched beyond $PATH, MODELSVC_ROOT goes before paths (the tests set them).
@@ -140,7 +141,7 @@ list_unavailable() {
 # --- all ------------------------------------------------------------------------------------------------------------
 
 if set_up; then
-    say "everything is there"
+    [ -n "${QUIET-}" ] || say "everything is there"
     exit 0
 fi
 system_packages

@@ -82,6 +82,26 @@ def test_the_colour_that_serves_is_printed(running: Service) -> None:
     assert running.ctl("resume").code == 0
 
 
+def test_logs_are_followed_over_a_restart(running: Service) -> None:
+    """What is written before and after it is shown, and in between that nobody answers."""
+    command = [sys.executable, "-m", "modelsvc", "ctl", "logs", "supervisor", "-n", "1", "--follow"]
+    streams: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=running.env, **streams) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline()
+        assert running.ctl("pause").code == 0
+        assert any('"paused": true' in line for line in process.stdout)
+        assert running.ctl("resume").code == 0
+        before = running.status().pid
+        assert running.ctl("shutdown").code == 0 and "went away" in process.stderr.readline()
+        assert running.run("up", "--detach").code == 0 and "is back" in process.stderr.readline()
+        assert any('"event": "DeploymentBegan"' in line for line in process.stdout)
+        assert running.status().pid != before
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == INTERRUPTED
+
+
 def test_a_shutdown_that_may_find_nothing(running: Service) -> None:
     """Both times it is done; without the option the second is an error."""
     assert running.ctl("shutdown", "--if-running").code == 0

@@ -54,10 +54,12 @@ def test_setup_on_a_new_machine(machine: Machine) -> None:
     assert first.returncode == 0 and "setup: done" in first.stdout, first.stderr
     assert any("-m pip" in call for call in machine.calls)
     assert second.returncode == 0 and "everything is there" in second.stdout
+    assert setup(machine, "setup", "install-locust", "--dry-run").returncode == 0
+    assert setup(machine, "install-locust").stdout == "", "setup before another target has nothing to say"
 
 
-def setup(machine: Machine) -> "subprocess.CompletedProcess[str]":
-    command = [shutil.which("make") or "make", "setup", "MODEL="]
+def setup(machine: Machine, *targets: str) -> "subprocess.CompletedProcess[str]":
+    command = [shutil.which("make") or "make", *(targets or ("setup",)), "MODEL="]
     own = {"PATH": str(machine.bin), "MODELSVC_SETUP_PATH": str(machine.bin), "MODELSVC_ROOT": str(machine.root)}
     own["TMPDIR"] = os.environ.get("TMPDIR", "/tmp")
     return subprocess.run(command, cwd=machine.checkout, env=own, capture_output=True, text=True, timeout=60)

@@ -24,6 +24,7 @@ from supervisor.protocol import DeployRequest, Status
 
 CLIENTS = 10
 CYCLES = 2
+needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 HANDOVER, STOP, KILL = signal.SIGUSR2, signal.SIGTERM, signal.SIGKILL
 
 
@@ -88,6 +89,7 @@ def test_a_full_stop_without_a_managers_socket_loses_requests() -> None:
         assert traffic.stop().refused > 0
 
 
+@needs_proc
 def test_a_client_waits_while_everything_is_gone(service: ManagedService) -> None:
     """Supervisor, nginx and workers were killed: whoever connects is answered after the next start."""
     service.kill_all()
@@ -166,6 +168,7 @@ def test_followers_come_back_by_themselves(service: ManagedService) -> None:
         assert next(seen) == first + 1
 
 
+@needs_proc
 def test_the_manager_is_told_and_children_are_not(service: ManagedService) -> None:
     """Ready, what serves, alive; workers get our own notify socket, and nginx none."""
     status = service.settled()

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import Result
@@ -16,6 +17,11 @@ from supervisor.protocol import ExitCode
 
 Run = Callable[..., Result]
 BOTH = "modelsvc.service modelsvc.socket"
+
+
+@pytest.fixture(autouse=True)
+def linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelsvc.service.manager.sys", SimpleNamespace(platform="linux"))
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ RETRY_S = 5.0
 
 
 async def serve(settings: Settings) -> None:
-    """Run one supervisor until a shutdown was asked for. Raises SupervisorError when it cannot begin."""
+    """Run one supervisor until a shutdown or a hand-over was asked for. Raises SupervisorError when it cannot begin."""
     config, paths = settings.config, settings.paths
     options = EdgeOptions(
         paths.edge,

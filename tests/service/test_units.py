@@ -14,6 +14,7 @@ from tests.service.conftest import Machine
 from modelsvc.service.installation import Installation, resolve, stop_timeout_s
 from modelsvc.service.units import command_line, quoted, units
 from supervisor import config as configuration
+from supervisor.errors import InvalidRequest
 from supervisor.paths import StatePaths
 
 # What the service relies on, each for the reason that the template gives.
@@ -84,6 +85,13 @@ def unquoted(text: str) -> str:
         assert not set(text) & set(" \"'\\%;#$")
         return text
     return text[1:-1].replace("%%", "%").replace('\\"', '"').replace("\\\\", "\\")
+
+
+@pytest.mark.parametrize("letter", ["\n", "\x7f", "\udce4"])
+def test_a_path_that_no_unit_can_name_is_refused(machine: Machine, letter: str) -> None:
+    """A line's end, say, or bytes that are no text."""
+    with pytest.raises(InvalidRequest, match="rename it"):
+        resolve(environ={"MODELSVC_HOME": f"/a{letter}b", "MODELSVC_CONFIG": str(machine.config)})
 
 
 def test_a_program_that_systemd_would_not_run_is_run_by_env() -> None:

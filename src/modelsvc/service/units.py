@@ -9,8 +9,9 @@ from modelsvc.service.files import File
 from modelsvc.service.installation import Installation
 
 TEMPLATES = Path(__file__).with_name("templates") / "systemd"
+SOCKET_NAME = "edge"  # for people who look at the unit: the supervisor knows the socket by its address
+
 _PLAIN = re.compile(r"[A-Za-z0-9_@:/.,+=-]+")
-SOCKET_NAME = "edge"  # what the supervisor's log calls it; it knows the socket by its address
 
 
 def units(installation: Installation, folder: Path) -> tuple[File, File]:

@@ -2,6 +2,10 @@
 
 import fcntl
 import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,10 @@ from modelsvc.cli import locked
 from supervisor.protocol import ExitCode
 
 SHA = "a" * 64
+BEFORE = {
+    *("edge", "monitor", "releases", "logs", "models", "run"),
+    *("chat.db", "chat.db-wal", "supervisor.db", "supervisor.db.corrupt-20310504", "reserve"),
+}
 
 
 @pytest.fixture
@@ -44,6 +52,22 @@ def test_nothing_is_removed_without_a_word(run: Run, state: Path) -> None:
     result = run("reset")
     assert result.exit_code == ExitCode.MISUSE and "--yes" in result.stderr
     assert left(state) == before
+
+
+@pytest.mark.parametrize(("said", "code"), [("n", ExitCode.REFUSED), ("", ExitCode.REFUSED), ("y", ExitCode.DONE)])
+def test_a_person_is_asked_and_shown_what_would_go(state: Path, said: str, code: int) -> None:
+    """On a terminal; only a yes is one."""
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "modelsvc", "reset"]
+    with subprocess.Popen(
+        command, stdin=follower, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        os.close(follower)
+        os.write(leader, f"{said}\n".encode())
+        shown, _ = process.communicate(timeout=60)
+    os.close(leader)
+    assert process.returncode == code and "chat.db" in shown and "  models" not in shown
+    assert left(state) == ({"models"} if said == "y" else BEFORE)
 
 
 def test_the_store_of_read_only_models_can_be_removed(run: Run, state: Path) -> None:

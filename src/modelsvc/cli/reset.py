@@ -40,13 +40,14 @@ def reset(models: bool, yes: bool, config: Path | None) -> None:
 
 
 def _confirm(root: Path, found: dict[Path, int], yes: bool) -> None:
-    """Raises InvalidRequest where nobody can be asked, click.Abort when the answer is no."""
+    """Raises InvalidRequest where nobody can be asked, Refused when the answer is no."""
     if yes:
         return
     if output.json_wanted() or not sys.stdin.isatty():
         raise InvalidRequest(f"nothing in {root} was removed: nobody can be asked here, so say it with --yes")
     click.echo("\n".join([f"In {root}:", *columns([["", path.name, mb(size)] for path, size in found.items()])]))
-    click.confirm("Stop the service and remove all of this?", abort=True)
+    if not click.confirm("Stop the service and remove all of this?"):
+        raise Refused("nothing was stopped or removed, as you said", code="declined")
 
 
 def _shut_down(client: ControlClient) -> None:

@@ -110,13 +110,16 @@ def test_what_was_edited_while_the_supervisor_was_down_is_deployed(service: Serv
     ids=["no TOML", "unknown keys", "out of range", "no model"],
 )
 def test_a_broken_change_is_reported_and_changes_nothing(service: Service, text: str, problem: str) -> None:
-    """With all that is wrong; when it is mended, that is told."""
+    """With all that is wrong; when it is mended, that is told. The daemon can be asked meanwhile."""
     before, good = service.status(), service.config.read_text()
     try:
         rename_over(service.config, text.encode())
         status = service.sees(lambda s: s.watch and s.watch.verdict == "rejected", "it is rejected")
         assert status.watch and problem in status.watch.reason
         assert problem in service.said()
+        asked = service.ctl("status")
+        assert asked.code == 0 and problem in asked.out
+        assert ("cannot be read" in asked.err) == (text == "[model")
     finally:
         rename_over(service.config, good.encode())
     accords(service)

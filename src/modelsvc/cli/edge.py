@@ -14,9 +14,9 @@ from urllib.parse import SplitResult, urlsplit
 import click
 import msgspec
 
+from modelsvc.cli.daemon import daemon_socket
 from supervisor.client import ControlClient
 from supervisor.errors import InvalidRequest, SupervisorError
-from supervisor.paths import control_socket, find_config
 from supervisor.protocol import ErrorType
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
@@ -73,7 +73,7 @@ def listen_address(listen: str) -> str:
 
 def _listening() -> str:
     try:
-        return listen_address(ControlClient(control_socket(find_config()), LOOKUP_S).status().edge.listen)
+        return listen_address(ControlClient(daemon_socket(), LOOKUP_S).status().edge.listen)
     except SupervisorError as error:
         if error.type not in ("unavailable", "timed_out"):
             raise

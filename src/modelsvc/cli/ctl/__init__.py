@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from modelsvc.cli.base import LazyGroup
+from modelsvc.cli.daemon import daemon_socket
 from supervisor.client import ControlClient
-from supervisor.paths import control_socket, find_config
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Target:
     config: Path | None = None
 
     def client(self, timeout_s: float = 10.0, patience_s: float | None = None) -> ControlClient:
-        path = self.socket.absolute() if self.socket else control_socket(find_config(self.config))
+        path = self.socket.absolute() if self.socket else daemon_socket(self.config)
         return ControlClient(path, timeout_s, patience_s)
 
 

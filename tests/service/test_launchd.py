@@ -53,6 +53,21 @@ def test_a_changed_file_is_loaded_anew(installed: Machine, run: Run) -> None:
     ]
 
 
+def test_a_service_keeps_what_it_was_installed_with(
+    installed: Machine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the shell names neither configuration nor state folder; another state folder ends what runs."""
+    monkeypatch.setenv("MODELSVC_CONFIG", "")
+    monkeypatch.setenv("MODELSVC_HOME", "")
+    assert json.loads(run("install", "--json").stdout)["changed"] == []
+    installed.forget()
+    monkeypatch.setenv("MODELSVC_HOME", str(installed.home / "other"))
+    assert run("install").exit_code == ExitCode.DONE
+    assert installed.orders[0] == f"launchctl bootout {TARGET}"
+    (installed.agents / "local.modelsvc.plist").write_text("edited by hand")
+    assert look().stale
+
+
 def test_a_restart_hands_over(installed: Machine, run: Run) -> None:
     """And returns when the next one runs, which KeepAlive starts."""
     installed.forget()

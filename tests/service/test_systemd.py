@@ -4,7 +4,8 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,6 +30,18 @@ def installed(machine: Machine, run: Run) -> Machine:
     assert run("install").exit_code == ExitCode.DONE
     machine.forget()
     return machine
+
+
+@contextmanager
+def held(home: Path, pid: int = 1234) -> Iterator[None]:
+    """A supervisor of that pid runs on the state folder."""
+    lock = home / "run" / "lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        file.write(f"{pid}\n")
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 # --- install ----------------------------------------------------------------------------------------------------------
@@ -126,12 +139,7 @@ def test_without_systemd_it_is_refused(machine: Machine, run: Run, monkeypatch: 
 
 def test_a_supervisor_in_a_terminal_is_in_the_way(machine: Machine, run: Run) -> None:
     """The user is told to end it."""
-    lock = machine.state / "run" / "lock"
-    lock.parent.mkdir(parents=True)
-    with lock.open("w") as held:
-        held.write("1234\n")
-        held.flush()
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with held(machine.state, 1234):
         refused = run("install")
     assert refused.exit_code == ExitCode.REFUSED
     assert "pid 1234" in refused.stderr and "modelsvc ctl shutdown" in refused.stderr
@@ -142,12 +150,7 @@ def test_a_supervisor_in_a_terminal_is_in_the_way(machine: Machine, run: Run) ->
 def test_the_managers_own_supervisor_is_not_in_the_way(installed: Machine, run: Run) -> None:
     """An installation may be done again while it runs."""
     installed.knows("pid", str(os.getpid()))
-    lock = installed.state / "run" / "lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as held:
-        held.write(f"{os.getpid()}\n")
-        held.flush()
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with held(installed.state, os.getpid()):
         assert run("install").exit_code == ExitCode.DONE
         assert run("restart").exit_code == ExitCode.DONE
 
@@ -203,6 +206,48 @@ def test_what_is_not_installed_is_refused(machine: Machine, run: Run, command: s
     refused = run(command)
     assert refused.exit_code == ExitCode.REFUSED and "not installed" in refused.stderr
     assert machine.orders == []
+
+
+@pytest.mark.parametrize("command", ["start", "restart"])
+def test_a_broken_configuration_is_told_before_anything_is_given_up(installed: Machine, run: Run, command: str) -> None:
+    """Whoever runs goes on."""
+    installed.config.write_text("[modle]")
+    refused = run(command)
+    assert refused.exit_code == ExitCode.MISUSE and "modle: there is no such key" in refused.stderr
+    assert installed.orders == []
+
+
+def test_a_service_is_asked_about_by_its_name_alone(
+    machine: Machine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has a state folder and a configuration of its own; whoever runs on this shell's is another one."""
+    own, config = machine.home / "second $HOME 100%", machine.home / "second.toml"
+    config.write_text(machine.config.read_text())
+    with monkeypatch.context() as shell:
+        shell.setenv("MODELSVC_HOME", str(own))
+        assert run("--name", "second", "--config", str(config), "install").exit_code == ExitCode.DONE
+    monkeypatch.delenv("MODELSVC_CONFIG")
+    monkeypatch.setenv("MODELSVC_HOME", "")
+    monkeypatch.setenv("XDG_STATE_HOME", str(machine.home / "states"))
+    with held(machine.home / "states" / "modelsvc"):
+        assert run("--name", "second", "status").exit_code == ExitCode.DONE
+        for command in ("restart", "stop", "start"):
+            assert run("--name", "second", command).exit_code == ExitCode.DONE
+    done = json.loads(run("--name", "second", "install", "--json").stdout)
+    assert done["changed"] == []
+    assert f"kept     {own}:" in run("--name", "second", "uninstall").stdout
+
+
+def test_another_state_folder_ends_what_runs_on_the_old_one(
+    installed: Machine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hand-over would leave nginx and workers on the ports, and nobody would know of them."""
+    monkeypatch.setenv("MODELSVC_HOME", str(installed.home / "other"))
+    assert look().stale
+    assert run("install").exit_code == ExitCode.DONE
+    assert installed.orders[0] == f"systemctl --user stop {BOTH}"
+    assert installed.orders[-1] == "systemctl --user start modelsvc.socket modelsvc.service"
+    assert not look().stale
 
 
 def test_uninstall_leaves_the_state(installed: Machine, run: Run) -> None:
@@ -293,12 +338,20 @@ def test_files_that_are_out_of_date_are_stale(installed: Machine) -> None:
 
 def test_looking_never_fails(installed: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken configuration, no manager, no programs: it is told as the problem."""
-    installed.refuses("--property=Version")
-    assert "no systemd answers" in look().problem
     installed.config.write_text("broken")
     assert "cannot be read as TOML" in look().problem
+    installed.refuses("--property=Version")
+    assert "no systemd answers" in look().problem
     monkeypatch.setenv("PATH", str(installed.home))
     assert (look().manager, look().installed) == ("none", False)
+
+
+def test_a_broken_configuration_hides_nothing(installed: Machine, run: Run) -> None:
+    """The service is there and runs, whatever is wrong with a file."""
+    installed.config.write_text("broken")
+    told = json.loads(run("status", "--json").stdout)
+    assert (told["installed"], told["running"], told["stale"]) == (True, True, False)
+    assert "cannot be read as TOML" in told["problem"]
 
 
 def test_what_is_not_installed_is_no_problem(machine: Machine, run: Run) -> None:

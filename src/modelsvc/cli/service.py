@@ -17,7 +17,6 @@ from modelsvc.service.errors import ManagerFailed
 from modelsvc.service.files import File
 from modelsvc.service.installation import DEFAULT_NAME, Installation, check_name, resolve
 from modelsvc.service.manager import Manager, choose
-from supervisor.paths import state_paths
 from supervisor.protocol import ExitCode
 
 _HERE = "modelsvc.cli.service"
@@ -35,7 +34,7 @@ class Target:
         return choose(check_name(self.name))
 
     def installation(self) -> Installation:
-        return resolve(self.name, self.config)
+        return resolve(self.name, self.config, self.manager().recorded())
 
 
 @click.group(
@@ -62,7 +61,8 @@ def service(ctx: click.Context, name: str, config: Path | None) -> None:
 def install(target: Target, dry_run: bool) -> None:
     """Install the service and start it; done again, take up what changed.
 
-    Paths of interpreter, configuration, state folder and nginx are taken as they are now.
+    Paths of interpreter and nginx are taken as they are now; so are those of configuration and state folder, unless it
+    is installed already and neither --config nor the environment names others.
 
     \b
     Example:
@@ -100,7 +100,9 @@ def uninstall(target: Target) -> None:
     Example:
       modelsvc service uninstall
     """
-    removed, kept = [str(path) for path in operations.uninstall(target.manager())], str(state_paths().root)
+    manager = target.manager()
+    kept = str(operations.state_folder(manager).root)
+    removed = [str(path) for path in operations.uninstall(manager)]
     lines = [*(f"removed  {path}" for path in removed), f"kept     {kept}: remove it by hand if you want"]
     _tell({"removed": removed, "kept": kept}, lines)
 

@@ -12,7 +12,7 @@ from supervisor.config import Config
 from supervisor.errors import InvalidRequest
 from supervisor.nginx.command import locate
 from supervisor.paths import StatePaths, find_config, state_paths
-from supervisor.protocol import HOME_ENV
+from supervisor.protocol import CONFIG_ENV, HOME_ENV
 
 DEFAULT_NAME = "modelsvc"
 LOG_NAME = "service.log"
@@ -21,6 +21,14 @@ USUAL_PATH = ("/opt/homebrew/bin", "/usr/local/bin", "/usr/bin", "/bin", "/usr/l
 START_MARGIN_S, STOP_MARGIN_S = 60, 60
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What an installed service runs on, by its own files: a shell of now may say something else."""
+
+    config: Path | None
+    home: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +68,18 @@ def check_name(name: str) -> str:
 
 
 def resolve(
-    name: str = DEFAULT_NAME, config: Path | None = None, environ: Mapping[str, str] = os.environ
+    name: str = DEFAULT_NAME,
+    config: Path | None = None,
+    recorded: Recorded | None = None,
+    environ: Mapping[str, str] = os.environ,
 ) -> Installation:
-    """What would be installed now. Raises ConfigError with all that is wrong with the configuration."""
-    found = find_config(config, environ)
-    loaded, paths = configuration.load(found), state_paths(environ)
+    """What would be installed now, in place of what is `recorded`.
+
+    Raises ConfigError with all that is wrong with the configuration.
+    """
+    told = _told(environ, recorded)
+    found = find_config(config, told)
+    loaded, paths = configuration.load(found), state_paths(told)
     _printable(found, paths.root)
     return Installation(
         name=check_name(name),
@@ -83,6 +98,16 @@ def stop_timeout_s(config: Config) -> int:
     deploy, stop_s = config.deploy, config.workers.stop_timeout_s
     deployment_s = deploy.ready_timeout_s + 2 * deploy.drain_timeout_s + deploy.bake_s
     return STOP_MARGIN_S + round(deployment_s + config.edge.hold_timeout_s + 2 * stop_s)
+
+
+def _told(environ: Mapping[str, str], recorded: Recorded | None) -> Mapping[str, str]:
+    """A service keeps its configuration and its state folder where nobody names others."""
+    if recorded is None:
+        return environ
+    kept = {HOME_ENV: str(recorded.home)}
+    if recorded.config and recorded.config.is_file():
+        kept[CONFIG_ENV] = str(recorded.config)
+    return kept | {name: value for name, value in environ.items() if value}
 
 
 def _folders(config: Config) -> tuple[str, ...]:

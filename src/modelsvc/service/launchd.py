@@ -11,9 +11,9 @@ from pathlib import Path
 from modelsvc.service import programs
 from modelsvc.service.errors import ManagerFailed, NoManager, NotInstalled
 from modelsvc.service.files import File
-from modelsvc.service.installation import Installation
+from modelsvc.service.installation import Installation, Recorded
 from modelsvc.service.manager import ManagerName, Running
-from modelsvc.service.plist import label, plist
+from modelsvc.service.plist import label, plist, recorded
 from supervisor.errors import InvalidRequest
 
 POLL_S = 0.1
@@ -57,6 +57,9 @@ class Launchd:
 
     def paths(self) -> tuple[Path, ...]:
         return (self.path,)
+
+    def recorded(self) -> Recorded | None:
+        return recorded(self.path.read_bytes()) if self.path.is_file() else None
 
     def seen(self) -> Running:
         answer = programs.ask("launchctl", "print", self.target)

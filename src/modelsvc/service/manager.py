@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from modelsvc.service import programs
 from modelsvc.service.errors import NoManager
 from modelsvc.service.files import File
-from modelsvc.service.installation import Installation
+from modelsvc.service.installation import Installation, Recorded
 
 ManagerName = Literal["systemd", "launchd"]
 
@@ -38,6 +38,10 @@ class Manager(Protocol):
 
     def paths(self) -> tuple[Path, ...]:
         """Where those are."""
+        ...
+
+    def recorded(self) -> Recorded | None:
+        """What it was installed with; None when it is not installed."""
         ...
 
     def seen(self) -> Running: ...

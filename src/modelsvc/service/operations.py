@@ -11,8 +11,9 @@ from modelsvc.service.errors import InTheWay, NotInstalled
 from modelsvc.service.files import File
 from modelsvc.service.installation import Installation
 from modelsvc.service.manager import Manager
+from supervisor import config as configuration
 from supervisor.config import split_listen
-from supervisor.paths import StatePaths, state_paths
+from supervisor.paths import StatePaths, find_config, state_paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ def install(manager: Manager, installation: Installation) -> Installed:
     wanted = manager.files(installation)
     changed = tuple(file for file in wanted if file.differs or not file.exists)
     installation.state.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if state_folder(manager, installation.state) != installation.state:
+        manager.stop()  # its nginx and workers, which the next supervisor would know nothing of
     files.write(changed)
     manager.put_in_force(changed)
     return Installed(wanted, changed, manager.linger())
@@ -53,9 +56,9 @@ def uninstall(manager: Manager) -> tuple[Path, ...]:
 
 
 def start(manager: Manager) -> None:
-    """Raises NotInstalled, NoManager, InTheWay or ManagerFailed."""
+    """Raises NotInstalled, ConfigError, NoManager, InTheWay or ManagerFailed."""
     _check_installed(manager)
-    _check_folder(manager, state_paths())
+    _check_start(manager)
     manager.start()
 
 
@@ -66,10 +69,23 @@ def stop(manager: Manager) -> None:
 
 
 def restart(manager: Manager) -> None:
-    """Raises NotInstalled, NoManager, InTheWay or ManagerFailed."""
+    """Raises NotInstalled, ConfigError, NoManager, InTheWay or ManagerFailed; whoever runs goes on then."""
     _check_installed(manager)
-    _check_folder(manager, state_paths())
+    _check_start(manager)
     manager.restart()
+
+
+def state_folder(manager: Manager, default: StatePaths | None = None) -> StatePaths:
+    """The installed service's own; where none is installed, `default`, or what this shell says."""
+    recorded = manager.recorded()
+    return StatePaths(recorded.home) if recorded else default or state_paths()
+
+
+def _check_start(manager: Manager) -> None:
+    """A supervisor could begin on what the service is installed with. Raises ConfigError, InTheWay."""
+    _check_folder(manager, state_folder(manager))
+    if recorded := manager.recorded():
+        configuration.load(find_config(recorded.config, {}))
 
 
 def _check_installed(manager: Manager) -> None:

@@ -3,10 +3,12 @@
 import plistlib
 from pathlib import Path
 from typing import Any
+from xml.parsers.expat import ExpatError
 
 from modelsvc.service.files import File
-from modelsvc.service.installation import Installation
+from modelsvc.service.installation import Installation, Recorded
 from supervisor.config import split_listen
+from supervisor.protocol import HOME_ENV
 
 TEMPLATE = Path(__file__).with_name("templates") / "launchd" / "modelsvc.plist"
 SOCKET_NAME = "edge"  # by which the supervisor asks launchd for it
@@ -31,6 +33,17 @@ def plist(installation: Installation, folder: Path) -> File:
     }
     keys = plistlib.loads(TEMPLATE.read_bytes()) | own
     return File(folder / f"{label(installation.name)}.plist", plistlib.dumps(keys).decode())
+
+
+def recorded(agent: bytes) -> Recorded | None:
+    """What the agent was made from; None when it is not one of ours."""
+    try:
+        keys = plistlib.loads(agent)
+        home, command = keys["EnvironmentVariables"][HOME_ENV], keys["ProgramArguments"]
+    except (plistlib.InvalidFileException, ExpatError, KeyError, TypeError):
+        return None
+    config = Path(command[-1]) if command[-2] == "--config" else None
+    return Recorded(config, Path(home))
 
 
 def _socket(host: str, port: int) -> dict[str, Any]:

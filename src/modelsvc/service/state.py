@@ -53,16 +53,21 @@ def judged(state: ServiceState) -> ServiceState:
 
 
 def _look(manager: Manager, config: Path | None, name: str) -> ServiceState:
-    wanted = manager.files(resolve(name, config))
-    found = tuple(file.path for file in wanted if file.exists)
-    state = ServiceState(
-        manager.name,
-        installed=len(found) == len(wanted),
-        files=found,
-        stale=any(file.differs for file in wanted) or 0 < len(found) < len(wanted),
-    )
+    found = tuple(path for path in manager.paths() if path.is_file())
+    installed = len(found) == len(manager.paths())
+    stale, problem = _compared(manager, config, name)
+    state = ServiceState(manager.name, installed, found, stale or bool(found and not installed), problem=problem)
     if not found:
         return state
     manager.check()
     seen = manager.seen()
     return replace(state, running=seen.pid is not None, enabled=seen.enabled, linger=manager.lingers())
+
+
+def _compared(manager: Manager, config: Path | None, name: str) -> tuple[bool, str]:
+    """Whether an installation now would write something else, or why there could be none."""
+    try:
+        wanted = manager.files(resolve(name, config, manager.recorded()))
+    except SupervisorError as error:
+        return False, error.message
+    return any(file.differs for file in wanted), ""

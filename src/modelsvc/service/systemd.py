@@ -9,9 +9,10 @@ from pathlib import Path
 from modelsvc.service import programs
 from modelsvc.service.errors import NoManager
 from modelsvc.service.files import File
-from modelsvc.service.installation import Installation
+from modelsvc.service.installation import Installation, Recorded
 from modelsvc.service.manager import ManagerName, Running
-from modelsvc.service.units import units
+from modelsvc.service.units import recorded, units
+from supervisor.files import read_text
 
 ACTIVE = ("active", "activating", "reloading", "deactivating")
 
@@ -47,6 +48,9 @@ class Systemd:
 
     def paths(self) -> tuple[Path, ...]:
         return tuple(unit_folder() / unit for unit in (self.service, self.socket))
+
+    def recorded(self) -> Recorded | None:
+        return recorded(read_text(unit_folder() / self.service))
 
     def seen(self) -> Running:
         service, socket = self._shown(self.service), self._shown(self.socket)

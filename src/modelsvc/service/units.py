@@ -6,10 +6,12 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from modelsvc.service.files import File
-from modelsvc.service.installation import Installation
+from modelsvc.service.installation import Installation, Recorded
 
 TEMPLATES = Path(__file__).with_name("templates") / "systemd"
 SOCKET_NAME = "edge"  # for people who look at the unit: the supervisor knows the socket by its address
+OWN_SECTION = "[X-Modelsvc]"  # systemd passes over sections whose names begin so
+HOME_KEY, CONFIG_KEY = "StateFolder", "Configuration"
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@:/.,+=-]+")
 
@@ -17,6 +19,15 @@ _PLAIN = re.compile(r"[A-Za-z0-9_@:/.,+=-]+")
 def units(installation: Installation, folder: Path) -> tuple[File, File]:
     """The service and its socket, in `folder`."""
     return _unit(installation, folder, "service"), _unit(installation, folder, "socket")
+
+
+def recorded(unit: str) -> Recorded | None:
+    """What the service's unit was made from; None when it is not one of ours."""
+    lines = unit.partition(OWN_SECTION)[2].splitlines()
+    own = {name: value for name, _, value in (line.partition("=") for line in lines)}
+    if not own.get(HOME_KEY):
+        return None
+    return Recorded(Path(own[CONFIG_KEY]) if own.get(CONFIG_KEY) else None, Path(own[HOME_KEY]))
 
 
 def _unit(installation: Installation, folder: Path, kind: str) -> File:
@@ -35,6 +46,8 @@ def _unit(installation: Installation, folder: Path, kind: str) -> File:
         socket=SOCKET_NAME,
         start_timeout_s=installation.start_timeout_s,
         stop_timeout_s=installation.stop_timeout_s,
+        own_section=OWN_SECTION,
+        own={HOME_KEY: installation.state.root, CONFIG_KEY: installation.config or ""},
     )
     return File(folder / f"{installation.name}.{kind}", text)
 

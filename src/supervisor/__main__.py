@@ -1,57 +1,16 @@
 """`python -m supervisor`: what `modelsvc up` becomes."""
 
-import argparse
-import asyncio
 import sys
-from pathlib import Path
 
-from supervisor import config as configuration
-from supervisor import logs, startup
-from supervisor.console import say
-from supervisor.errors import SupervisorError
-from supervisor.manager.activation import inherit
-from supervisor.manager.notifier import Notifier
-from supervisor.paths import control_socket, find_config, state_paths
-from supervisor.protocol import ErrorReply, encode
-from supervisor.service import serve
-from supervisor.settings import Settings
-
-INTERRUPTED = 130  # as shells have it
+from supervisor import signals
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main() -> int:
     """Run until shut down; the exit code is that of protocol.ExitCode."""
-    options = _parser().parse_args(arguments)
-    try:
-        _run(options.config)
-    except SupervisorError as error:
-        say(error.message)
-        if options.json:
-            sys.stdout.write(encode(ErrorReply(error=error.body())).decode() + "\n")
-        return error.exit_code
-    except KeyboardInterrupt:
-        say("interrupted before it was up")
-        return INTERRUPTED
-    return 0
+    signals.keep()
+    from supervisor.program import main  # which takes its time
 
-
-def _run(config_option: Path | None) -> None:
-    manager, inherited = Notifier.take(), inherit()
-    path = find_config(config_option)
-    config = configuration.load(path)
-    paths = state_paths()
-    startup.lay_out(paths)
-    with startup.lock(paths.lock):
-        logs.configure(paths.logs / "supervisor.log")
-        settings = Settings(config, path, paths, control_socket(path), inherited=inherited, manager=manager)
-        asyncio.run(serve(settings))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="modelsvc up", description="Run the supervisor in the foreground.")
-    parser.add_argument("--config", type=Path, help="configuration file (TOML)")
-    parser.add_argument("--json", action="store_true", help="print an error as JSON on stdout, too")
-    return parser
+    return main()
 
 
 if __name__ == "__main__":

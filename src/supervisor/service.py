@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, suppress
 from ipaddress import ip_address
 from pathlib import Path
 
+from supervisor import signals
 from supervisor.chores import keep_reserve, rotate_logs
 from supervisor.config import split_listen
 from supervisor.console import say
@@ -166,10 +167,7 @@ def _begin_chores(parts: Parts, reserve: Reserve, stack: AsyncExitStack) -> None
 
 
 def _obey_signals(parts: Parts) -> None:
-    """From early on, for whoever died of one now would leave nginx and workers that were to be stopped.
-
-    What is asked for while the past is taken up is done after that.
-    """
+    """What is asked for while the past is taken up is done after that."""
 
     def told_to_stop() -> None:
         say("stopping: running answers are finished first")
@@ -182,6 +180,7 @@ def _obey_signals(parts: Parts) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told_to_stop)
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, told_to_hand_over)
+    signals.deliver()
 
 
 def _announce(settings: Settings) -> None:

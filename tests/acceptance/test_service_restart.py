@@ -5,6 +5,7 @@ The clients keep their connections, never retry, and use a connection again when
 
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -121,6 +122,21 @@ def test_a_deployment_is_finished_before_the_supervisor_leaves(service: ManagedS
     assert (after.active, after.edge.pid) == (last["active"], before.edge.pid) != (before.active, None)
 
 
+@needs_proc
+def test_a_stop_counts_from_the_first_moment(service: ManagedService) -> None:
+    """The supervisor has only begun to import: it takes up the past, and stops nginx and the workers."""
+    service.settled()
+    service.end_by(KILL)
+    service.start_supervisor(service.config)
+    assert service.process is not None
+    until(lambda: keeps_signals(service.process), "its signals are kept", 10)
+    service.process.send_signal(STOP)
+    assert service.exit_code() == 0
+    assert not processes_of(service.folder)
+    service.start_supervisor(service.config)
+    service.settled()
+
+
 def test_asked_twice_the_supervisor_leaves_at_once(service: ManagedService) -> None:
     """In the middle of a deployment, which the next one takes back; its operator is told where to ask."""
     before = service.settled()
@@ -220,6 +236,14 @@ def row(manager: str, number: signal.Signals, report: Report) -> tuple[str, ...]
 
 def identities(status: Status) -> tuple[int | None, ...]:
     return (status.edge.pid, *(worker.pid for worker in status.workers.values()))
+
+
+def keeps_signals(process: "subprocess.Popen[bytes] | None") -> bool:
+    """Whether SIGTERM waits (Linux)."""
+    assert process is not None
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    (mask,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigBlk:"))
+    return bool(int(mask, 16) & 1 << (STOP - 1))
 
 
 def queued(service: Service) -> int:

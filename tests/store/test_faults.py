@@ -76,6 +76,16 @@ ROWS = [
           usual=fs.status(500)),
     Fault("503 with Retry-After", (fs.status(503, Retry_After="2"),), 0, "entry"),
     Fault("503 with a date", (fs.status(503, Retry_After="Thu, 26 Nov 2026 02:00:00 GMT"),), 0, "entry"),
+    Fault("sends a piece of the rest at a time", (fs.breaking_after(HALF),), 0, "entry", usual=fs.pieces_of(HALF // 2)),
+    Fault("sends a piece of what was not asked for in pieces", (), 0, "entry", usual=fs.pieces_of(HALF)),
+    Fault("breaks off each time, with nothing to tell its file by", (), 1, "nothing", "download_failed",
+          ("broke off", "try again later"), usual=fs.breaking_after(HALF), etag=""),
+    Fault("answers 304 to no such question", (fs.status(304),), 0, "entry"),
+    Fault("answers 304 when asked for the rest", (fs.breaking_after(HALF),), 1, "part", "download_failed",
+          ("answered 304",), usual=fs.status(304)),
+    Fault("compresses what must not be", (fs.compressed,), 4, "nothing", "model_not_gguf", ("compressed (gzip)",)),
+    Fault("redirects to a secret address", (fs.redirecting("http://u:hunter2@models.invalid/m?sig=abc"),), 4, "nothing",
+          "unsafe_source", ("http://models.invalid/m is not https",)),
     Fault("sends an empty file", (fs.telling(0),), 4, "nothing", "model_not_gguf", ("it is empty",)),
     Fault("sends a web page", (fs.page,), 4, "nothing", "model_not_gguf", ("not a GGUF file", "it is a web page")),
     Fault("sends wrong bytes", (), 4, "nothing", "wrong_checksum", (SUM, "a" * 64, "nothing of it was kept"),
@@ -121,11 +131,12 @@ def retries(ended: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("etag", ['"two"', ""], ids=["as an ETag tells", "as nothing tells"])
+@pytest.mark.parametrize("more", [0, 64], ids=["of the same length", "of another length"])
 def test_a_file_that_changes_between_two_tries_is_begun_anew(
-    run: Run, store: Store, server: FileServer, etag: str
+    run: Run, store: Store, server: FileServer, etag: str, more: int
 ) -> None:
     """Never a file of two halves."""
-    other = MODEL + bytes(64)  # llama.cpp loads it as well
+    other = MODEL[: HALF - 8] + b"another!" + MODEL[HALF:-8] + b"another!" + bytes(more)  # llama.cpp loads it as well
     server.etag = '"one"' if etag else ""
 
     def change(exchange: fs.Exchange) -> None:

@@ -158,6 +158,14 @@ def test_an_environment_that_cannot_be_meant(store: Store, environment: dict[str
     assert word in err and "Traceback" not in err
 
 
+def test_a_mirror_by_plain_http_is_not_asked(store: Store) -> None:
+    """Anyone between would see the token, and could tell another sum."""
+    process = begin("pull", SOURCE, "--json", HF_ENDPOINT="http://mirror.invalid", HF_TOKEN="hf_secret")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 4 and "http://mirror.invalid/" in err and "--sha256" in err
+    assert [json.loads(line)["error"]["code"] for line in out.splitlines()] == ["unsafe_source"]
+
+
 def test_certificates_that_are_not_there(store: Store) -> None:
     process = begin("pull", "https://models.invalid/m.gguf", SSL_CERT_FILE="/no/such/file")
     _, err = process.communicate(timeout=60)

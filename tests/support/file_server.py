@@ -1,5 +1,6 @@
 """A web server that has one file, and gives it as a test says: honestly, broken off, stalled, under false pretences."""
 
+import gzip
 import ssl
 import threading
 from collections import deque
@@ -158,6 +159,22 @@ def ignoring_if_range(cut: int | None = None) -> Step:
         exchange.give(exchange.wanted(), cut=cut)
 
     return step
+
+
+def pieces_of(size: int) -> Step:
+    """A range that ends early, as some servers send it to whoever asks for much."""
+
+    def step(exchange: Exchange) -> None:
+        start, whole = exchange.wanted(), len(exchange.server.content)
+        piece = exchange.server.content[start : start + size]
+        told = {"Content-Range": f"bytes {start}-{start + len(piece) - 1}/{whole}", **exchange.server.validators()}
+        exchange.answer(206, told, piece)
+
+    return step
+
+
+def compressed(exchange: Exchange) -> None:
+    exchange.answer(200, {"Content-Encoding": "gzip"}, gzip.compress(exchange.server.content))
 
 
 def redirecting(to: str, status: int = 302) -> Step:

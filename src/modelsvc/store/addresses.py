@@ -1,7 +1,7 @@
 """Which addresses may be asked for a model. Pure."""
 
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from supervisor.errors import Refused
 
@@ -16,12 +16,21 @@ def check(first: str, url: str, pinned: bool) -> None:
     if scheme == "https" or (scheme == "http" and not secure and (pinned or _is_local(url))):
         return
     if secure:
-        raise Refused(f"{first} redirects to {url}, which is not https: give another source", code="unsafe_redirect")
+        raise Refused(
+            f"{public(first)} redirects to {public(url)}, which is not https: give another source",
+            code="unsafe_redirect",
+        )
     raise Refused(
-        f"{url} is not https, so that anyone between could change the file: use https, or say with --sha256 what it"
-        " must be",
+        f"{public(url)} is not https, so that anyone between could change the file: use https, or say with --sha256"
+        " what it must be",
         code="unsafe_source",
     )
+
+
+def public(url: str) -> str:
+    """Without what may be secret: user, password and query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _is_local(url: str) -> bool:

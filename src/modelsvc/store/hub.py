@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from modelsvc import __version__
-from modelsvc.store import environment
+from modelsvc.store import addresses, environment
 from modelsvc.store.answers import number
 from modelsvc.store.events import Retrying, Tell
 from modelsvc.store.patience import Patience
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def resolve(file: HubFile, patience: Patience, tell: Tell) -> Remote:
-    """Ask the hub for the file.
+def resolve(file: HubFile, patience: Patience, tell: Tell, pinned: bool) -> Remote:
+    """Ask the hub for the file; `pinned`: the caller knows its sum.
 
     Raises InvalidRequest, NotFound, Refused, or DownloadError when it does not answer.
     """
@@ -39,11 +39,12 @@ def resolve(file: HubFile, patience: Patience, tell: Tell) -> Remote:
         url = hf_hub_url(file.repo, file.file, revision=file.revision, endpoint=endpoint)
     except ValueError as error:
         raise InvalidRequest(f"{file.shown} cannot be a repository's file: {error}", code="bad_source") from error
+    addresses.check(url, url, pinned)  # first: the token is sent along
     found = _ask(file, url, patience, tell)
-    pinned = hf_hub_url(file.repo, file.file, revision=found.commit_hash or file.revision, endpoint=endpoint)
+    of_commit = hf_hub_url(file.repo, file.file, revision=found.commit_hash or file.revision, endpoint=endpoint)
     is_lfs = _SHA256.fullmatch(found.etag or "")
     return Remote(
-        pinned,
+        of_commit,
         build_hf_headers(library_name="modelsvc", library_version=__version__),
         is_lfs.group() if is_lfs else "",
         found.size,

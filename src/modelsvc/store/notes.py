@@ -26,9 +26,14 @@ class Notes(Struct, frozen=True):
         weak = not self.etag or self.etag.startswith("W/")
         return self.last_modified if weak else self.etag
 
+    @property
+    def resumable(self) -> bool:
+        """Whether anything tells that the rest is of the same file: the server, or in the end the sum."""
+        return bool(self.validator or self.sha256)
+
     def goes_on(self, other: "Notes") -> bool:
         """Whether bytes noted here may be the beginning of what `other` wants."""
-        return bool(self.validator or self.sha256) and (not other.sha256 or self.sha256 in ("", other.sha256))
+        return self.resumable and (not other.sha256 or self.sha256 in ("", other.sha256))
 
 
 def read(path: Path) -> Notes | None:

@@ -56,6 +56,11 @@ class Partial:
     def have_bytes(self) -> int:
         return self.notes.synced_bytes
 
+    @property
+    def is_of_use(self) -> bool:
+        """Whether there are bytes that can be gone on from."""
+        return self.have_bytes > 0 and self.notes.resumable
+
     def begin_anew(self, notes: Notes) -> None:
         """Forget the bytes so far."""
         with storing(self.folder):

@@ -73,7 +73,7 @@ class Pull:
     def _resolve(self, tell: Tell) -> Remote:
         match self.source:
             case HubFile():
-                return hub.resolve(self.source, self.patience, tell)
+                return hub.resolve(self.source, self.patience, tell, bool(self.sha256))
             case WebFile():
                 return Remote(self.source.url)
             case LocalFile():

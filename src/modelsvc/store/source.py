@@ -4,8 +4,9 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
+from modelsvc.store.addresses import public
 from modelsvc.store.names import file_name
 from supervisor.errors import InvalidRequest
 
@@ -44,9 +45,8 @@ class WebFile:
 
     @property
     def shown(self) -> str:
-        """Without what may be secret: user, password and query."""
-        parts = urlsplit(self.url)
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        """Without what may be secret."""
+        return public(self.url)
 
     @property
     def key(self) -> str:

@@ -34,7 +34,7 @@ class Unfinished:
 
 @contextmanager
 def partial(store: Store, wanted: Notes, waiting: Callable[[int | None], None]) -> Iterator[Partial]:
-    """The source's unfinished file, held. Nothing stays of a refused one, or of one without a byte.
+    """The source's unfinished file, held. Nothing stays of a refused one, or of what cannot be gone on from.
 
     Raises StorageError.
     """
@@ -49,7 +49,7 @@ def partial(store: Store, wanted: Notes, waiting: Callable[[int | None], None]) 
             unfinished.discard()
             raise
         finally:
-            if folder.exists() and not unfinished.have_bytes:
+            if folder.exists() and not unfinished.is_of_use:
                 unfinished.discard()
 
 

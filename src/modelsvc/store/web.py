@@ -66,6 +66,8 @@ class WebTransfer:
         time.sleep(pause_s)
 
     def _try(self, client: httpx.Client, partial: Partial) -> bool | Failed:
+        if partial.have_bytes and not partial.is_of_use:
+            partial.begin_anew(partial.notes)
         have = partial.have_bytes
         headers = {**self.remote.headers, **answers.request_headers(partial.notes, have, self.origin)}
         try:
@@ -80,12 +82,12 @@ class WebTransfer:
         verdict = answers.judge(response.status_code, response.headers, partial.notes, partial.have_bytes)
         match verdict:
             case answers.Write():
-                self._write(verdict, response, partial)
-                return True
+                return self._write(verdict, response, partial)
             case answers.Complete():
                 return True
             case answers.Unchanged():
-                return False
+                unasked = Failed("the server answered 304, though it was not asked whether the file changed")
+                return unasked if self.origin is None or partial.have_bytes else False
             case answers.Anew():
                 partial.begin_anew(partial.notes)
                 return Failed("the server does not go on with the same file")
@@ -94,7 +96,7 @@ class WebTransfer:
             case _:
                 assert_never(verdict)
 
-    def _write(self, verdict: answers.Write, response: httpx.Response, partial: Partial) -> None:
+    def _write(self, verdict: answers.Write, response: httpx.Response, partial: Partial) -> bool | Failed:
         if verdict.offset == 0:
             partial.begin_anew(verdict.notes)
         else:
@@ -107,6 +109,7 @@ class WebTransfer:
                 self.tell(Progress(bytes=sink.size_bytes, size_bytes=size))
                 if size is None and sink.size_bytes % ROOM_CHECKED_BYTES < len(chunk):
                     check_room(partial.folder, 0)
+        return size in (None, partial.have_bytes) or Failed("the server sent a part of the rest, not all of it")
 
     def _client(self) -> httpx.Client:
         timeout = httpx.Timeout(self.patience.stall_s, connect=min(CONNECT_S, self.patience.stall_s))
@@ -125,7 +128,7 @@ def _given_up(outcome: Failed, failed: int, partial: Partial) -> SupervisorError
     if outcome.asked_s and failed == 1:
         when = f"and asks to come again after {outcome.asked_s:g} s: try then"
     kept = f"; {partial.have_bytes:,} bytes are kept, and the same command goes on from there"
-    message = f"{partial.notes.source}: {outcome.reason}, {when}{kept if partial.have_bytes else ''}"
+    message = f"{partial.notes.source}: {outcome.reason}, {when}{kept if partial.is_of_use else ''}"
     return DeadlineExceeded(message, code="stalled") if outcome.stalled else DownloadError(message)
 
 
@@ -135,12 +138,17 @@ def _from_gguf(partial: Partial, response: httpx.Response) -> Iterator[bytes]:
     for chunk in response.iter_raw():
         head += chunk[: len(MAGIC) - len(head)]
         if not MAGIC.startswith(head):
-            kind = response.headers.get("content-type", "").partition(";")[0]
-            page = ": it is a web page; give the address of the file itself" if kind == "text/html" else ""
-            raise BadModel(
-                f"{partial.notes.source} is not a GGUF file, it begins with {chunk[:16]!r}{page}", code="model_not_gguf"
-            )
+            raise _not_gguf(partial.notes.source, chunk, response.headers)
         yield chunk
+
+
+def _not_gguf(source: str, chunk: bytes, headers: httpx.Headers) -> BadModel:
+    seen = f"{source} is not a GGUF file, it begins with {chunk[:16]!r}"
+    if headers.get("content-type", "").partition(";")[0] == "text/html":
+        seen += ": it is a web page; give the address of the file itself"
+    elif coding := headers.get("content-encoding"):
+        seen += f": the server sends it compressed ({coding}), though the bytes themselves were asked for"
+    return BadModel(seen, code="model_not_gguf")
 
 
 @contextmanager

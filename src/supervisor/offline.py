@@ -4,6 +4,7 @@ Everything is read only: nothing is locked, migrated or made.
 """
 
 import asyncio
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def needs(paths: StatePaths, config: Config) -> tuple[Need, ...]:
 
 def is_undecided(paths: StatePaths) -> bool:
     """Whether a deployment is under way, or was broken off, that has not said which model it needs."""
-    if not paths.journal.is_file():
+    if not os.path.lexists(paths.journal):
         return False
     with peek(paths.journal) as past:
         unfinished = past.unfinished()
@@ -97,7 +98,7 @@ def outlook(paths: StatePaths, config: Config, model: ModelFile, facts: Mapping[
 
 def _in_use(paths: StatePaths) -> list[tuple[int, str]]:
     """Numbers of releases, each with what it is in use for, once."""
-    if not paths.journal.is_file():
+    if not os.path.lexists(paths.journal):
         return []
     with peek(paths.journal) as past:
         uses = {number: why for number, why in reversed(list(_uses(past))) if number is not None}
@@ -115,7 +116,7 @@ def _uses(past: Past) -> Iterator[tuple[int | None, str]]:
 
 
 def _observations(paths: StatePaths) -> list[ledger.Observation]:
-    if not paths.journal.is_file():
+    if not os.path.lexists(paths.journal):
         return []
     with peek(paths.journal) as past:
         return past.observations()

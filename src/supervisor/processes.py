@@ -1,6 +1,8 @@
 """Which process is which, also for a later supervisor: a pid, and when it was started, since pids are used again."""
 
 import asyncio
+import os
+import signal
 import time
 from contextlib import suppress
 
@@ -49,8 +51,12 @@ def option(process: psutil.Process, name: str) -> str:
 
 
 async def end_child(child: asyncio.subprocess.Process) -> None:
-    """Kill and collect a helper process that has not ended: its caller gave up, or was cancelled."""
+    """Kill and collect a helper process that has not ended: its caller gave up, or was cancelled.
+
+    If it leads a group, what it started ends with it: that would hold its output open, and be waited for.
+    """
     if child.returncode is None:
         with suppress(ProcessLookupError):
-            child.kill()
+            leads = os.getpgid(child.pid) == child.pid
+            os.killpg(child.pid, signal.SIGKILL) if leads else child.kill()
         await child.wait()

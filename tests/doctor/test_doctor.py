@@ -73,6 +73,32 @@ def test_a_program_that_is_no_nginx(service: Service) -> None:
     assert examine(service).codes == ["nginx_unusable"]
 
 
+def test_a_program_that_prints_what_a_terminal_acts_on(service: Service) -> None:
+    """Its words are shown without that."""
+    program = service.folder / "nginx"
+    program.write_text("#!/bin/sh\nprintf 'so \\033[2J says \\a it'\n")
+    program.chmod(0o700)
+    configure(service, edge={"nginx": str(program)})
+    seen = examine(service)["nginx_unusable"].seen
+    assert seen.isprintable() and "so" in seen and "says" in seen
+
+
+def test_a_state_folder_that_is_a_link_to_nowhere(service: Service) -> None:
+    """No folder can be made in its place."""
+    service.state.root.symlink_to(service.folder / "nowhere")
+    seen = examine(service)
+    assert (seen.ran.code, seen.codes) == (1, ["state_no_folder"])
+    assert str(service.folder / "nowhere") in seen["state_no_folder"].seen
+
+
+def test_a_folder_in_the_place_of_the_journal(service: Service) -> None:
+    service.state.journal.mkdir(parents=True)
+    service.state.root.chmod(0o700)
+    seen = examine(service)
+    assert (seen.ran.code, seen.codes) == (1, ["journal_unreadable"])
+    assert "is no file: move it away" in seen["journal_unreadable"].seen
+
+
 @contextmanager
 def stranger(port: int) -> Iterator[int]:
     """A process that has nothing to do with the service and listens on its port."""

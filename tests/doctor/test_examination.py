@@ -76,10 +76,11 @@ def test_every_area_is_checked_once() -> None:
     assert len({check.area for check in CHECKS}) == len({check.look for check in CHECKS}) == len(CHECKS)
 
 
-def test_an_nginx_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is given its time, and ended."""
+@pytest.mark.parametrize("script", ["exec sleep 600", "sleep 600"], ids=["itself", "in a child of its own"])
+def test_an_nginx_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """It is given its time, and ended, with what it started."""
     program = tmp_path / "nginx"
-    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o700)
     monkeypatch.setattr(command, "TIMEOUT_S", 0.3)
     situation = Situation(HERE.paths, config=Config(edge=EdgeSection(nginx=str(program))))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,11 @@ def test_two_models_of_one_name_are_told_apart_by_digits(run: Run, store: Store,
 
 
 def test_a_model_of_the_store_is_deployed_by_its_name(entry: Entry, tmp_path: Path) -> None:
-    """A file of that name in the working folder comes first."""
+    """A file of that name in the working folder comes first; a folder is nothing to deploy."""
+    (tmp_path / "first").mkdir()
     assert deploy_request(Path("first"), ()).model == str(entry.path)
     assert deploy_request(None, ("model.path=first",)).model == str(entry.path)
+    (tmp_path / "first").rmdir()
     (tmp_path / "first").write_bytes(MODEL)
     assert deploy_request(Path("first"), ()).model == str(tmp_path / "first")
 
@@ -241,9 +244,21 @@ def test_a_deployment_that_has_not_told_its_model_keeps_all(
     assert store.entries() == (entry,)
 
 
-def test_a_journal_that_cannot_be_read_keeps_all(run: Run, store: Store, entry: Entry, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda journal: journal.write_bytes(b"no database" * 1000),
+        lambda journal: journal.touch(),
+        lambda journal: journal.mkdir(),
+        lambda journal: journal.symlink_to("nowhere"),
+    ],
+    ids=["garbage", "empty", "a folder", "a link to nowhere"],
+)
+def test_a_journal_that_cannot_be_read_keeps_all(
+    run: Run, store: Store, entry: Entry, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
     """Who does not know what is needed removes nothing."""
-    (tmp_path / "state" / "supervisor.db").write_bytes(b"no database" * 1000)
+    spoil(tmp_path / "state" / "supervisor.db")
     ended = run("remove", "first")
     assert ended.exit_code == 1 and "supervisor.db" in ended.stderr
     assert store.entries() == (entry,)

@@ -61,6 +61,17 @@ def test_a_pull_that_is_ended_in_the_middle_is_gone_on_with(
     assert left(store) == [f"{SUM}/model.gguf", f"{SUM}/origin.json"]
 
 
+def test_a_pull_whose_reader_went_away_ends_without_a_word(store: Store, server: FileServer) -> None:
+    """As `| head -1` ends it; what came is kept."""
+    server.script.append(fs.dripping)
+    process = begin("pull", server.url(), "--json")
+    assert process.stdout is not None and "began" in process.stdout.readline()
+    process.stdout.close()
+    process.stdout = None
+    assert ended(process) == (1, "")
+    assert store.entries() == () and unfinished(store)[0].have_bytes > 0
+
+
 def test_bytes_beyond_the_synced_ones_are_asked_for_again(run: Run, store: Store, server: FileServer) -> None:
     """After a power cut they may be holes in a file of the right length."""
     server.script.append(fs.breaking_after(1_000_000))

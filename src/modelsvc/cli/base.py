@@ -70,7 +70,12 @@ class Root(LazyGroup):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         given = args[0] if args else kwargs.pop("args", None)
         argv = sys.argv[1:] if given is None else list(given)
-        sys.exit(self._run(argv, **{**kwargs, "standalone_mode": False}))
+        try:
+            code = self._run(argv, **{**kwargs, "standalone_mode": False})
+        except BrokenPipeError:  # as `| head` ends it
+            output.abandon()
+            code = ExitCode.FAILED
+        sys.exit(code)
 
     def _run(self, argv: list[str], **kwargs: Any) -> int:
         as_json = "--json" in argv

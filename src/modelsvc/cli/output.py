@@ -1,5 +1,7 @@
 """How commands speak: results on stdout, as text or JSON; an error as one line on stderr."""
 
+import os
+import sys
 from typing import Any
 
 import click
@@ -27,6 +29,11 @@ def emit(message: Any) -> None:
 def say(line: str) -> None:
     """One line for a person, on stderr."""
     click.echo(f"modelsvc: {line}", err=True)
+
+
+def abandon() -> None:
+    """Nobody reads stdout any more: what its buffer still has must not be an error of its own at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report(error: ErrorBody, as_json: bool) -> None:

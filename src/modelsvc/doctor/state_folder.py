@@ -44,6 +44,8 @@ def _exists(path: Path) -> bool:
 
 
 def _future(root: Path) -> Finding:
+    if root.is_symlink():
+        return found("state_no_folder", f"{root} is a link to {root.readlink()}, which is not there", SET_HOME)
     parent = nearest(root)
     if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK):
         return found("state_absent", f"{root} is not there yet; the first `modelsvc up` makes it")

@@ -1,5 +1,6 @@
 """The model store: every file whole, unwritable, and where its content says."""
 
+import shlex
 import stat
 from collections.abc import Iterator
 
@@ -37,9 +38,9 @@ def check(situation: Situation) -> Iterator[Finding]:
 
 def _entry(store: Store, entry: Entry, deep: bool) -> Iterator[Finding]:
     if damage := store.damage(entry) if deep else _by_header(entry):
-        name = entry.name
-        mend = f"`modelsvc model remove {entry.sha256[:12]}`, and pull it again, unless a release serves it"
-        yield found("store_damaged", f"{name} in {entry.path.parent} is damaged: {damage}", mend)
+        source = shlex.quote(entry.origin.source) if entry.origin else "SOURCE"
+        mend = f"`modelsvc model pull {source} --repair` replaces it; deploy it anew if it is served"
+        yield found("store_damaged", f"{entry.name} in {entry.path.parent} is damaged: {damage}", mend)
     mode = stat.S_IMODE(entry.path.stat().st_mode)
     if mode & WRITABLE:
         seen = f"{entry.path} has mode {mode:04o}: a file that workers map must not be written"

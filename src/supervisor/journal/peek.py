@@ -1,5 +1,6 @@
 """A look into the journal without its supervisor: nothing is locked for long, migrated, mended or made."""
 
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -55,6 +56,8 @@ def _readable(path: Path) -> Iterator[tuple[Path, str]]:
     """A file to open, and how: SQLite would make side files where some are missing, beside a journal at rest too."""
     log, index = (path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm"))
     if not _is_there(path):
+        if os.path.lexists(path):
+            raise JournalError(f"the journal {path} is no file: move it away to begin a new one")
         raise JournalError(f"there is no journal {path}", code="no_journal")
     if not _is_there(log):
         yield path, "mode=ro&immutable=1"

@@ -35,7 +35,7 @@ async def inspect(nginx: str) -> NginxBuild:
     text = await _output(nginx, "-V")
     version = _VERSION.search(text)
     if not version:
-        said = text.strip()[:200] or "but nothing"
+        said = _shown(text.strip()[:200]) or "but nothing"
         raise EdgeError(f"{nginx!r} does not say its version as nginx does, {said}: set edge.nginx to an nginx")
     major, minor, patch = map(int, version.groups())
     return NginxBuild(
@@ -94,6 +94,7 @@ async def _output(*command: str, folder: Path | None = None, listener: socket.so
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            process_group=0,  # `nginx` may be a script with children of its own
         )
     except OSError as error:
         raise EdgeError(_missing(command[0], error), code="nginx_missing") from error
@@ -116,6 +117,11 @@ async def _finished(process: asyncio.subprocess.Process) -> str:
             code="config_rejected",
         )
     return text
+
+
+def _shown(text: str) -> str:
+    """Without what a terminal would act on."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _missing(nginx: str, error: OSError) -> str:

@@ -28,7 +28,7 @@ def deploy_request(model: Path | None, assignments: Sequence[str], in_place: boo
 
 def found_model(named: Path) -> Path:
     """The absolute path of a GGUF file, or of what the store has under that name where there is no such file."""
-    if len(named.parts) != 1 or os.path.exists(local_path(str(named))):  # noqa: PTH110  # Path's raises for long names
+    if len(named.parts) != 1 or _is_there(local_path(str(named))):
         return checked_model(named)
     store = Store(state_paths().models)
     try:
@@ -38,6 +38,11 @@ def found_model(named: Path) -> Path:
             f"there is no model file {named.absolute()}, and the store has no model {str(named)!r}: {store.contents()}",
             code="no_model_file",
         ) from None
+
+
+def _is_there(path: Path) -> bool:
+    """A folder is nothing that could be served. Path's own questions raise for long names."""
+    return os.path.exists(path) and not os.path.isdir(path)  # noqa: PTH110, PTH112
 
 
 def checked_model(path: Path) -> Path:

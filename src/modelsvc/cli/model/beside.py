@@ -37,8 +37,10 @@ def outlook(target: Target, path: Path, facts: Mapping[str, object], config: Con
 def _planned(target: Target, path: Path, settings: Mapping[str, SettingValue]) -> Plan | None:
     """None when no daemon runs."""
     asked = DeployRequest(model=str(path), settings={f"model.{key}": value for key, value in settings.items()})
+    client = ControlClient(control_socket(target.config_file))
     try:
-        return ControlClient(control_socket(target.config_file)).plan(asked)
+        client.status()  # a daemon that hangs is known by this at once; a plan may take minutes
+        return client.plan(asked)
     except SupervisorError as error:
         if error.exit_code is ExitCode.UNREACHABLE:
             return None

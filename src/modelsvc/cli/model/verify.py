@@ -1,5 +1,7 @@
 """`modelsvc model verify`."""
 
+import shlex
+
 import click
 
 from modelsvc.cli import output
@@ -44,7 +46,7 @@ def _told(entry: Entry, damage: str) -> bool:
 
 
 def _mend(entry: Entry) -> str:
-    source = entry.origin.source if entry.origin else "SOURCE"
+    source = shlex.quote(entry.origin.source) if entry.origin else "SOURCE"
     return f"replace it: modelsvc model pull {source} --repair, and deploy it if it is served"
 
 

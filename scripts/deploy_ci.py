@@ -58,7 +58,7 @@ class Deployer:
         return process.returncode
 
     def _explain(self, deployment: int | None) -> None:
-        """A refused deployment has no number: what refused it was its last event."""
+        """What could not be asked for has no number: its last event is the error."""
         if deployment is None:
             return
         explain = [str(self.command), "ctl", "explain", str(deployment)]
@@ -69,7 +69,11 @@ class Deployer:
     @staticmethod
     def _must(command: Sequence[str]) -> None:
         _say(f"$ {' '.join(command)}")
-        if code := subprocess.run(command, check=False).returncode:
+        try:
+            code = subprocess.run(command, check=False).returncode
+        except OSError as error:
+            raise Failed(f"`{' '.join(command)}` cannot be run: {error.strerror}; nothing was deployed") from error
+        if code:
             raise Failed(f"`{' '.join(command)}` ended with exit code {code}; nothing was deployed")
 
 
@@ -94,14 +98,25 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
         return 2
     evidence = Path(environ.get("EVIDENCE") or "evidence")
     evidence.mkdir(parents=True, exist_ok=True)
+    for name in (EVENTS, EXPLANATION):  # of the deployment before
+        (evidence / name).unlink(missing_ok=True)
     deployer = Deployer(Path(command).absolute(), evidence)
     try:
+        arguments = _words(environ.get("ARGS", ""))
         if environ.get("WHEEL"):
             deployer.upgrade(only_wheel(Path(environ["WHEEL"])))
-        return deployer.deploy(shlex.split(environ.get("ARGS", "")))
+        return deployer.deploy(arguments)
     except Failed as error:
         _say(str(error))
         return 1
+
+
+def _words(text: str) -> list[str]:
+    """As a shell takes them apart. Raises Failed."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise Failed(f"ARGS is {text!r}, which no shell takes either ({error}); nothing was deployed") from error
 
 
 def only_wheel(path: Path) -> Path:

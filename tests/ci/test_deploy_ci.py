@@ -50,6 +50,31 @@ def test_a_deployment_that_is_refused(service: Service, tmp_path: Path) -> None:
     assert ran.returncode == 4
     assert "download it again" in ran.stdout + ran.stderr
     assert kept(tmp_path)[-1]["outcome"] == "refused"
+    assert json.loads((tmp_path / EXPLANATION).read_text())["deployment"]["outcome"] == "refused"
+
+
+def test_evidence_is_of_one_deployment(service: Service, tmp_path: Path) -> None:
+    """What an earlier one left says nothing of this one, which could not even be asked for."""
+    (tmp_path / EXPLANATION).write_text("of the one before")
+    ran = deploy(service, tmp_path, "--set model.slots=0")
+    assert ran.returncode == 2 and "error" in kept(tmp_path)[-1]
+    assert not (tmp_path / EXPLANATION).exists()
+
+
+def test_arguments_that_nobody_can_take_apart(service: Service, tmp_path: Path) -> None:
+    ran = deploy(service, tmp_path, '--model "half')
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert "ARGS is '--model \"half'" in ran.stdout and "nothing was deployed" in ran.stdout
+
+
+def test_a_command_without_a_python_beside_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A wheel cannot be installed for it."""
+    (tmp_path / "modelsvc").write_text("#!/bin/sh\n")
+    (tmp_path / "modelsvc").chmod(0o700)
+    (tmp_path / "m.whl").touch()
+    own = {"MODELSVC_COMMAND": "modelsvc", "WHEEL": "m.whl", "EVIDENCE": "e"}
+    assert deploy_ci.main({name: str(tmp_path / file) for name, file in own.items()}) == 1
+    assert "cannot be run: No such file" in capfd.readouterr().out
 
 
 def test_a_deployment_that_is_rolled_back(service: Service, tmp_path: Path) -> None:

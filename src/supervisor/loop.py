@@ -24,11 +24,12 @@ class Loop:
 
     def __init__(self, state: State) -> None:
         self.state = state
+        self.has_begun = False  # before that it is not known what an earlier supervisor left
         self._events: asyncio.Queue[Event] = asyncio.Queue()
 
     def begin_with(self, state: State) -> None:
         """What an earlier supervisor left; to be called before `run`."""
-        self.state = state
+        self.state, self.has_begun = state, True
 
     def post(self, event: Event) -> None:
         """Hand in what happened. To be called in the event loop's thread."""

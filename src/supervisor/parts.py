@@ -9,7 +9,7 @@ from supervisor.baseline import Baseline
 from supervisor.console import Console
 from supervisor.control import ControlPlane
 from supervisor.core import events as ev
-from supervisor.core.outlook import outlook
+from supervisor.core.outlook import Outlook, outlook
 from supervisor.core.records import Record
 from supervisor.core.state import Color, State
 from supervisor.edge import Edge
@@ -55,7 +55,7 @@ class Parts:
         self.loop = Loop(State(policy=config.policy()))
         self.hub, self.metrics, self.feed = Hub(), Metrics(), Feed(first_id(journal))
         self.traffic = EdgeTraffic(paths.access_log)
-        self.holder = Holder(lambda: outlook(self.loop.state), config.edge.hold_timeout_s, config.edge.hold_limit)
+        self.holder = Holder(self._outlook, config.edge.hold_timeout_s, config.edge.hold_limit)
         key = own_key(paths.probe_key) if config.security.api_keys_file else ""
         self.probe = Probe({color: config.port(color) for color in Color}, f"http://{config.edge.listen}", key)
         processes = WorkerProcesses(
@@ -83,6 +83,10 @@ class Parts:
         self.room = Room(self.memory, journal, paths.root, self.state, self.monitor.give_way)
         self.watch = Watch(self.state, self.loop.post, self.probe, self.holdings, edge)
         self._set_up_metrics()
+
+    def _outlook(self) -> Outlook:
+        """Nobody is sent away before it is known who serves."""
+        return outlook(self.loop.state) if self.loop.has_begun else Outlook.COMING
 
     def _watcher(self, baseline: Baseline) -> Watcher | None:
         """None where the watch on files is not enabled; without a file there is nothing to watch."""

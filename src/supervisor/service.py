@@ -64,8 +64,8 @@ async def _live(parts: Parts, reserve: Reserve) -> None:
         _obey_signals(parts)
         stack.push_async_callback(parts.probe.close)
         stack.callback(parts.edge.close)
+        await _open_hold(parts, stack)  # first: nginx, which serves on, may find a worker gone at any time
         await take_up(parts)
-        await _open_hold(parts, stack)
         inbox = await listen(parts.settings.paths.notify_socket, parts.loop.post)
         stack.callback(inbox.close)
         plane = parts.plane()

@@ -30,14 +30,18 @@ async def take_up(parts: Parts) -> None:
 
 
 async def _resume(parts: Parts, resumption: Resumption) -> None:
-    """Bring route and processes to what was decided."""
+    """Bring route and processes to what was decided.
+
+    The configuration comes before the route: a request that is held by a worker of nginx that has the old one could
+    only be replayed to where nobody is.
+    """
     state = resumption.state
     parts.loop.begin_with(state)
-    parts.edge.write_route(state.routed)
     if state.edge is EdgePhase.RUNNING:
-        await parts.edge.apply_config()
+        await parts.edge.switch(state.routed)
         parts.executor.watch_edge()
     else:
+        parts.edge.write_route(state.routed)
         with naming("edge.listen"):
             parts.edge.bind()
         await parts.edge.test_config()

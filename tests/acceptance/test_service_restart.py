@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import tomli_w
 from loadtest.traffic import Report, Traffic
 from tests.acceptance.conftest import TABLES, Table
 from tests.support.service_fakes import RUNNER, behave
@@ -91,6 +92,18 @@ def test_a_full_stop_without_a_managers_socket_loses_requests() -> None:
 
 
 @needs_proc
+def test_a_worker_that_cannot_be_taken_over_is_replaced_without_a_loss() -> None:
+    """Its port was changed: requests are held from before it is stopped until the next one serves."""
+    with managed_service() as service, service_folder() as other:
+        service.up()
+        service.tables["workers"] = other.tables["workers"]
+        service.config.write_text(tomli_w.dumps(service.tables))
+        with steady_traffic(service.url, CLIENTS) as traffic:
+            service.restart(HANDOVER)
+            traffic.goes_on()
+        assert traffic.report().failed == 0
+
+
 def test_a_client_waits_while_everything_is_gone(service: ManagedService) -> None:
     """Supervisor, nginx and workers were killed: whoever connects is answered after the next start."""
     service.kill_all()

@@ -66,7 +66,6 @@ def test_a_deployment_that_fails_is_taken_back_first() -> None:
         ev.SwitchRequested("r", DeploymentKind.SWAP),
         ev.StopRequested("r", BLUE),
         ev.PauseRequested("r"),
-        ev.ResumeRequested("r"),
         ev.CancelRequested("r"),
     ],
     ids=lambda event: type(event).__name__,
@@ -79,6 +78,18 @@ def test_nothing_new_is_begun(request_event: ev.Event) -> None:
 
     assert world.ended("r").outcome is Outcome.REFUSED
     assert world.ended("r").reason == "the supervisor is being replaced: ask again in a moment"
+
+
+def test_requests_that_an_operator_holds_may_pass() -> None:
+    """They would be refused when the supervisor leaves."""
+    world = second()
+    world.tell(ev.PauseRequested("p"))
+    world.play()
+    world.tell(ASKED)
+    assert "Route" in names(world.tell(ev.ResumeRequested("r")))
+    assert world.ended("r").outcome is Outcome.SUCCEEDED
+    world.play()
+    assert world.exited and world.state.routed is GREEN
 
 
 def test_a_failover_still_begins() -> None:

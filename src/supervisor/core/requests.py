@@ -82,8 +82,8 @@ def pause(state: State, event: ev.PauseRequested) -> Decision:
 
 
 def resume(state: State, event: ev.ResumeRequested) -> Decision:
-    """Let requests pass again, those that were held first."""
-    if why := _busy(state):
+    """Let requests pass again, those that were held first; a supervisor that is being replaced waits for just that."""
+    if why := _ending(state) or _occupied(state):
         return refuse(state, event.request, why)
     if not state.paused:
         return _answer(state, event.request, Outcome.SUCCEEDED, "requests are not held")
@@ -221,9 +221,11 @@ def _not_prewarmed(state: State) -> str:
 
 def _busy(state: State) -> str:
     """Why no request can be accepted now; empty when one can."""
-    if state.shutdown:
-        return "the supervisor is shutting down"
-    return handover.REPLACED if state.handover else _occupied(state)
+    return _ending(state) or (handover.REPLACED if state.handover else _occupied(state))
+
+
+def _ending(state: State) -> str:
+    return "the supervisor is shutting down" if state.shutdown else ""
 
 
 def _occupied(state: State) -> str:

@@ -40,6 +40,11 @@ class Baseline:
             return now
         return recorded_section(self.releases.read(release))
 
+    def accord(self, section: ModelSection) -> None:
+        """It was looked at, and what serves is in accord with it: it is no edit any more."""
+        if self.journal.fact(SEEN) != section.model_dump():
+            self.journal.remember(SEEN, section.model_dump())
+
     def publish(self, record: rec.Record) -> None:
         """Remember the section whenever what an operator asked for succeeds, as it was when that began."""
         match record:

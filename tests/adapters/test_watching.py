@@ -274,6 +274,23 @@ async def test_a_rollback_is_not_fought_over(world: Desk) -> None:
         await world.sees(lambda: len(world.asked) == 2, "it asks for the next edit")
 
 
+async def test_an_edit_to_what_serves_makes_the_next_one_count(world: Desk) -> None:
+    """Also where that says again what was rolled back from."""
+    async with world.watching():
+        world.edit(slots=2)
+        await world.sees(lambda: world.asked, "it asks")
+        await world.deploys("watch")
+        await world.decides("in_accord")
+        await world.rolls_back(release=1)
+        told = await world.decides("settled")
+        assert told.changes == ("model.slots 4 -> 2",)
+        world.edit(slots=4)
+        await world.decides("in_accord", 2)
+        world.edit(slots=2)
+        await world.sees(lambda: len(world.asked) == 2, "it asks again")
+    assert world.asked[1].because == "model.slots 4 -> 2"
+
+
 async def test_a_rollback_in_the_middle_of_a_look_is_not_fought_over(
     world: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,8 +323,8 @@ async def test_a_setting_that_an_operator_deployed_is_not_undone(world: Desk) ->
         await world.decides("in_accord")
         await world.deploys(slots=1)
         world.write(world.config.read_text() + "# look\n")
-        await world.decides("in_accord", 2)
-        assert not world.asked
+        told = await world.decides("settled")
+        assert told.changes == ("model.slots 1 -> 4",) and not world.asked
         world.edit(context_tokens=1024)
         await world.sees(lambda: world.asked, "it asks")
     assert world.asked[0].because == "model.context_tokens 512 -> 1024; model.slots 1 -> 4"
@@ -327,8 +344,7 @@ async def test_a_new_version_of_the_package_is_asked_for(world: Desk, monkeypatc
     async with world.watching():
         await world.decides("in_accord")
         await world.deploys(slots=1)
-        world.write(world.config.read_text() + "# look\n")
-        await world.decides("in_accord", 2)
+        await world.decides("settled")
     monkeypatch.setattr(wishes, "__version__", "99.0")
     async with world.watching():
         await world.sees(lambda: world.asked, "it asks")

@@ -28,7 +28,7 @@ def failed(wanted: Wish, outcome: Outcome = Outcome.ROLLED_BACK) -> Heard:
 SETTLED_ALREADY = word(SERVES)
 TABLE = [
     ("what is wanted serves", word(SERVES), SERVES, Heard(word(EDITED), Outcome.REFUSED, 5), "", "in_accord"),
-    ("the same in the first look ever", word(SERVES), SERVES, None, "", "in_accord"),
+    ("what is wanted serves, in the first look ever", word(SERVES), SERVES, None, "", "in_accord"),
     ("an edit", word(EDITED), SERVES, Heard(SETTLED_ALREADY), "", "asks"),
     ("another model file", word(REPLACED), SERVES, Heard(SETTLED_ALREADY), "", "asks"),
     ("another version of the package", word(UPGRADED), SERVES, Heard(SETTLED_ALREADY), "", "asks"),
@@ -80,7 +80,15 @@ TABLE = [
         EDITED,
         Heard(word(EDITED, slots=4), Outcome.SUCCEEDED, 6),
         "",
-        "in_accord",
+        "settled",
+    ),
+    (
+        "the same in the first look ever",
+        word(EDITED, slots=4),
+        EDITED,
+        None,
+        "",
+        "settled",
     ),
     (
         "the package was upgraded after that",

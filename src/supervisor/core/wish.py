@@ -14,6 +14,7 @@ from supervisor.core.state import BOOT_REQUEST, DeploymentKind, Outcome, Setting
 
 BY_OPERATORS = (DeploymentKind.DEPLOY, DeploymentKind.ROLLBACK, DeploymentKind.SWAP)
 SHA_SHOWN = 12
+OVERRULED = "what serves came after it, by a command or a failover, so that stays"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Heard:
         if self.failed and self.outcome:
             ended = f"{self.outcome.replace('_', ' ')}: {self.reason}"
             return f"deployment {self.deployment} was tried for it, and {ended}; it is tried again when it changes"
-        return "what serves came after it, by a command or a failover, so that stays; `modelsvc ctl deploy` brings it"
+        return f"{OVERRULED}; `modelsvc ctl deploy` brings it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,9 @@ def decide(word: Word, serving: Wish | None, heard: Heard | None, obstacle: str 
     """Whether a deployment is to be asked for. `obstacle`: why none can begin now; empty when one can."""
     changes = differences(serving, word.wanted)
     if not changes:
-        return Verdict(VerdictKind.IN_ACCORD)
+        other = _overruled(word, serving)
+        why = f"{OVERRULED}; an edit of it, or `modelsvc ctl deploy --set`, brings it"
+        return Verdict(VerdictKind.SETTLED, other, why) if other else Verdict(VerdictKind.IN_ACCORD)
     if heard and not is_new(word, heard):
         if heard.outcome is None and heard.deployment is not None:
             return Verdict(VerdictKind.DEPLOYS, changes, f"deployment {heard.deployment} brings it")
@@ -152,6 +155,13 @@ def differences(serving: Wish | None, wanted: Wish) -> tuple[str, ...]:
         ("security.allowed_hosts", ", ".join(serving.allowed_hosts), ", ".join(wanted.allowed_hosts)),
     )
     return (*settings, *(_changed(name, before, after) for name, before, after in rest if before != after))
+
+
+def _overruled(word: Word, serving: Wish | None) -> tuple[str, ...]:
+    """What is configured and neither serves nor is wanted any more."""
+    settings = {key: value for key, value in word.section.items() if key != "path"}
+    configured = replace(word.wanted, settings=settings, model_path=str(word.section["path"]))
+    return differences(serving, configured)
 
 
 def _changed(name: str, before: object, after: object) -> str:

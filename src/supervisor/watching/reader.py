@@ -10,7 +10,7 @@ from supervisor import config as configuration
 from supervisor import model_file
 from supervisor.appraisal import model_path
 from supervisor.baseline import Baseline
-from supervisor.config import Config
+from supervisor.config import Config, ModelSection
 from supervisor.config.sections import Effect, Section
 from supervisor.core.wish import Wish, Word
 from supervisor.errors import SupervisorError
@@ -20,12 +20,13 @@ from supervisor.wishes import serving, settings_of, wanted
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A look at the files. There is a `word`, or a `problem` with all that is wrong."""
+    """A look at the files. There is a `word`, and the section it comes from, or a `problem` with all that is wrong."""
 
     serving: Wish | None
     word: Word | None
     problem: str = ""
     needs_restart: tuple[str, ...] = ()
+    section: ModelSection | None = None
 
 
 @dataclass(slots=True)
@@ -55,7 +56,7 @@ class Reader:
             serves = serving(release) if release else None
             config = configuration.load(self.path)
             needs = needs_restart(self.running, config)
-            return Seen(serves, await self._word(config, release), "", needs)
+            return Seen(serves, await self._word(config, release), "", needs, config.model)
         except SupervisorError as error:
             return Seen(serves, None, error.message, needs)
 

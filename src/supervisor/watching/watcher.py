@@ -103,6 +103,8 @@ class Watcher:
             reason=verdict.reason,
             needs_restart=list(seen.needs_restart),
         )
+        if verdict.kind is VerdictKind.IN_ACCORD and seen.section:
+            self._reader.baseline.accord(seen.section)
         if seen.word:
             self._act(verdict, seen.word)
 

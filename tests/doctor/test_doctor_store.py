@@ -15,7 +15,6 @@ def stored(service: Service) -> Path:
     ran = service.run("model", "pull", f"file:{demo_model_path()}")
     assert ran.code == 0, ran
     (path,) = service.state.models.glob("*/*.gguf")
-    service.state.root.chmod(0o700)
     return path
 
 

@@ -147,8 +147,9 @@ def test_offline_mode_is_respected(hub: Hub, store: Store) -> None:
             "bad_network_settings",
             "ALL_PROXY",
         ),
+        ({"HF_TOKEN": "hf_\u00fc"}, "bad_network_settings", "HF_TOKEN"),
     ],
-    ids=["no address", "half an address", "a proxy that needs more"],
+    ids=["no address", "half an address", "a proxy that needs more", "a token of no use"],
 )
 def test_an_environment_that_cannot_be_meant(store: Store, environment: dict[str, str], code: str, word: str) -> None:
     """Told by the name of the variable."""
@@ -180,8 +181,8 @@ def test_a_repository_that_cannot_be_is_misuse(store: Store, repository: str) ->
 
 
 def test_a_hub_that_nobody_answers_for(hub: Hub, store: Store) -> None:
-    process = begin("pull", SOURCE, "--tries", 1, HF_ENDPOINT="http://127.0.0.1:1")
+    process = begin("pull", SOURCE, "--tries", 1, HF_ENDPOINT="http://joe:hunter2@127.0.0.1:1")
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 1 and "hunter2" not in err
     assert "http://127.0.0.1:1/owner/repo cannot be asked for model.gguf" in err and "HF_ENDPOINT" in err
     assert err.count("\n") == 1

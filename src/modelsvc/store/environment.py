@@ -31,9 +31,9 @@ def distrust(error: BaseException | None) -> ssl.SSLCertVerificationError | None
 
 
 def unusable(error: Exception) -> InvalidRequest:
-    """A proxy, or certificates, that it names and that no connection can be made with."""
+    """A proxy, certificates or a token, that it names and that no connection can be made with."""
     return InvalidRequest(
-        f"the environment's settings for the network cannot be used: {error}; look at HTTPS_PROXY, ALL_PROXY and"
-        " SSL_CERT_FILE",
+        f"the environment's settings for the network cannot be used: {error}; look at HTTPS_PROXY, ALL_PROXY,"
+        " SSL_CERT_FILE and HF_TOKEN",
         code="bad_network_settings",
     )

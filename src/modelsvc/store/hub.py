@@ -78,7 +78,7 @@ def _translated(file: HubFile, url: str, error: Exception) -> tuple[SupervisorEr
     """The error as the user is told it, and whether it may pass by itself."""
     from huggingface_hub import errors as hub
 
-    page = url.partition("/resolve/")[0]
+    page = addresses.public(url).partition("/resolve/")[0]
     match error:
         case hub.GatedRepoError():
             return _gated(file, page), False

@@ -40,7 +40,8 @@ def partial(store: Store, wanted: Notes, waiting: Callable[[int | None], None]) 
     """
     folder = store.partials / wanted.key
     with storing(store.folder):
-        store.partials.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in (store.folder.parent, store.folder, store.partials):  # `parents` would make them for everybody
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
     with storing(folder), lock.locked(folder, waiting):
         unfinished = Partial(folder, wanted)
         try:

@@ -100,9 +100,9 @@ def test_a_folder_in_the_place_of_the_journal(service: Service) -> None:
 
 
 @contextmanager
-def stranger(port: int) -> Iterator[int]:
+def stranger(port: int, **given: str) -> Iterator[int]:
     """A process that has nothing to do with the service and listens on its port."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("MODELSVC")}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MODELSVC")} | given
     command = [sys.executable, "-c", LISTEN, str(port)]
     with subprocess.Popen(command, cwd="/", env=environment, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -118,10 +118,10 @@ def stranger(port: int) -> Iterator[int]:
     [(("workers", "green_port"), "port_taken", 1), (("control", "metrics_listen"), "port_taken_optional", 0)],
 )
 def test_a_port_taken_by_a_stranger(service: Service, setting: tuple[str, str], code: str, exit_code: int) -> None:
-    """It is named with its pid. Without metrics the service starts, so that is a warning."""
+    """It is named with its pid, though its shell knew the state folder. Without metrics the service starts."""
     section, key = setting
     port = int(str(service.tables[section][key]).rpartition(":")[2])
-    with stranger(port) as pid:
+    with stranger(port, MODELSVC_HOME=str(service.state.root)) as pid:
         seen = examine(service)
     assert (seen.ran.code, seen.codes) == (exit_code, [code])
     assert f"{section}.{key}" in seen[code].seen and f"pid {pid}" in seen[code].seen

@@ -9,6 +9,8 @@ import psutil
 from supervisor.paths import StatePaths
 from supervisor.protocol import HOME_ENV
 
+KINDS = {"supervisor", "--worker-id"}  # words of the command lines of supervisors and workers
+
 
 def is_ours(process: psutil.Process, paths: StatePaths) -> bool:
     """Whether it works in the state folder, names it, or was given it: supervisor, workers, nginx and Prometheus do."""
@@ -44,7 +46,9 @@ def _works_in(process: psutil.Process, root: Path) -> bool:
 
 
 def _was_given(process: psutil.Process, root: Path) -> bool:
-    return bool(process.environ().get(HOME_ENV) == str(root))
+    """As supervisors and workers are. Where a shell exports the variable, everything started there has it, too."""
+    is_kind = not KINDS.isdisjoint(process.cmdline())
+    return is_kind and process.environ().get(HOME_ENV) == str(root)
 
 
 def _parent(process: psutil.Process) -> psutil.Process | None:

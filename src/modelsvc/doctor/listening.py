@@ -71,7 +71,7 @@ def judge(door: Door, holders: list[psutil.Process], situation: Situation) -> Fi
     return found(code, f"{door.setting}: {door.address} is taken by {who or NOBODY_SEEN}", _way_out(door, holders))
 
 
-NOBODY_SEEN = "a process of another user"
+NOBODY_SEEN = "a process of another user, or a connection that has this port at its own end"
 
 
 def _keeps_sockets(process: psutil.Process, situation: Situation) -> bool:
@@ -82,7 +82,7 @@ def _keeps_sockets(process: psutil.Process, situation: Situation) -> bool:
 
 def _way_out(door: Door, holders: list[psutil.Process]) -> str:
     port = door.listen.rpartition(":")[2]
-    tell = f"lsof -nP -iTCP:{port} -sTCP:LISTEN" if sys.platform == "darwin" else f"ss -ltnp 'sport = :{port}'"
+    tell = f"lsof -nP -iTCP:{port}" if sys.platform == "darwin" else f"ss -tanp 'sport = :{port}'"
     stop = " ".join(["kill", *(str(each.pid) for each in holders)]) if holders else f"sudo {tell}"
     return f"end it (`{stop}`), or set {door.setting} to another port"
 

@@ -262,6 +262,10 @@ def test_a_journal_that_cannot_be_read_keeps_all(
     ended = run("remove", "first")
     assert ended.exit_code == 1 and "supervisor.db" in ended.stderr
     assert store.entries() == (entry,)
+    listed = run("list", "--json")
+    assert listed.exit_code == 0 and "cannot be told" in listed.stderr and "supervisor.db" in listed.stderr
+    assert [(model["name"], model["needed_by"]) for model in told(listed)["models"]] == [("first.gguf", None)]
+    assert run("list").stdout.splitlines()[1].split()[-1] == "?"
 
 
 def test_what_unfinished_pulls_left_is_removed_on_demand(run: Run, store: Store, server: FileServer) -> None:

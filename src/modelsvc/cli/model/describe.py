@@ -47,9 +47,9 @@ def shown_reference(name: str) -> str:
     return shlex.quote(bare(name))
 
 
-def list_lines(entries: Sequence[Entry], needed: Mapping[str, Sequence[str]]) -> list[str]:
-    """`needed` tells by SHA-256 what needs an entry."""
-    rows = [_row(entry, needed.get(entry.sha256, ())) for entry in entries]
+def list_lines(entries: Sequence[Entry], needed: Mapping[str, Sequence[str]] | None) -> list[str]:
+    """`needed` tells by SHA-256 what needs an entry; None: nobody knows."""
+    rows = [_row(entry, ("?",) if needed is None else needed.get(entry.sha256, ())) for entry in entries]
     return columns([["name", "size", "quantisation", "sha256", "needed by"], *rows])
 
 

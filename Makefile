@@ -12,12 +12,18 @@
 # nginx is in sbin on Debian, where an ordinary user's PATH does not reach.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
+# What people write is text: make would take a $ in it for a variable of its own.
+override MESSAGE := $(value MESSAGE)
+override MODEL := $(value MODEL)
+export MESSAGE
+
 PYTHON_ENV ?= .venv/bin/python
 MODELSVC = $(PYTHON_ENV) -m modelsvc
 
 # What a variable becomes as an option, if it is set. Targets that ask a service take the one that `modelsvc ctl` finds:
 # MODELSVC_HOME and MODELSVC_CONFIG choose it.
-OPTION = $(if $($(1)),--$(2) '$($(1))')
+QUOTED = '$(subst ','\'',$(1))'
+OPTION = $(if $($(1)),--$(2) $(call QUOTED,$($(1))))
 CHANGE = $(call OPTION,MODEL,model) $(foreach setting,$(SET),--set '$(setting)') $(ARGS)
 REHEARSE = $(PYTHON_ENV) -m loadtest.rehearse
 REHEARSAL = $(call OPTION,CLIENTS,clients) $(call OPTION,SWAPS,swaps) $(call OPTION,DWELL,dwell)
@@ -35,7 +41,7 @@ help: ## list these commands
 
 setup: ## install all that is needed; fast when it is there already (PYTHON=... is the interpreter; MODEL=smollm2 pulls it)
 	@PYTHON='$(PYTHON)' QUIET='$(if $(filter setup,$(MAKECMDGOALS)),,1)' scripts/setup.sh
-	$(if $(and $(MODEL),$(filter setup,$(MAKECMDGOALS))),@$(PYTHON_ENV) -m modelsvc model pull '$(MODEL)')
+	$(if $(and $(MODEL),$(filter setup,$(MAKECMDGOALS))),@$(PYTHON_ENV) -m modelsvc model pull $(call QUOTED,$(MODEL)))
 
 demo: setup ## serve the built-in model, deploy over it under traffic, roll back, and show what failed
 	@$(PYTHON_ENV) -m tools.demo
@@ -61,7 +67,7 @@ health: setup ## whether the service can answer, and how it is
 	@$(MODELSVC) health $(ARGS)
 
 chat: setup ## talk to the model, or ask it MESSAGE once; ARGS="--user ada" remembers
-	@$(MODELSVC) chat $(ARGS) $${MESSAGE:+"$$MESSAGE"}
+	@$(MODELSVC) chat $(ARGS) $${MESSAGE:+-- "$$MESSAGE"}
 
 memory: setup ## what each process holds, and what another worker would need
 	@$(MODELSVC) ctl memory

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from pathlib import Path
 
 from tests.setup.machine import ROOT
 
@@ -54,6 +55,17 @@ def test_variables_of_load_tests_become_options() -> None:
         in make("--dry-run", "deploy-monitored", "MODEL=b.gguf", "ARGS=--plan")[-1]
     )
     assert "loadtest.report yesterday" in make("--dry-run", "open-report", "RESULT=yesterday")[-1]
+
+
+def test_what_is_written_reaches_the_command_as_it_is(tmp_path: Path) -> None:
+    """Quotes, dollars, and a message that looks like an option."""
+    echo = tmp_path / "echo.sh"
+    echo.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    echo.chmod(0o755)
+    given = ("--assume-old", "setup", "-s", f"PYTHON_ENV={echo}")
+
+    assert make(*given, "chat", """MESSAGE=-- it's "so" $HOME""")[-2:] == ["--", """-- it's "so" $HOME"""]
+    assert make(*given, "deploy", "MODEL=it's $HOME, too.gguf")[-2:] == ["--model", "it's $HOME, too.gguf"]
 
 
 def test_setup_pulls_the_model_that_is_named() -> None:

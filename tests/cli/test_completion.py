@@ -118,3 +118,14 @@ def test_the_script_says_how_to_install_it(run: Run, shell: str) -> None:
     text = run("completion", shell).stdout
     assert INSTALL[shell][0] in text and text.splitlines()[-4:-2] != []
     assert shell != "zsh" or text.startswith("#compdef modelsvc\n")
+
+
+def test_a_store_that_cannot_be_read_is_no_matter_of_the_prompt(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are completed all the same, and nothing is printed into the line."""
+    (world / "file").write_text("")
+    monkeypatch.setenv("MODELSVC_HOME", str(world / "file/below"))
+    monkeypatch.setenv("COMP_WORDS", "modelsvc ctl deploy --model s")
+    monkeypatch.setenv("COMP_CWORD", "4")
+    monkeypatch.setenv("_MODELSVC_COMPLETE", "bash_complete")
+    done = subprocess.run([world / "bin/modelsvc"], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout.split(), done.stderr) == (["file,s"], "")

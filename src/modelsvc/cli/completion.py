@@ -1,11 +1,14 @@
 """`modelsvc completion`: click's own completion of the command tree, and where it goes."""
 
+from contextlib import suppress
+
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from modelsvc.cli import output
 from modelsvc.cli.base import Command
 from modelsvc.store import Store
+from supervisor.errors import SupervisorError
 from supervisor.paths import state_paths
 from supervisor.protocol import SETTABLE_KEYS
 
@@ -61,6 +64,8 @@ def settings(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> l
 
 def models(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Of `--model`: what the store has, else files."""
-    names = {entry.name for entry in Store(state_paths().models).entries()}
+    names: set[str] = set()
+    with suppress(SupervisorError):  # an error would be printed into the line that is being typed
+        names = {entry.name for entry in Store(state_paths().models).entries()}
     known = [CompletionItem(name) for name in sorted(names) if incomplete and name.startswith(incomplete)]
     return known or [CompletionItem(incomplete, type="file")]

@@ -42,8 +42,9 @@ Reply = TypeVar("Reply")
 class ControlClient:
     """Asks the daemon behind `socket_path`.
 
-    `timeout_s` bounds connecting and every plain answer. An operation's stream may be silent for as long as a model
-    loads, so it is bounded only by `patience_s`: seconds from the call to the last event, None for no limit.
+    `timeout_s` bounds connecting, every plain answer, and the begin of an operation's stream. That may be silent for as
+    long as a model loads, so it is bounded only by `patience_s`: seconds from the call to the last event, None for no
+    limit.
     """
 
     def __init__(self, socket_path: Path, timeout_s: float = 10.0, patience_s: float | None = None) -> None:
@@ -152,7 +153,7 @@ class ControlClient:
     def _operate(self, path: str, request: msgspec.Struct | None = None) -> Events:
         exchange = Exchange(self._path, self._timeout_s, self._patience_s)
         try:
-            response = exchange.ask("POST", path, encode(request) if request else b"{}")
+            response = exchange.ask("POST", path, encode(request) if request else b"{}", promptly=True)
         except BaseException:
             exchange.close()
             raise

@@ -79,19 +79,25 @@ class Exchange:
 
     def __init__(self, path: Path, connect_s: float, patience_s: float | None) -> None:
         self._path = path
-        self._patience_s = patience_s or 0.0
+        self._patience_s = patience_s or connect_s
+        self._prompt_s = connect_s
         self._deadline = None if patience_s is None else time.monotonic() + patience_s
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(connect_s)
         self._http = http.client.HTTPConnection("localhost")
         self._http.sock = self._socket
 
-    def ask(self, method: str, path: str, body: bytes | None = None) -> http.client.HTTPResponse:
-        """Send the request; return the answer of a daemon that accepts it."""
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, *, promptly: bool = False
+    ) -> http.client.HTTPResponse:
+        """Send the request; return the answer of a daemon that accepts it.
+
+        `promptly`: the answer begins at once, whatever comes in it later, so that only a daemon that hangs is silent.
+        """
         self._connect()
         headers = {"Content-Type": "application/json"} if body else {}
         with self._translated("before it answered"):
-            self._limit()
+            self._limit(self._prompt_s if promptly else None)
             self._http.request(method, API_PREFIX + path, body, {**headers, "Connection": "close"})
             response = self._http.getresponse()
         if response.status >= 400:
@@ -144,15 +150,13 @@ class Exchange:
         except OSError as error:
             raise Unreachable(_no_daemon(self._path, error)) from error
 
-    def _limit(self) -> None:
+    def _limit(self, at_most_s: float | None = None) -> None:
         """Let the next read wait for what is left of the patience."""
-        if self._deadline is None:
-            self._socket.settimeout(None)
-            return
-        left = self._deadline - time.monotonic()
-        if left <= 0:
+        left = None if self._deadline is None else self._deadline - time.monotonic()
+        limit = min((bound for bound in (left, at_most_s) if bound is not None), default=None)
+        if limit is not None and limit <= 0:
             raise TimeoutError
-        self._socket.settimeout(left)
+        self._socket.settimeout(limit)
 
     @contextmanager
     def _translated(self, place: str) -> Iterator[None]:

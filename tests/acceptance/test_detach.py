@@ -102,6 +102,15 @@ def test_logs_are_followed_over_a_restart(running: Service) -> None:
     assert process.returncode == INTERRUPTED
 
 
+def test_logs_are_followed_as_long_as_somebody_reads(running: Service) -> None:
+    """`… | head -1` ends, though nothing more is written."""
+    command = [sys.executable, "-m", "modelsvc", "ctl", "logs", "supervisor", "-n", "1", "--follow"]
+    with subprocess.Popen(command, env=running.env, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline()
+        process.stdout.close()
+        process.wait(timeout=30)
+
+
 def test_a_shutdown_that_may_find_nothing(running: Service) -> None:
     """Both times it is done; without the option the second is an error."""
     assert running.ctl("shutdown", "--if-running").code == 0
@@ -122,6 +131,18 @@ def test_workers_without_a_supervisor_are_not_nothing(running: Service) -> None:
     after = running.status()
     assert after.active and before.active
     assert after.workers[after.active].pid == before.workers[before.active].pid
+    assert running.chat("Hello!").is_success
+
+
+def test_nothing_is_removed_under_a_supervisor_that_hangs(running: Service) -> None:
+    """Its process is named, to be ended; the rest serves on and is taken over."""
+    pid = running.status().pid
+    os.kill(pid, signal.SIGSTOP)
+    refused = running.run("reset", "--yes")
+    assert refused.code == 4 and f"kill -9 {pid}" in refused.err and "worker (pid" in refused.err, refused
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not psutil.pid_exists(pid), "the supervisor is gone")
+    assert running.run("up", "--detach").code == 0
     assert running.chat("Hello!").is_success
 
 

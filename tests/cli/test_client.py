@@ -157,6 +157,15 @@ def test_a_daemon_that_hangs_up_without_an_answer_is_broken(client: ControlClien
         hanging_up.join()
 
 
+def test_a_daemon_that_hangs_is_not_waited_for(socket_path: Path) -> None:
+    """An operation may take hours, but its answer begins at once: `ctl shutdown` ends also without --timeout."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(socket_path))
+        server.listen()
+        with pytest.raises(TimedOut, match=r"within 0\.2 s \(before it answered"):
+            ControlClient(socket_path, timeout_s=0.2).shutdown()
+
+
 def hang_up(server: socket.socket) -> None:
     connection, _ = server.accept()
     with connection:

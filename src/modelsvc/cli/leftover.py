@@ -14,11 +14,12 @@ def left_behind(paths: StatePaths) -> list[str]:
     return list(_found(paths))
 
 
-def told(left: Sequence[str]) -> str:
-    """What they mean, and what to do."""
+def told(left: Sequence[str], holder: str = "") -> str:
+    """What they mean, and what to do; `holder` is the pid of a supervisor that lives and does not answer."""
+    first = f"end the supervisor that hangs with `kill -9 {holder}`, then " if holder else ""
     return (
-        f"no supervisor answers, but {', '.join(left)} still live(s): `modelsvc up` takes them over,"
-        " then `modelsvc ctl shutdown` ends all"
+        f"no supervisor answers, but {', '.join(left)} still live(s): {first}`modelsvc up` takes them over,"
+        " and `modelsvc ctl shutdown` ends all"
     )
 
 

@@ -22,6 +22,11 @@ def is_locked(paths: StatePaths) -> bool:
         return False
 
 
+def holder(paths: StatePaths) -> str:
+    """The pid of the supervisor that lives, as it wrote it, or PID; empty when none does."""
+    return (paths.lock.read_text().strip() or "PID") if is_locked(paths) else ""
+
+
 @contextmanager
 def locked(paths: StatePaths) -> Iterator[None]:
     """Hold the lock, so that no supervisor can begin; one that is just ending is waited for. Raises Refused."""
@@ -31,7 +36,8 @@ def locked(paths: StatePaths) -> Iterator[None]:
         while not _taken(lock, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
                 raise Refused(
-                    f"a supervisor runs on {paths.root}, though it does not answer: end it, and run this again",
+                    f"a supervisor runs on {paths.root}, though it does not answer: end it with"
+                    f" `kill -9 {holder(paths)}`, and run this again",
                     code="left_behind",
                 )
             time.sleep(LOOK_S)

@@ -1,7 +1,9 @@
 """How commands speak: results on stdout, as text or JSON; an error as one line on stderr."""
 
 import os
+import select
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -24,6 +26,15 @@ def json_wanted() -> bool:
 def emit(message: Any) -> None:
     """Print one JSON line, at once: a reader at the other end of a pipe acts on it."""
     click.echo(encode(message).decode())
+
+
+def reader_left() -> bool:
+    """Whether stdout is a pipe that nobody reads any more, as `| head` leaves it."""
+    with suppress(OSError, ValueError):  # no file of the system
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    return False
 
 
 def say(line: str) -> None:

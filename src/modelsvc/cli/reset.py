@@ -7,11 +7,14 @@ import click
 
 from modelsvc.cli import leftover, output, removal
 from modelsvc.cli.base import Command
+from modelsvc.cli.locked import holder
 from modelsvc.cli.text import columns, mb
-from supervisor.client import ControlClient, Unreachable
+from supervisor.client import ABSENT, ControlClient
 from supervisor.errors import InvalidRequest, Refused
 from supervisor.paths import control_socket, find_config, state_paths
 from supervisor.protocol import Finished, Outcome
+
+ANSWER_S = 5.0
 
 
 @click.command(cls=Command)
@@ -32,9 +35,9 @@ def reset(models: bool, yes: bool, config: Path | None) -> None:
     found = removal.find(paths, models=models)
     if found:
         _confirm(paths.root, found, yes)
-        _shut_down(ControlClient(control_socket(find_config(config))))
+        _shut_down(ControlClient(control_socket(find_config(config)), ANSWER_S))
         if left := leftover.left_behind(paths):
-            raise Refused(leftover.told(left), code="left_behind")
+            raise Refused(leftover.told(left, holder(paths)), code="left_behind")
         removal.remove(paths, models=models)
     _tell(paths.root, found)
 
@@ -51,14 +54,14 @@ def _confirm(root: Path, found: dict[Path, int], yes: bool) -> None:
 
 
 def _shut_down(client: ControlClient) -> None:
-    """Returns when the service is gone, or there was none. Raises Refused when it refuses."""
+    """Returns when the service is gone, there was none, or it does not answer. Raises Refused when it refuses."""
     try:
         for event in client.shutdown():
             if isinstance(event, Finished) and event.outcome is not Outcome.SUCCEEDED:
                 why = f"the service was not stopped, and nothing removed: {event.reason}"
                 raise Refused(why, code="left_behind")
-    except Unreachable:
-        return
+    except ABSENT:
+        return  # whether something lives all the same is looked at next
 
 
 def _tell(root: Path, found: dict[Path, int]) -> None:

@@ -55,9 +55,9 @@ def _show(found: Iterable[LogLines], limit: int | None, *, prefixed: bool) -> No
 
 
 def _follow(client: ControlClient, found: Iterable[LogLines]) -> Iterator[list[LogLines]]:
-    """What is new in each look, over the daemon's restarts."""
+    """What is new in each look, over the daemon's restarts, as long as somebody reads it."""
     places = {each.source: each.place for each in found}
-    while True:
+    while not output.reader_left():
         try:
             news = [client.logs_after(source, place) for source, place in places.items()]
         except ABSENT:
@@ -71,7 +71,7 @@ def _follow(client: ControlClient, found: Iterable[LogLines]) -> Iterator[list[L
 
 def _wait_for(client: ControlClient) -> None:
     output.say("the daemon went away: waiting for it to come back")
-    while True:
+    while not output.reader_left():
         time.sleep(LOOK_S)
         with suppress(*ABSENT):
             client.status()

@@ -72,6 +72,18 @@ def test_a_pull_whose_reader_went_away_ends_without_a_word(store: Store, server:
     assert store.entries() == () and unfinished(store)[0].have_bytes > 0
 
 
+def test_a_copy_that_is_interrupted_begins_anew(store: Store, tmp_path: Path) -> None:
+    """A file of this machine is here anyway: of its copy nothing is kept, and nothing else is said."""
+    (tmp_path / "big.gguf").write_bytes(MODEL)
+    os.truncate(tmp_path / "big.gguf", 800_000_000)
+    process = begin("pull", tmp_path / "big.gguf", "--json")
+    assert process.stdout is not None and "began" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    code, err = ended(process)
+    assert code == 130 and "interrupted; nothing of it was kept" in err
+    assert left(store) == []
+
+
 def test_bytes_beyond_the_synced_ones_are_asked_for_again(run: Run, store: Store, server: FileServer) -> None:
     """After a power cut they may be holes in a file of the right length."""
     server.script.append(fs.breaking_after(1_000_000))

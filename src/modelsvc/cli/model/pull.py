@@ -1,6 +1,7 @@
 """`modelsvc model pull`."""
 
 import re
+from pathlib import Path
 
 import click
 
@@ -8,8 +9,10 @@ from modelsvc.cli import output
 from modelsvc.cli.base import Command, Finite
 from modelsvc.cli.model import Target
 from modelsvc.cli.model.progress import choose_view
+from modelsvc.store import Store
 from modelsvc.store import source as sources
 from modelsvc.store.patience import Patience
+from modelsvc.store.unfinished import unfinished
 from supervisor.errors import InvalidRequest
 
 USUAL = Patience()
@@ -67,5 +70,11 @@ def pull(target: Target, source: str, sha256: str, name: str | None, repair: boo
         try:
             job.run(view.show)
         except KeyboardInterrupt:
-            output.say("interrupted; what came so far is kept, and the same command goes on from there")
+            output.say(f"interrupted; {_what_is_left(target.store, wanted)}")
             raise
+
+
+def _what_is_left(store: Store, source: sources.Source) -> str:
+    if any(Path(left.folder).name == source.key and left.have_bytes for left in unfinished(store)):
+        return "what came so far is kept, and the same command goes on from there"
+    return "nothing of it was kept, and the same command begins anew"

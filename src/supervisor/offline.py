@@ -25,6 +25,9 @@ from supervisor.paths import StatePaths
 from supervisor.protocol import AccountReport, ForecastReport
 from supervisor.releases import ModelFile, ReleaseStore
 
+# Private bytes that `modelsvc ctl memory` tells on Linux of supervisor and nginx, while one worker serves.
+SERVICE_ITSELF = (account.Holding("supervisor", 60_000_000), account.Holding("nginx", 2_000_000))
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
@@ -82,7 +85,7 @@ def is_undecided(paths: StatePaths) -> bool:
 
 
 def outlook(paths: StatePaths, config: Config, model: ModelFile, facts: Mapping[str, object]) -> Outlook:
-    """What a worker with this model and the configured settings would need, and whether that fits with nothing beside.
+    """What a worker with this model and the configured settings would need, and whether that fits with no other worker.
 
     Raises JournalError when the journal, whose measurements correct the forecast, cannot be read.
     """
@@ -92,7 +95,7 @@ def outlook(paths: StatePaths, config: Config, model: ModelFile, facts: Mapping[
     formula = ledger.forecast(shape, section.context_tokens, section.kv_cache)
     forecast = ledger.corrected(formula, subject, _observations(paths))
     limits = config.budget_bytes, config.worker_limit_bytes
-    verdict = account.judge(forecast, mapped(model), (), (), available(), *limits)
+    verdict = account.judge(forecast, mapped(model), SERVICE_ITSELF, (), available(), *limits)
     return Outlook(forecast_report(forecast), account_report(verdict.account), verdict.reason)
 
 

@@ -3,6 +3,7 @@
 import resource
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -182,6 +183,12 @@ def test_two_workers_in_budget_and_machine(
 ) -> None:
     config = Config(memory=MemorySection(budget_gb=budget_gb, worker_limit_gb=worker_gb))
     assert memory.judge(config, NEEDED, MODEL, machine).code == expected
+
+
+@pytest.mark.parametrize(("kv_cache", "told"), [("f16", True), ("q8_0", False)])
+def test_a_smaller_cache_is_a_mend_where_it_is_not_set_already(kv_cache: Literal["f16", "q8_0"], told: bool) -> None:
+    config = Config(memory=MemorySection(budget_gb=3.0), model=ModelSection(kv_cache=kv_cache))
+    assert ("kv_cache" in memory.judge(config, NEEDED, MODEL, machinery(8)).mend) is told
 
 
 def test_pages_of_files_count_where_the_system_does_not_give_them() -> None:

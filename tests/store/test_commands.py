@@ -14,6 +14,8 @@ from tests.support.file_server import FileServer
 
 from modelsvc.cli.ctl.request import deploy_request
 from modelsvc.cli.tree import cli
+from modelsvc.doctor import memory
+from modelsvc.doctor.situation import survey
 from modelsvc.models import demo_model_path
 from modelsvc.store import Entry, Store
 from supervisor.core import records as rec
@@ -140,6 +142,19 @@ def test_a_model_that_does_not_fit_the_budget(run: Run, entry: Entry, tmp_path: 
     assert ended.exit_code == 0
     assert "context_tokens 8192" in ended.output and "it would not fit: " in ended.output
     assert "memory.budget_gb allows 50 MB" in ended.output
+
+
+@pytest.mark.parametrize(("budget_gb", "fits"), [(0.15, True), (0.11, False)])
+def test_it_is_said_to_fit_only_where_the_doctor_finds_so_too(
+    run: Run, entry: Entry, tmp_path: Path, budget_gb: float, fits: bool
+) -> None:
+    """Supervisor and nginx need their share, also before they run."""
+    config = tmp_path / "small.toml"
+    config.write_text(f"[memory]\nbudget_gb = {budget_gb}\n[model]\npath = '{entry.path}'\n")
+    inspected = CliRunner().invoke(cli, ["model", "--config", str(config), "inspect", "first"])
+    codes = {found.code for found in memory.check(survey(config, deep=False))}
+    assert ("it fits" in inspected.output.splitlines()) is fits
+    assert ("memory_short" in codes) is not fits
 
 
 def test_what_is_no_model_is_not_looked_into(run: Run, tmp_path: Path) -> None:

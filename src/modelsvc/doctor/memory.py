@@ -17,7 +17,7 @@ from modelsvc.doctor.belonging import is_ours
 from modelsvc.doctor.findings import Finding, found
 from modelsvc.doctor.shapes import shape_of
 from modelsvc.doctor.situation import Situation
-from supervisor import machine
+from supervisor import machine, offline
 from supervisor.appraisal import model_path
 from supervisor.config import Config
 from supervisor.core import account, ledger
@@ -28,9 +28,6 @@ from supervisor.memory import measure
 from supervisor.model_file import looks_like
 from supervisor.releases import ReleaseStore
 
-# Private bytes that `modelsvc ctl memory` tells on Linux of supervisor and nginx, while one worker serves.
-SUPERVISOR_BYTES = 60_000_000
-EDGE_BYTES = 2_000_000
 SWAP_SHARE = 0.1  # of the physical memory
 
 
@@ -61,13 +58,13 @@ def check(situation: Situation) -> Iterator[Finding]:
 
 def judge(config: Config, needed: ledger.Forecast, model: Mapped, machinery: Machinery) -> Finding:
     """Whether a second worker would be admitted, else at least the first."""
-    base = [Holding("supervisor", SUPERVISOR_BYTES), Holding("nginx", EDGE_BYTES)]
+    base = list(offline.SERVICE_ITSELF)
     alone = _verdict(config, needed, model, base, machinery)
     if not alone.admitted:
-        return found("memory_short", f"one worker does not fit: {alone.message}", _way_out(alone))
+        return found("memory_short", f"one worker does not fit: {alone.message}", _way_out(config, alone))
     both = _verdict(config, needed, model, [*base, Holding("active worker", needed.private_bytes, model)], machinery)
     if not both.admitted:
-        mend = f"`modelsvc ctl deploy --in-place` replaces one by the other; else {_way_out(both)}"
+        mend = f"`modelsvc ctl deploy --in-place` replaces one by the other; else {_way_out(config, both)}"
         return found("memory_only_in_place", f"a second worker does not fit: {both.message}", mend)
     used, limit = both.account.sum_bytes, both.account.limit_bytes
     return found(
@@ -110,10 +107,11 @@ def _before_start(machinery: Machinery, staying: Sequence[Holding]) -> Machine:
     return Machine(free, available.counts_mapped, available.source)
 
 
-def _way_out(verdict: account.Verdict) -> str:
+def _way_out(config: Config, verdict: account.Verdict) -> str:
     if verdict.code == "machine_memory_short":
         return "end other programs, lower model.context_tokens, or take a smaller model"
-    return f'lower model.context_tokens, set model.kv_cache = "q8_0", or raise {verdict.account.limit}'
+    smaller_cache = 'set model.kv_cache = "q8_0", ' if config.model.kv_cache == "f16" else ""
+    return f"lower model.context_tokens, {smaller_cache}or raise {verdict.account.limit}"
 
 
 def _forecast(situation: Situation) -> tuple[ledger.Forecast, Mapped]:

@@ -291,6 +291,16 @@ def test_what_unfinished_pulls_left_is_removed_on_demand(run: Run, store: Store,
     assert "removed 0 unfinished" in run("remove", "--partial").output
 
 
+def test_a_link_in_the_place_of_an_entry_is_not_followed(run: Run, entry: Entry, tmp_path: Path) -> None:
+    """What somebody else put there is theirs; the message says what it is."""
+    folder = entry.path.parent
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    ended = run("remove", "first")
+    assert ended.exit_code == 1 and "symbolic link" in ended.stderr
+    assert (tmp_path / "elsewhere" / "first.gguf").is_file()
+
+
 @pytest.mark.parametrize("arguments", [(), ("first", "--partial")])
 def test_removing_needs_one_thing_to_remove(run: Run, entry: Entry, arguments: tuple[str, ...]) -> None:
     ended = run("remove", *arguments)

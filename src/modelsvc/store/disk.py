@@ -42,7 +42,7 @@ def storing(path: Path) -> Iterator[None]:
                 code="disk_full",
             ) from error
         raise StorageError(
-            f"{error.filename or path} cannot be used: {error.strerror}; mend the rights of {path}, or set {HOME_ENV}"
+            f"{error.filename or path} cannot be used: {error.strerror or error}; mend the rights of {path}, or set {HOME_ENV}"
             " to another folder"
         ) from error
 

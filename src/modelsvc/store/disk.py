@@ -42,8 +42,8 @@ def storing(path: Path) -> Iterator[None]:
                 code="disk_full",
             ) from error
         raise StorageError(
-            f"{error.filename or path} cannot be used: {error.strerror or error}; mend the rights of {path}, or set {HOME_ENV}"
-            " to another folder"
+            f"{error.filename or path} cannot be used: {error.strerror or error}; mend the rights of {path}, or set"
+            f" {HOME_ENV} to another folder"
         ) from error
 
 

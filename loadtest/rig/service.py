@@ -62,9 +62,10 @@ def running(url: str | None, *, must_obey: bool) -> Target:
     """
     config_path = find_config()
     config = configuration.load(config_path)
-    url = (url or f"http://{config.edge.listen}").rstrip("/")
-    _check(url)
     client = ControlClient(control_socket(config_path))
+    if must_obey and url is None:
+        client.status()  # that no daemon runs is told before that nobody is at its edge
+    _check(url := (url or f"http://{config.edge.listen}").rstrip("/"))
     try:
         listens = client.status().edge.listen
     except SupervisorError:
@@ -86,4 +87,4 @@ def _check(url: str) -> None:
     try:
         httpx.get(f"{url}/healthz", timeout=10, trust_env=False)
     except httpx.HTTPError as error:
-        raise Misuse(f"nobody answers at {url}: {error}; start `modelsvc up`, or leave URL out") from error
+        raise Misuse(f"nobody answers at {url}: {error}; start `modelsvc up`, or give the URL of the edge") from error

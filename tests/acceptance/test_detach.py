@@ -147,8 +147,11 @@ def test_nothing_is_removed_under_a_supervisor_that_hangs(running: Service) -> N
 
 
 def test_a_reset_stops_the_service_and_begins_anew(running: Service) -> None:
-    """The next deployment is the first."""
+    """The next deployment is the first. A configuration that an edit broke does not keep one from it."""
+    sound = running.config.read_text()
+    running.config.write_text("edge = [")
     assert running.run("reset", "--yes").code == 0
+    running.config.write_text(sound)
     assert not running.state.root.exists()
     until(lambda: not processes_of(running.folder), "the supervisor has exited")
     assert is_free(int(running.url.rpartition(":")[2]))

@@ -93,6 +93,17 @@ def test_links_are_not_followed(run: Run, state: Path, tmp_path: Path) -> None:
     assert (precious / "letters").read_text() == "dear" and precious.stat().st_mode & 0o777 == 0o750
 
 
+def test_a_state_folder_that_is_a_link_is_emptied(run: Run, state: Path, tmp_path: Path) -> None:
+    """The link and the folder are somebody else's; that they stay is no error."""
+    elsewhere = state.rename(tmp_path / "disk")
+    state.symlink_to(elsewhere)
+    result = run("reset", "--models", "--yes")
+    assert result.exit_code == ExitCode.DONE and "removed" in result.stdout
+    assert state.is_symlink() and not any(elsewhere.iterdir())
+    state.unlink()
+    elsewhere.rename(state)  # which the fixture removes
+
+
 def test_what_is_not_ours_stays(run: Run, state: Path) -> None:
     """And so does the folder it is in."""
     (state / "notes.txt").write_text("mine")

@@ -297,3 +297,11 @@ def test_a_deployment_needs_a_daemon(service: Service, tmp_path: Path) -> None:
 
     assert httpx.get(f"{service.url}/healthz", trust_env=False).status_code == 200
     assert ran.code == 3 and not [*tmp_path.glob("*-deploy")]
+
+
+def test_a_rehearsal_without_a_daemon_says_so(tmp_path: Path) -> None:
+    """Not that an address is wrong which nobody gave."""
+    nobody = {**os.environ, "MODELSVC_HOME": str(tmp_path), "MODELSVC_CONFIG": ""}
+    ran = load_test("loadtest.rehearse", "swaps", env=nobody)
+
+    assert ran.code == 3 and "modelsvc up" in ran.err and str(tmp_path) in ran.err

@@ -5,6 +5,7 @@ import re
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from modelsvc.cli.locked import locked
@@ -42,7 +43,7 @@ def remove(paths: StatePaths, *, models: bool) -> None:
                 raise StorageError(
                     f"{where} cannot be removed: {error.strerror}; mend its rights, and run `modelsvc reset` again"
                 ) from error
-    if not any(paths.root.iterdir()):
+    with suppress(OSError):  # it holds something else, is a link, or may not go, such as a container's volume
         paths.root.rmdir()
 
 

@@ -7,11 +7,12 @@ import click
 
 from modelsvc.cli import leftover, output, removal
 from modelsvc.cli.base import Command
+from modelsvc.cli.daemon import daemon_socket
 from modelsvc.cli.locked import holder
 from modelsvc.cli.text import columns, mb
 from supervisor.client import ABSENT, ControlClient
 from supervisor.errors import InvalidRequest, Refused
-from supervisor.paths import control_socket, find_config, state_paths
+from supervisor.paths import state_paths
 from supervisor.protocol import Finished, Outcome
 
 ANSWER_S = 5.0
@@ -35,7 +36,7 @@ def reset(models: bool, yes: bool, config: Path | None) -> None:
     found = removal.find(paths, models=models)
     if found:
         _confirm(paths.root, found, yes)
-        _shut_down(ControlClient(control_socket(find_config(config)), ANSWER_S))
+        _shut_down(ControlClient(daemon_socket(config), ANSWER_S))
         if left := leftover.left_behind(paths):
             raise Refused(leftover.told(left, holder(paths)), code="left_behind")
         removal.remove(paths, models=models)

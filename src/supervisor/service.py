@@ -17,7 +17,7 @@ from supervisor.core import events as ev
 from supervisor.core.records import Warned
 from supervisor.core.state import Color
 from supervisor.edge import Edge, EdgeOptions
-from supervisor.errors import SupervisorError
+from supervisor.errors import ActivationError, SupervisorError
 from supervisor.front import FrontServer, build_front
 from supervisor.hooks import missing_programs
 from supervisor.manager.activation import Inherited
@@ -84,9 +84,17 @@ async def _live(parts: Parts, reserve: Reserve) -> None:
 
 
 def _take_socket(edge: Edge, inherited: Inherited) -> None:
-    """Serve on the socket that the service manager bound, if it is at the address that is configured."""
+    """Serve on the socket that the service manager bound, if it is at the address that is configured.
+
+    Raises ActivationError where that address cannot be had beside it.
+    """
     if listener := inherited.at(edge.address):
         edge.take(listener, lasting=True)
+    elif other := inherited.in_the_way(edge.address):
+        raise ActivationError(
+            f"the service manager listens on {other}, which leaves no room for edge.listen, {edge.address}: run"
+            " `modelsvc service install` again"
+        )
 
 
 def _warn_of_sockets(parts: Parts) -> None:

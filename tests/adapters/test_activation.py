@@ -78,6 +78,14 @@ def test_each_socket_that_is_counted_is_taken(listener: socket.socket) -> None:
             each.close()
 
 
+def test_what_is_no_socket_is_told(tmp_path: Path) -> None:
+    """A file, and a descriptor that is not open."""
+    with (tmp_path / "file").open("w") as file:
+        for descriptor in (file.fileno(), 4000):
+            with pytest.raises(ActivationError, match=f"descriptor {descriptor}, .* is no socket"):
+                systemd_sockets({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}, descriptor)
+
+
 def duplicate_pair(listener: socket.socket) -> int:
     """Two descriptors in a row; the number of the first."""
     first = 200
@@ -97,6 +105,17 @@ def test_a_socket_is_known_by_its_address(listener: socket.socket) -> None:
     assert inherited.at(Address("::1", port(listener))) is None
     assert inherited.elsewhere(Address("127.0.0.1", 1)) == (Address("127.0.0.1", port(listener)),)
     assert inherited.elsewhere(Address("127.0.0.1", port(listener))) == ()
+
+
+@pytest.mark.parametrize(("bound", "wanted"), [("127.0.0.1", "0.0.0.0"), ("0.0.0.0", "127.0.0.1"), ("0.0.0.0", "::")])
+def test_all_hosts_of_a_port_leave_no_room_for_one(bound: str, wanted: str) -> None:
+    """Nor the other way round; another port does."""
+    with socket.create_server((bound, 0)) as listener:
+        inherited, at = Inherited((listener,)), Address(bound, port(listener))
+        assert inherited.in_the_way(Address(wanted, at.port)) == at
+        assert inherited.in_the_way(Address(wanted, 1)) is None
+        assert inherited.in_the_way(Address("127.0.0.2", at.port)) == (at if bound == "0.0.0.0" else None)
+        assert inherited.in_the_way(at) is None
 
 
 def test_a_socket_of_ipv6_is_found() -> None:

@@ -10,11 +10,13 @@ import sys
 from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass
 
+from supervisor.errors import ActivationError
 from supervisor.manager.launchd import launchd_sockets
 from supervisor.ports import Address
 
 FIRST_DESCRIPTOR = 3
 EDGE_SOCKET = "edge"  # its name in launchd's `Sockets`, and FileDescriptorName= for systemd
+ALL_HOSTS = {"0.0.0.0", "::"}  # nothing is bound here
 LISTEN_VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 
@@ -32,6 +34,11 @@ class Inherited:
         """Where the others listen: clients that come there wait for nobody."""
         return tuple(found for found in map(_address, self.sockets) if found and found != address)
 
+    def in_the_way(self, address: Address) -> Address | None:
+        """Where one listens that leaves no room for `address`, since one of the two is all hosts of the port."""
+        same_port = (found for found in self.elsewhere(address) if found.port == address.port)
+        return next((found for found in same_port if ALL_HOSTS & {found.host, address.host}), None)
+
 
 def inherit(environ: MutableMapping[str, str] = os.environ) -> Inherited:
     """Take over what the service manager passed, of which no child is to know. Raises ActivationError."""
@@ -42,11 +49,24 @@ def inherit(environ: MutableMapping[str, str] = os.environ) -> Inherited:
 
 
 def systemd_sockets(environ: MutableMapping[str, str], first: int = FIRST_DESCRIPTOR) -> list[socket.socket]:
-    """What `LISTEN_FDS` counts, if `LISTEN_PID` means us; both are removed from `environ`."""
+    """What `LISTEN_FDS` counts, if `LISTEN_PID` means us; both are removed from `environ`.
+
+    Raises ActivationError for what is no socket.
+    """
     told = {name: environ.pop(name, "") for name in LISTEN_VARIABLES}
     if told["LISTEN_PID"] != str(os.getpid()) or not told["LISTEN_FDS"].isdecimal():
         return []
-    return [socket.socket(fileno=first + place) for place in range(int(told["LISTEN_FDS"]))]
+    return [_socket(first + place) for place in range(int(told["LISTEN_FDS"]))]
+
+
+def _socket(descriptor: int) -> socket.socket:
+    try:
+        return socket.socket(fileno=descriptor)
+    except OSError as error:
+        raise ActivationError(
+            f"descriptor {descriptor}, which LISTEN_FDS counts, is no socket: {error.strerror}; pass sockets alone,"
+            " or install the service again with `modelsvc service install`"
+        ) from None
 
 
 def _private(sockets: Iterable[socket.socket]) -> Iterable[socket.socket]:

@@ -14,7 +14,7 @@ from supervisor.core.state import BOOT_REQUEST, DeploymentKind, Outcome, Setting
 
 BY_OPERATORS = (DeploymentKind.DEPLOY, DeploymentKind.ROLLBACK, DeploymentKind.SWAP)
 SHA_SHOWN = 12
-OVERRULED = "what serves came after it, by a command or a failover, so that stays"
+OVERRULED = "what serves came later, by a command or a failover, and stays"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@
 .PHONY: prewarm-status up-full prom-targets prom-check grafana deploy-monitored generate-traffic install-locust
 .PHONY: test-baseline test-deploy-load test-prewarm report open-report results test test-faults lint types format
 .PHONY: screenshots config-docs diagrams shape lock clean
-.PHONY: wheel wheel-check release-check release-notes release deploy-ci container-lint
+.PHONY: wheel wheel-check release-check release-notes release publish deploy-ci container-lint
 
 # nginx is in sbin on Debian, where an ordinary user's PATH does not reach.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -249,7 +249,9 @@ release-check: setup ## whether TAG may be released: its version, and its sectio
 release-notes: setup ## print the changelog's section of TAG; TAG=v0.1.0
 	@$(PYTHON_ENV) -m scripts.release notes "$$TAG"
 
-release: release-check wheel-check ## publish TAG with its wheel and notes, by GitHub's command line; TAG=v0.1.0
+release: release-check wheel-check publish ## build and check the wheel, and publish it; TAG=v0.1.0
+
+publish: release-check ## publish TAG with the wheel in dist/ and its notes, by GitHub's command line; TAG=v0.1.0
 	$(PYTHON_ENV) -m scripts.release notes "$$TAG" > dist/notes.md
 	gh release create "$$TAG" dist/*.whl --verify-tag --title "$$TAG" --notes-file dist/notes.md
 

@@ -5,7 +5,8 @@ rest. What is to be done comes by the environment, so that no shell reads it:
 
     MODELSVC_COMMAND  the service's command, such as /srv/modelsvc/bin/modelsvc; `modelsvc` by default
     ARGS              arguments of `modelsvc ctl deploy`, quoted as for a shell
-    WHEEL             a wheel, or a folder with one: installed first, and the service restarted, which loses no request
+    WHEEL             a wheel, or a folder with one: installed first, with the versions of requirements.lock, and the
+                      service restarted, which loses no request
     EVIDENCE          the folder for what is kept; `evidence` by default
 """
 
@@ -20,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-EVENTS, EXPLANATION = "deployment.jsonl", "explanation.json"
+EVENTS, EXPLANATION, CONSTRAINTS = "deployment.jsonl", "explanation.json", "constraints.txt"
+LOCK = Path(__file__).resolve().parent.parent / "requirements.lock"
 
 
 class Failed(Exception):
@@ -37,7 +39,9 @@ class Deployer:
     def upgrade(self, wheel: Path) -> None:
         """Install the wheel beside the command, and have the supervisor run it. Raises Failed."""
         python = self.command.resolve().parent / "python"
-        self._must([str(python), "-m", "pip", "install", "--upgrade", str(wheel)])
+        versions = self.evidence / CONSTRAINTS
+        versions.write_text(constraints(LOCK.read_text(encoding="utf-8")), encoding="utf-8")
+        self._must([str(python), "-m", "pip", "install", "--upgrade", "--constraint", str(versions), str(wheel)])
         self._must([str(self.command), "service", "restart"])
 
     def deploy(self, arguments: Sequence[str]) -> int:
@@ -109,6 +113,11 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
     except Failed as error:
         _say(str(error))
         return 1
+
+
+def constraints(lock: str) -> str:
+    """The versions of a lock. Without its hashes, for with them pip would demand one of the wheel as well."""
+    return "".join(f"{line.removesuffix(chr(92)).rstrip()}\n" for line in lock.splitlines() if line[:1].isalnum())
 
 
 def _words(text: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from scripts import deploy_ci
 from scripts.deploy_ci import EVENTS, EXPLANATION, Failed, only_wheel
 from tests.support.service_fixture import ROOT, Service, running_service
@@ -119,10 +120,26 @@ def test_a_wheel_is_installed_and_the_service_restarted_first(tmp_path: Path) ->
     }
     assert deploy_ci.main(own) == 0
     assert calls.read_text().splitlines() == [
-        f"python -m pip install --upgrade {tmp_path}/dist/m.whl",
+        f"python -m pip install --upgrade --constraint {tmp_path}/e/constraints.txt {tmp_path}/dist/m.whl",
         "modelsvc service restart",
         "modelsvc ctl deploy --json",
     ]
+
+
+def test_the_versions_of_the_lock_are_what_is_installed() -> None:
+    """Names, versions and conditions; pip reads each of them as a requirement."""
+    lock = """# by a tool
+granian==2.5.1 \\
+    --hash=sha256:00 \\
+    --hash=sha256:01
+uvloop==0.21 ; platform_machine == 'arm64' \\
+    --hash=sha256:02
+    # via granian
+"""
+    assert deploy_ci.constraints(lock) == "granian==2.5.1\nuvloop==0.21 ; platform_machine == 'arm64'\n"
+    ours = deploy_ci.constraints(deploy_ci.LOCK.read_text())
+    assert {str(Requirement(line).specifier)[:2] for line in ours.splitlines()} == {"=="}
+    assert "llama-cpp-python==" in ours and "sha256" not in ours
 
 
 def test_nothing_is_deployed_when_the_upgrade_fails(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.ci.conftest import TAG, Released
 from tests.targets.bench import make
 
-OF_CI = {"wheel", "wheel-check", "release-check", "release-notes", "release", "deploy-ci", "container-lint"}
+OF_CI = {"wheel", "wheel-check", "release-check", "release-notes", "release", "publish", "deploy-ci", "container-lint"}
 
 
 def test_release_publishes_the_wheel_that_was_tried(released: Released) -> None:
@@ -25,7 +25,7 @@ def test_a_tag_of_another_version_is_not_released(released: Released, tmp_path: 
     """Nothing is built for it, nor is a shell misled by its name."""
     touched = tmp_path / "touched"
     for tag in ("v9.9.9", "", f"v0.1.0'; touch {touched}; '", f"$(touch {touched})"):
-        for target in ("release-check", "release-notes", "release"):
+        for target in ("release-check", "release-notes", "release", "publish"):
             ran = make(target, folder=released.tree, more={"TAG": tag})
             assert ran.code != 0 and "is whole" not in ran.out, (target, tag)
     assert not touched.exists()

@@ -45,7 +45,7 @@ def test_there_is_a_workflow_for_each_purpose() -> None:
 def test_every_command_is_a_make_target() -> None:
     """So that each step can be run by hand."""
     commands = [step["run"] for step in STEPS if "run" in step]
-    assert len(commands) >= 7
+    assert len(commands) >= 6
     for command in commands:
         program, *targets = command.split()
         assert program == "make" and set(targets) <= TARGETS, command
@@ -93,13 +93,16 @@ def test_what_is_compiled_is_kept_for_this_lock_and_python() -> None:
     assert all(read(path)["env"]["CMAKE_ARGS"] == "-DGGML_NATIVE=OFF" for path in WORKFLOWS if path.stem != "deploy")
 
 
-def test_a_release_is_of_a_tag_that_was_tested() -> None:
-    """It is checked before anything is published."""
+def test_a_release_is_of_a_tag_and_a_wheel_that_were_tested() -> None:
+    """`make publish` checks the tag first."""
     path = ROOT / ".github/workflows/release.yml"
     assert triggers(path) == {"push": {"tags": ["v*"]}}
     release, deploy = JOBS["release.release"], JOBS["release.deploy"]
     assert (release["needs"], deploy["needs"]) == ("test", "release")
-    assert [step["run"] for step in release["steps"] if "run" in step] == ["make release-check", "make release"]
+    assert [step["run"] for step in release["steps"] if "run" in step] == ["make publish"]
+    assert [step["with"]["name"] for step in release["steps"] if "download-artifact" in step.get("uses", "")] == [
+        "wheel"
+    ]
 
 
 def test_one_deployment_at_a_time_and_its_evidence_is_kept() -> None:

@@ -9,10 +9,18 @@ from tests.cli.scripted import Answer, Script
 from supervisor.protocol import ExitCode
 
 ScriptedEdge = tuple[Script, str]
-DEEP = {"color": "blue", "release": 6, "memory": {"rss_bytes": 100000000}, "engine": None, "draining": False}
+DEEP = {
+    "color": "blue",
+    "release": 6,
+    "memory": {"rss_bytes": 100000000},
+    "engine": None,
+    "draining": False,
+    "recent": [[1, 2]],
+}
 
 
 def test_a_healthy_service_is_one_fact_a_line(edge: ScriptedEdge, run: Run) -> None:
+    """Lists of samples are for programs."""
     script, url = edge
     script.reply("GET /ready", {"status": "ready"})
     script.reply("GET /health/deep", DEEP)

@@ -31,7 +31,7 @@ def checkout(tmp_path: Path) -> Path:
     """Enough of one."""
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
-    for name in ("src", "tests", "tools", "scripts"):
+    for name in ("src", "tests", "tools", "scripts", "loadtest", "benchmarks"):
         (tmp_path / name).mkdir()
     return tmp_path
 
@@ -68,7 +68,8 @@ def setup(machine: Machine, *targets: str) -> "subprocess.CompletedProcess[str]"
 def test_clean_removes_what_tools_leave_and_nothing_else(checkout: Path) -> None:
     """.venv stays."""
     kept = {".venv/bin/python", "src/a.py", "results/x/report.md"}
-    for name in (*kept, "src/p/__pycache__/a.pyc", "build/x", ".mypy_cache/x", ".ruff_cache/x", ".pytest_cache/x"):
+    caches = (f"{name}/x" for name in ("build", ".mypy_cache", ".ruff_cache", ".pytest_cache", "loadtest/__pycache__"))
+    for name in (*kept, "src/p/__pycache__/a.pyc", *caches):
         path = checkout / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")

@@ -60,11 +60,11 @@ def _print(url: str, is_ready: bool, ready: Any, deep: Any) -> None:
 
 
 def facts_of(value: Any, name: str = "") -> Iterator[list[str]]:
-    """Nested JSON as one dotted name and value a line."""
+    """Nested JSON as one dotted name and value a line; lists are left to `--json`."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from facts_of(inner, f"{name}.{key}" if name else str(key))
     elif name.endswith("_bytes") and isinstance(value, int):
         yield [name.removesuffix("_bytes"), mb(value)]
-    elif name:
+    elif name and not isinstance(value, list):
         yield [name, yes_no(value)]

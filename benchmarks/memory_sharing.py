@@ -20,12 +20,12 @@ from rich.console import Console
 from rich.table import Table
 
 from supervisor import model_file
-from supervisor.admission import changed
 from supervisor.config import ModelSection
 from supervisor.core import ledger
 from supervisor.core.state import Change, Color
 from supervisor.releases import Release, ReleaseStore
-from supervisor.worker_process import WorkerCommand
+from supervisor.steps.admission import changed
+from supervisor.workers.process import WorkerCommand
 
 READY_TIMEOUT_S = 120.0
 PROMPT = {"message": "Tell me a story.", "max_tokens": 8, "temperature": 0.0}

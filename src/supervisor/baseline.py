@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from modelsvc.models import demo_model_path
 from supervisor.config import ModelSection, describe
 from supervisor.core import records as rec
+from supervisor.core.desired import BY_OPERATORS
 from supervisor.core.state import DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
-from supervisor.core.wish import BY_OPERATORS
 from supervisor.errors import ConfigError, Refused
 from supervisor.journal import Journal
 from supervisor.protocol import DeploymentStatus

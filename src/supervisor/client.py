@@ -12,7 +12,7 @@ import msgspec
 from supervisor.exchange import Events as Events
 from supervisor.exchange import Exchange, StreamBroken, TimedOut
 from supervisor.exchange import Unreachable as Unreachable
-from supervisor.following import Following as Following
+from supervisor.feed.following import Following as Following
 from supervisor.paths import check_socket_path
 from supervisor.protocol import (
     Color,

@@ -4,8 +4,8 @@ import sys
 from contextlib import suppress
 
 from supervisor.core import records as rec
+from supervisor.core.desired import VerdictKind
 from supervisor.core.state import Outcome
-from supervisor.core.wish import VerdictKind
 
 
 def say(text: str) -> None:

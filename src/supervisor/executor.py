@@ -13,8 +13,8 @@ from supervisor.core.state import Color
 from supervisor.edge import Edge
 from supervisor.errors import SupervisorError
 from supervisor.holder import Holder
-from supervisor.step_runner import StepResult, StepRunner
-from supervisor.workforce import Workforce
+from supervisor.steps.runner import StepResult, StepRunner
+from supervisor.workers.workforce import Workforce
 
 log = structlog.get_logger()
 

@@ -15,7 +15,7 @@ from supervisor.core.state import Color, Slot, State
 from supervisor.errors import SupervisorError
 from supervisor.memory import ProcessMemory, measure
 from supervisor.releases import ModelFile
-from supervisor.workforce import Workforce
+from supervisor.workers.workforce import Workforce
 
 FRESH_S = 0.5
 SUPERVISOR, EDGE, PROMETHEUS = "supervisor", "edge", "prometheus"

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from supervisor.admission import Admission
 from supervisor.appraisal import Appraiser, model_path
 from supervisor.baseline import recorded_section
 from supervisor.core import account
@@ -13,11 +12,12 @@ from supervisor.core import effects as fx
 from supervisor.core.ledger import Observation
 from supervisor.core.state import Change, Color, State
 from supervisor.errors import SupervisorError
-from supervisor.evidence import forecast_report, observation_report
 from supervisor.holdings import Held
 from supervisor.machine import available
 from supervisor.model_file import shape_of
 from supervisor.protocol import ForecastReport, MemoryReport, ModelReport, Plan, ProcessReport
+from supervisor.steps.admission import Admission
+from supervisor.steps.evidence import forecast_report, observation_report
 
 OBSERVATIONS_SHOWN = 10
 

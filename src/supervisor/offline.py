@@ -16,7 +16,6 @@ from supervisor.appraisal import model_path
 from supervisor.config import Config
 from supervisor.core import account, ledger
 from supervisor.errors import NotFound
-from supervisor.evidence import account_report, forecast_report
 from supervisor.holdings import mapped
 from supervisor.journal.past import Past
 from supervisor.journal.peek import peek
@@ -24,6 +23,7 @@ from supervisor.machine import available
 from supervisor.paths import StatePaths
 from supervisor.protocol import AccountReport, ForecastReport
 from supervisor.releases import ModelFile, ReleaseStore
+from supervisor.steps.evidence import account_report, forecast_report
 
 # Private bytes that `modelsvc ctl memory` tells on Linux of supervisor and nginx, while one worker serves.
 SERVICE_ITSELF = (account.Holding("supervisor", 60_000_000), account.Holding("nginx", 2_000_000))

@@ -2,23 +2,20 @@
 
 import time
 
-from supervisor.admission import Admission
 from supervisor.appraisal import Appraiser
-from supervisor.bake import Bake
 from supervisor.baseline import Baseline
 from supervisor.console import Console
-from supervisor.control import ControlPlane
+from supervisor.control.app import ControlPlane
 from supervisor.core import events as ev
 from supervisor.core.outlook import Outlook, outlook
 from supervisor.core.records import Record
 from supervisor.core.state import Color, State
 from supervisor.edge import Edge
 from supervisor.executor import Executor
-from supervisor.feed import Feed, first_id
-from supervisor.gate import Gate
+from supervisor.feed.feed import Feed, first_id
 from supervisor.holder import Holder
 from supervisor.holdings import Holdings
-from supervisor.hooks import Hooks, Surroundings
+from supervisor.hooks.hooks import Hooks, Surroundings
 from supervisor.journal import Journal
 from supervisor.loop import Loop
 from supervisor.memory_report import MemoryReporter
@@ -26,24 +23,27 @@ from supervisor.monitor.keeper import Keeper
 from supervisor.monitor.report import MonitorReporter
 from supervisor.monitor.room import Room
 from supervisor.monitor.routes import MonitorDesk
-from supervisor.probe import Probe
-from supervisor.probe_key import own_key
-from supervisor.prover import Prover
 from supervisor.releases import ReleaseStore
 from supervisor.settings import Settings
 from supervisor.status import StatusReporter
-from supervisor.step_runner import StepRunner
-from supervisor.tally import AccessLog, Tally
+from supervisor.steps.admission import Admission
+from supervisor.steps.bake import Bake
+from supervisor.steps.gate import Gate
+from supervisor.steps.prover import Prover
+from supervisor.steps.runner import StepRunner
+from supervisor.steps.tally import AccessLog, Tally
 from supervisor.telemetry import Hub, Journaling, Log, Metrics
 from supervisor.telemetry.forecast import StandbyForecast
 from supervisor.telemetry.observer import Observer
 from supervisor.traffic import EdgeTraffic
 from supervisor.watch import Watch
-from supervisor.watching.hearing import Hearing
 from supervisor.watching.reader import Reader
+from supervisor.watching.tracker import Tracker
 from supervisor.watching.watcher import Watcher
-from supervisor.worker_process import WorkerProcesses
-from supervisor.workforce import Workforce
+from supervisor.workers.probe import Probe
+from supervisor.workers.probe_key import own_key
+from supervisor.workers.process import WorkerProcesses
+from supervisor.workers.workforce import Workforce
 
 
 class Parts:
@@ -73,8 +73,8 @@ class Parts:
         tally = Tally(self.probe, AccessLog(edge))
         steps = StepRunner(edge, self.probe, self.admission, prover, tally, gate, bake, self.loop.post)
         self.files = self._watcher(baseline)
-        heeding = (self.files.hearing,) if self.files else ()
-        sinks = (Journaling(journal), baseline, *heeding, Log(), self.metrics, self.hub, self.feed, Console())
+        tracking = (self.files.tracker,) if self.files else ()
+        sinks = (Journaling(journal), baseline, *tracking, Log(), self.metrics, self.hub, self.feed, Console())
         self.watchers = (Log(), self.metrics, self.feed, Console())
         around = Surroundings(paths, settings.control_socket, settings.config_path)
         self.hooks = Hooks(config.hook, around, self.feed, self.tell, self.metrics.registry)
@@ -94,7 +94,7 @@ class Parts:
         if not config.watch.enabled or path is None:
             return None
         reader = Reader(path, config, baseline, self.workforce.releases, lambda: self.loop.state.active_release)
-        return Watcher(reader, Hearing(self.journal), self.state, self.loop.post, self.tell, config.watch.debounce_s)
+        return Watcher(reader, Tracker(self.journal), self.state, self.loop.post, self.tell, config.watch.debounce_s)
 
     def _set_up_metrics(self) -> None:
         metrics = self.metrics

@@ -11,18 +11,17 @@ from supervisor import signals
 from supervisor.chores import keep_reserve, rotate_logs
 from supervisor.config import split_listen
 from supervisor.console import say
-from supervisor.control import ControlPlane, build_app
-from supervisor.control_server import ControlServer
+from supervisor.control.app import ControlPlane, build_app
+from supervisor.control.server import ControlServer
 from supervisor.core import events as ev
 from supervisor.core.records import Warned
 from supervisor.core.state import Color
 from supervisor.edge import Edge, EdgeOptions
 from supervisor.errors import ActivationError, SupervisorError
-from supervisor.front import FrontServer, build_front
-from supervisor.hooks import missing_programs
+from supervisor.front.server import FrontServer, build_front
+from supervisor.hooks.hooks import missing_programs
 from supervisor.manager.activation import Inherited
 from supervisor.nginx.config import EdgeLimits
-from supervisor.notify import listen
 from supervisor.page.page import Page
 from supervisor.parts import Parts
 from supervisor.reserve import Reserve
@@ -31,6 +30,7 @@ from supervisor.settings import Settings
 from supervisor.takeover import take_up
 from supervisor.telemetry.textfile import Textfile
 from supervisor.unix_server import UnixServer
+from supervisor.workers.notify import listen
 
 RETRY_S = 5.0
 

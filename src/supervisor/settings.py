@@ -9,7 +9,7 @@ from supervisor.core.gate import Check
 from supervisor.manager.activation import Inherited
 from supervisor.manager.notifier import Notifier
 from supervisor.paths import StatePaths
-from supervisor.worker_process import WORKER_PROGRAM
+from supervisor.workers.process import WORKER_PROGRAM
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import TextIO
 
 from supervisor import model_file, processes
-from supervisor.admission import Admission, changed
 from supervisor.appraisal import model_path
 from supervisor.config import ModelSection
+from supervisor.core.desired import differences
 from supervisor.core.reconcile import Found, Survivor, Unfinished
 from supervisor.core.state import Boot, Color, Policy
 from supervisor.core.steps import Step
-from supervisor.core.wish import differences
 from supervisor.errors import AlreadyRunning, ConfigError, NotFound, Refused, WorkerError
 from supervisor.journal import Journal, WorkerRow
 from supervisor.paths import StatePaths, check_socket_path
-from supervisor.probe import Probe
+from supervisor.release_spec import serving, settings_of, wanted, whole
 from supervisor.releases import Release
-from supervisor.wishes import serving, settings_of, wanted, whole
+from supervisor.steps.admission import Admission, changed
+from supervisor.workers.probe import Probe
 
 READY_LOOKS = 3
 READY_PAUSE_S = 0.5

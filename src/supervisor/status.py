@@ -18,7 +18,6 @@ from supervisor.holdings import Held, Holdings
 from supervisor.journal import Journal
 from supervisor.memory import ProcessMemory
 from supervisor.paths import StatePaths
-from supervisor.probe import Probe
 from supervisor.protocol import (
     DeploymentStatus,
     EdgeStatus,
@@ -31,6 +30,7 @@ from supervisor.protocol import (
     WorkerStatus,
 )
 from supervisor.releases import ReleaseStore
+from supervisor.workers.probe import Probe
 
 
 @dataclass(frozen=True, slots=True)

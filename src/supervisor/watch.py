@@ -12,7 +12,7 @@ from supervisor.core.state import EdgePhase, Slot, State
 from supervisor.edge import Edge
 from supervisor.errors import WorkerError
 from supervisor.holdings import PROMETHEUS, Holdings
-from supervisor.probe import Probe
+from supervisor.workers.probe import Probe
 
 INTERVAL_S = 1.0
 LOOK_TIMEOUT_S = 2.0  # a few of these, one after the other, must pass before a hung worker is ended

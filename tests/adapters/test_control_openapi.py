@@ -14,8 +14,8 @@ from tests.support.conformance import operations, statuses
 from tests.support.control_plane import desk
 
 from supervisor import protocol
-from supervisor.control import build_app
-from supervisor.control_server import ControlServer
+from supervisor.control.app import build_app
+from supervisor.control.server import ControlServer
 from supervisor.protocol import happenings
 
 EXAMPLES = 12  # of each kind for each operation

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from litestar import Litestar, get
 
-from supervisor.control_server import ControlServer
+from supervisor.control.server import ControlServer
 from supervisor.errors import AlreadyRunning, ConfigError
 from supervisor.paths import StatePaths
 from supervisor.startup import lay_out

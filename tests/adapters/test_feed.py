@@ -13,7 +13,7 @@ from supervisor.core import records as rec
 from supervisor.core.lifecycle import Phase
 from supervisor.core.state import Color, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
-from supervisor.feed import BLOCK, RING, Feed, first_id
+from supervisor.feed.feed import BLOCK, RING, Feed, first_id
 from supervisor.journal import Journal
 from supervisor.protocol import encode
 from supervisor.protocol import happenings as hp

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from litestar import get, post
 
-from supervisor.front import build_front
-from supervisor.front_guard import Asked, hostname, refusal
+from supervisor.front.guard import Asked, hostname, refusal
+from supervisor.front.server import build_front
 
 HOSTS = ["10.0.0.5", "models.example"]
 

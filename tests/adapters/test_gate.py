@@ -10,8 +10,8 @@ from tests.support.service_ports import reserved_ports
 from supervisor.core.gate import Check
 from supervisor.core.state import Color
 from supervisor.errors import WorkerError
-from supervisor.gate import Gate
-from supervisor.probe import Probe
+from supervisor.steps.gate import Gate
+from supervisor.workers.probe import Probe
 
 BLUE, GREEN = Color.BLUE, Color.GREEN
 SAME = Check("Who?", same_as_active=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tests.support.service_processes import is_alive, until
 
-from supervisor import hook_run
-from supervisor.hook_run import OUTPUT_LIMIT_BYTES, Command, Outcome, Ran, run
+from supervisor.hooks import run as hook_run
+from supervisor.hooks.run import OUTPUT_LIMIT_BYTES, Command, Outcome, Ran, run
 
 LONG_S = 60.0
 TOLD = b'{"event":"warned"}\n'

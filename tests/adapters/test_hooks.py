@@ -13,11 +13,12 @@ import structlog
 from prometheus_client import CollectorRegistry
 from tests.support.service_processes import is_alive, until
 
-from supervisor import hook_run, hooks
 from supervisor.config import HookSection
 from supervisor.core import records as rec
-from supervisor.feed import Feed
-from supervisor.hooks import Hooks, Surroundings, missing_programs
+from supervisor.feed.feed import Feed
+from supervisor.hooks import hooks
+from supervisor.hooks import run as hook_run
+from supervisor.hooks.hooks import Hooks, Surroundings, missing_programs
 from supervisor.paths import StatePaths
 
 DEADLINE_S = 20.0

@@ -12,7 +12,7 @@ import pytest
 from modelsvc.worker.notify import Notifier
 from supervisor.core.events import Event, WorkerProgressed, WorkerReady
 from supervisor.errors import ConfigError
-from supervisor.notify import listen, parse
+from supervisor.workers.notify import listen, parse
 
 
 class Inbox:

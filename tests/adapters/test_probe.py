@@ -8,11 +8,11 @@ import pytest
 from tests.support.scripted_worker import ScriptedWorker, scripted_worker
 from tests.support.service_ports import reserved_ports
 
-from supervisor import probe as module
 from supervisor.core.sharing import Load
 from supervisor.core.state import Color
 from supervisor.errors import WorkerError
-from supervisor.probe import InFlight, Probe
+from supervisor.workers import probe as module
+from supervisor.workers.probe import InFlight, Probe
 
 BLUE, GREEN = Color.BLUE, Color.GREEN
 NOT_READY = (503, {"error": {"type": "unavailable", "message": "loading 42 %", "code": "not_ready"}})

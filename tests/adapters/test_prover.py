@@ -20,13 +20,13 @@ from supervisor.errors import WorkerError
 from supervisor.holdings import Holdings
 from supervisor.journal import Journal
 from supervisor.paths import StatePaths
-from supervisor.probe import Probe
 from supervisor.processes import started_at
-from supervisor.prover import Prover
 from supervisor.releases import Release, ReleaseStore
 from supervisor.startup import lay_out
-from supervisor.worker_process import WorkerProcesses
-from supervisor.workforce import Workforce
+from supervisor.steps.prover import Prover
+from supervisor.workers.probe import Probe
+from supervisor.workers.process import WorkerProcesses
+from supervisor.workers.workforce import Workforce
 
 SIZE = demo_model_path().stat().st_size
 MAPS = """

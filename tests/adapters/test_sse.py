@@ -10,9 +10,9 @@ import pytest
 from litestar import Litestar
 from tests.support.service_processes import until
 
-from supervisor import sse
 from supervisor.core import records as rec
-from supervisor.feed import RING, Feed
+from supervisor.feed import sse
+from supervisor.feed.feed import RING, Feed
 from supervisor.protocol import happenings as hp
 from supervisor.unix_server import STOP_TIMEOUT_S, UnixServer
 

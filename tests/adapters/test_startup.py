@@ -16,7 +16,6 @@ from tests.support.scripted_worker import scripted_worker
 
 from modelsvc.models import demo_model_path
 from supervisor import processes
-from supervisor.admission import Admission
 from supervisor.appraisal import Appraiser
 from supervisor.baseline import Baseline
 from supervisor.config import Config, ModelSection
@@ -29,12 +28,13 @@ from supervisor.errors import AlreadyRunning, ConfigError, Refused
 from supervisor.holdings import Holdings
 from supervisor.journal import Journal
 from supervisor.paths import StatePaths
-from supervisor.probe import Probe
 from supervisor.protocol import ExitCode
 from supervisor.releases import ReleaseStore
 from supervisor.startup import Discovery, lay_out, lock
-from supervisor.worker_process import WorkerProcesses
-from supervisor.workforce import Workforce
+from supervisor.steps.admission import Admission
+from supervisor.workers.probe import Probe
+from supervisor.workers.process import WorkerProcesses
+from supervisor.workers.workforce import Workforce
 
 BLUE, GREEN = Color.BLUE, Color.GREEN
 

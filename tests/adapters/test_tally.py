@@ -7,8 +7,8 @@ from tests.support.scripted_worker import ScriptedWorker, scripted_worker
 from tests.support.service_ports import reserved_ports
 
 from supervisor.core.state import Color
-from supervisor.probe import Probe
-from supervisor.tally import Tally, told
+from supervisor.steps.tally import Tally, told
+from supervisor.workers.probe import Probe
 
 BLUE, GREEN = Color.BLUE, Color.GREEN
 

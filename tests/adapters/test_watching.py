@@ -12,9 +12,9 @@ import tomli_w
 from tests.support.watched_files import Desk, desk
 
 from modelsvc.models import demo_model_path
-from supervisor import wishes
+from supervisor import release_spec
+from supervisor.core.desired import VerdictKind
 from supervisor.core.state import Change, Outcome
-from supervisor.core.wish import VerdictKind
 from supervisor.watching.reader import Reader, Seen
 
 
@@ -318,7 +318,7 @@ async def test_a_rollback_in_the_middle_of_a_look_is_not_fought_over(
 
 
 async def test_a_setting_that_an_operator_deployed_is_not_undone(world: Desk) -> None:
-    """Only an edit of the file is a new word."""
+    """Only an edit of the file is a new desired state."""
     async with world.watching():
         await world.decides("in_accord")
         await world.deploys(slots=1)
@@ -345,7 +345,7 @@ async def test_a_new_version_of_the_package_is_asked_for(world: Desk, monkeypatc
         await world.decides("in_accord")
         await world.deploys(slots=1)
         await world.decides("settled")
-    monkeypatch.setattr(wishes, "__version__", "99.0")
+    monkeypatch.setattr(release_spec, "__version__", "99.0")
     async with world.watching():
         await world.sees(lambda: world.asked, "it asks")
     (asked,) = world.asked
@@ -400,10 +400,10 @@ async def test_what_is_prewarmed_is_switched_to_where_it_is_what_is_wanted(world
 
 async def test_what_another_version_remembers_in_its_own_terms_is_forgotten(world: Desk) -> None:
     """Then what the files say counts."""
-    world.journal.remember("watch_heard", {"word": "in terms of its own"})
+    world.journal.remember("watch_handled", {"desired": "in terms of its own"})
     async with world.watching():
         await world.decides("in_accord")
-        assert world.watcher and world.watcher.hearing.heard
+        assert world.watcher and world.watcher.tracker.handled
 
 
 async def test_a_defect_in_a_look_is_not_the_last_look(world: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

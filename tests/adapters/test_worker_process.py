@@ -15,7 +15,7 @@ import pytest
 from supervisor import processes
 from supervisor.core.state import Color
 from supervisor.errors import WorkerError
-from supervisor.worker_process import WorkerCommand, WorkerProcesses
+from supervisor.workers.process import WorkerCommand, WorkerProcesses
 
 BLUE = Color.BLUE
 HEADER = "import os, signal, sys, time\n"

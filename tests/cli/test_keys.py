@@ -10,8 +10,8 @@ from tests.cli.conftest import Run
 
 from modelsvc import keyfile
 from modelsvc.keyfile import BadKeys
-from supervisor.probe_key import own_key
 from supervisor.protocol import ExitCode
+from supervisor.workers.probe_key import own_key
 
 HASH = "0" * 64
 

@@ -28,9 +28,9 @@ PASSED_ON = {
     "modelsvc/worker/errors.py: self.code",
     "modelsvc/worker/routes_health.py: reason.code",
     "modelsvc/worker/service.py: reason.code",
-    "supervisor/admission.py: verdict.code",
-    "supervisor/admission.py: appraisal.verdict.code",
-    "supervisor/control.py: kind",  # an error's type
+    "supervisor/steps/admission.py: verdict.code",
+    "supervisor/steps/admission.py: appraisal.verdict.code",
+    "supervisor/control/app.py: kind",  # an error's type
     "supervisor/core/account.py: code",
     "supervisor/core/planner.py: code",
     "supervisor/core/planner.py: event.code",
@@ -38,10 +38,10 @@ PASSED_ON = {
     "supervisor/edge.py: pid",  # for processes.found, which has a namesake
     "supervisor/errors.py: self.code",
     "supervisor/exchange.py: body.code",
-    "supervisor/front.py: kind",  # an error's type
-    "supervisor/front_guard.py: self.code",
+    "supervisor/front/server.py: kind",  # an error's type
+    "supervisor/front/guard.py: self.code",
     "supervisor/holder.py: self.code",
-    "supervisor/hook_run.py: ended.result()",
+    "supervisor/hooks/run.py: ended.result()",
     "supervisor/journal/past.py: code",
     "supervisor/model_file.py: process.returncode",
     "supervisor/monitor/room.py: verdict.code",
@@ -49,7 +49,7 @@ PASSED_ON = {
     "supervisor/nginx/config.py: code",
     "supervisor/page/errors.py: self.code",
     "supervisor/parts.py: code",
-    "supervisor/retelling.py: code",
+    "supervisor/feed/retelling.py: code",
     "supervisor/startup.py: error.code",
     "supervisor/telemetry/edge.py: FORESEEN_CODES",
 }

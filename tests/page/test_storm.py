@@ -13,7 +13,7 @@ from tests.page.browser import visiting
 from tests.support.service_fixture import Service
 from tests.support.service_ports import reserved_ports
 
-from supervisor.front import FrontServer, build_front
+from supervisor.front.server import FrontServer, build_front
 from supervisor.page.access import Access
 from supervisor.page.files import file_routes
 

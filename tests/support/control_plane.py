@@ -11,16 +11,15 @@ from tests.core.world import World, first
 from tests.support.fake_prometheus import fake_prometheus
 from tests.support.service_ports import reserved_ports
 
-from supervisor.admission import Admission
 from supervisor.appraisal import Appraiser
 from supervisor.baseline import Baseline
 from supervisor.config import Config, ModelSection, MonitorSection
-from supervisor.control import ControlPlane, build_app
+from supervisor.control.app import ControlPlane, build_app
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.state import Color
 from supervisor.edge import Edge, EdgeOptions
-from supervisor.feed import Feed
+from supervisor.feed.feed import Feed
 from supervisor.holdings import Holdings
 from supervisor.journal import Journal
 from supervisor.memory_report import MemoryReporter
@@ -29,13 +28,14 @@ from supervisor.monitor.report import MonitorReporter
 from supervisor.monitor.routes import MonitorDesk
 from supervisor.nginx.config import NginxBuild
 from supervisor.paths import StatePaths
-from supervisor.probe import Probe
 from supervisor.releases import ReleaseStore
 from supervisor.startup import lay_out
 from supervisor.status import StatusReporter
+from supervisor.steps.admission import Admission
 from supervisor.telemetry import Hub
-from supervisor.worker_process import WorkerProcesses
-from supervisor.workforce import Workforce
+from supervisor.workers.probe import Probe
+from supervisor.workers.process import WorkerProcesses
+from supervisor.workers.workforce import Workforce
 
 
 @dataclass

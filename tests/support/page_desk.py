@@ -12,7 +12,7 @@ from tests.support.control_plane import Desk, desk
 
 from modelsvc import keyfile
 from supervisor.core.state import Color
-from supervisor.front import build_front
+from supervisor.front.server import build_front
 from supervisor.page.access import access_of
 from supervisor.page.chat import Relay
 from supervisor.page.pulse import Pulse

@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 
 from supervisor import config as configuration
-from supervisor import logs, probe, startup
+from supervisor import logs, startup
 from supervisor.core import bake
 from supervisor.manager.activation import inherit
 from supervisor.manager.notifier import Notifier
 from supervisor.paths import control_socket, state_paths
 from supervisor.service import serve
 from supervisor.settings import Settings
+from supervisor.workers import probe
 
 PROBE_TIMEOUT_S = 2.0  # a fake is never busy
 STALL_S = 0.7

@@ -23,11 +23,11 @@ from supervisor.core.lifecycle import Phase
 from supervisor.core.state import Color, Deployment, DeploymentKind, Outcome, State
 from supervisor.journal import Journal
 from supervisor.patience import eventually
+from supervisor.release_spec import settings_of
 from supervisor.releases import ModelFile, Release, ReleaseStore
-from supervisor.watching.hearing import Hearing
 from supervisor.watching.reader import Reader
+from supervisor.watching.tracker import Tracker
 from supervisor.watching.watcher import Watcher
-from supervisor.wishes import settings_of
 
 DEADLINE_S = 20.0
 QUICK_S = 0.1
@@ -90,8 +90,8 @@ class Desk:
         """The watch of one supervisor, from its start to its end."""
         running = configuration.load(self.config)
         reader = Reader(self.config, running, self.baseline, self.releases, lambda: self.state.active_release)
-        hearing, look = Hearing(self.journal), lambda: self.state
-        watcher = Watcher(reader, hearing, look, self._ask, self.told.append, debounce_s, interval_s)
+        tracker, look = Tracker(self.journal), lambda: self.state
+        watcher = Watcher(reader, tracker, look, self._ask, self.told.append, debounce_s, interval_s)
         self.watcher = watcher
         task = asyncio.create_task(watcher.run())
         try:
@@ -180,7 +180,7 @@ class Desk:
         self.journal.write(record)
         self.baseline.publish(record)
         if self.watcher:
-            self.watcher.hearing.publish(record)
+            self.watcher.tracker.publish(record)
 
 
 @asynccontextmanager

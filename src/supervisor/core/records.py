@@ -155,7 +155,7 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class WatchDecided:
-    """The watch on files looked at them; `verdict` is one of core.wish.VerdictKind, the rest as a Verdict has it."""
+    """The watch on files looked at them; `verdict` is one of core.desired.VerdictKind, the rest as a Verdict has it."""
 
     verdict: str
     changes: tuple[str, ...] = ()

@@ -24,7 +24,7 @@ from supervisor.core.monitor.messages import Identity
 from supervisor.errors import MonitorError
 from supervisor.logs import last_lines, open_log
 from supervisor.patience import eventually
-from supervisor.worker_process import signal_group
+from supervisor.workers.process import signal_group
 
 STOP_TIMEOUT_S, KILL_TIMEOUT_S = 10.0, 5.0
 READY_TIMEOUT_S = 120.0  # it may have a day's log of samples to read again

@@ -9,7 +9,7 @@ from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromQuery, QueryParameter
 
-from supervisor.control import ControlPlane
+from supervisor.control.app import ControlPlane
 from supervisor.core import account
 from supervisor.core.steps import Step
 from supervisor.formats import rfc3339

@@ -7,11 +7,11 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
-from supervisor.feed import Feed
+from supervisor.feed.feed import Feed
+from supervisor.feed.sse import EVENT_STREAM, LAST_NUMBER, event_stream
 from supervisor.page.access import Access
 from supervisor.page.errors import TooMany
 from supervisor.page.looks import AnyRequest, authorization
-from supervisor.sse import EVENT_STREAM, LAST_NUMBER, event_stream
 
 FOLLOWERS = 64  # each holds a connection; a page that is turned away still looks every second
 

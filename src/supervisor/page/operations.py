@@ -4,7 +4,7 @@ from litestar import post
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
-from supervisor.control import OPERATION, ControlPlane
+from supervisor.control.app import OPERATION, ControlPlane
 from supervisor.core import events as ev
 from supervisor.core.state import Change, DeploymentKind
 from supervisor.page.access import Access

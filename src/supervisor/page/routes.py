@@ -7,7 +7,7 @@ import structlog
 from litestar import Request, Response, Router
 from litestar.exceptions import HTTPException
 
-from supervisor.control import ControlPlane
+from supervisor.control.app import ControlPlane
 from supervisor.errors import SupervisorError
 from supervisor.page.access import Access
 from supervisor.page.chat import Relay, chat_routes

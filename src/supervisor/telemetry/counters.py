@@ -6,10 +6,10 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from supervisor.core import records as rec
 from supervisor.core.bake import BreachKind
+from supervisor.core.desired import VerdictKind
 from supervisor.core.monitor.lifecycle import Phase as MonitorPhase
 from supervisor.core.state import Color, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
-from supervisor.core.wish import VerdictKind
 from supervisor.telemetry.hub import Narrator
 from supervisor.telemetry.instruments import DEPLOYMENT_SECONDS, STEP_SECONDS, Instruments
 

@@ -12,18 +12,18 @@ from supervisor.appraisal import model_path
 from supervisor.baseline import Baseline
 from supervisor.config import Config, ModelSection
 from supervisor.config.sections import Effect, Section
-from supervisor.core.wish import Wish, Word
+from supervisor.core.desired import Desired, ReleaseSpec
 from supervisor.errors import SupervisorError
+from supervisor.release_spec import serving, settings_of, wanted
 from supervisor.releases import Release, ReleaseStore
-from supervisor.wishes import serving, settings_of, wanted
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A look at the files. There is a `word`, and the section it comes from, or a `problem` with all that is wrong."""
+    """A look at the files. There is `desired`, and the section it comes from, or `problem` with all that is wrong."""
 
-    serving: Wish | None
-    word: Word | None
+    serving: ReleaseSpec | None
+    desired: Desired | None
     problem: str = ""
     needs_restart: tuple[str, ...] = ()
     section: ModelSection | None = None
@@ -50,7 +50,7 @@ class Reader:
     async def look(self) -> Seen:
         """Whatever is wrong with the files is part of the answer."""
         needs: tuple[str, ...] = ()
-        serves: Wish | None = None
+        serves: ReleaseSpec | None = None
         try:
             release = self._release()
             serves = serving(release) if release else None
@@ -64,15 +64,15 @@ class Reader:
         number = self.active()
         return None if number is None else self.releases.read(number)
 
-    async def _word(self, config: Config, release: Release | None) -> Word:
+    async def _word(self, config: Config, release: Release | None) -> Desired:
         """Raises Refused when the model file cannot be served."""
         section = self.baseline.section(release.number if release else None)
         self._model = path = model_path(section)
-        wish = await wanted(section, self.running.security.allowed_hosts, release.model if release else None)
-        if release is None or wish.sha256 != release.model.sha256:
+        spec = await wanted(section, self.running.security.allowed_hosts, release.model if release else None)
+        if release is None or spec.sha256 != release.model.sha256:
             await model_file.shape_of(path)
         said = {**settings_of(config.model), "path": str(model_path(config.model))}
-        return Word(said, wish, circumstances(self.running, config))
+        return Desired(said, spec, circumstances(self.running, config))
 
 
 def circumstances(running: Config, edited: Config) -> str:

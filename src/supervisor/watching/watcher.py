@@ -11,15 +11,15 @@ import structlog
 
 from supervisor.core import events as ev
 from supervisor.core import records as rec
+from supervisor.core.desired import Desired, Verdict, VerdictKind, decide
 from supervisor.core.requests import obstacle
 from supervisor.core.state import WATCH_REQUEST, Change, State
-from supervisor.core.wish import Verdict, VerdictKind, Word, decide
 from supervisor.protocol import WatchStatus
+from supervisor.release_spec import serving, whole
 from supervisor.watching.follow import INTERVAL_S, occasions
-from supervisor.watching.hearing import Hearing
 from supervisor.watching.places import Signature, signature
 from supervisor.watching.reader import Reader, Seen
-from supervisor.wishes import serving, whole
+from supervisor.watching.tracker import Tracker
 
 log = structlog.get_logger()
 
@@ -30,14 +30,14 @@ class Watcher:
     def __init__(
         self,
         reader: Reader,
-        hearing: Hearing,
+        tracker: Tracker,
         state: Callable[[], State],
         post: Callable[[ev.Event], None],
         tell: Callable[[rec.Record], None],
         debounce_s: float,
         interval_s: float = INTERVAL_S,
     ) -> None:
-        self.hearing = hearing
+        self.tracker = tracker
         self.status = WatchStatus(verdict="")
         self._reader, self._state = reader, state
         self._post, self._tell = post, tell
@@ -47,7 +47,7 @@ class Watcher:
 
     async def run(self) -> None:
         """Until cancelled."""
-        self.hearing.take_up()
+        self.tracker.take_up()
         async for _ in occasions(self._reader.paths, self._interval_s):
             try:
                 await self.occasion()
@@ -60,11 +60,11 @@ class Watcher:
         While nothing serves and a first deployment is about to, there is nothing to compare with.
         """
         state = self._state()
-        if self.hearing.asked or (state.active is None and obstacle(state)):
+        if self.tracker.asked or (state.active is None and obstacle(state)):
             return
         if signature(self._reader.paths()) != self._looked_at:
             self._conclude(await self._look_when_still(), changed=True)
-        elif self.hearing.has_news or self._may_go_on():
+        elif self.tracker.has_news or self._may_go_on():
             self._conclude(await self._look(), changed=False)
 
     def _may_go_on(self) -> bool:
@@ -92,7 +92,7 @@ class Watcher:
                 return seen
 
     def _conclude(self, seen: Seen, changed: bool) -> None:
-        self.hearing.settle(seen.word)
+        self.tracker.settle(seen.desired)
         verdict = self._decide(seen)
         self._tell_verdict(verdict, changed)
         self._tell_restart(seen.needs_restart)
@@ -105,30 +105,30 @@ class Watcher:
         )
         if verdict.kind is VerdictKind.IN_ACCORD and seen.section:
             self._reader.baseline.accord(seen.section)
-        if seen.word:
-            self._act(verdict, seen.word)
+        if seen.desired:
+            self._act(verdict, seen.desired)
 
     def _decide(self, seen: Seen) -> Verdict:
-        if seen.word is None:
+        if seen.desired is None:
             return Verdict(VerdictKind.REJECTED, reason=seen.problem)
-        return decide(seen.word, seen.serving, self.hearing.heard, obstacle(self._state()))
+        return decide(seen.desired, seen.serving, self.tracker.handled, obstacle(self._state()))
 
-    def _act(self, verdict: Verdict, word: Word) -> None:
-        self.hearing.word = word
+    def _act(self, verdict: Verdict, desired: Desired) -> None:
+        self.tracker.desired = desired
         if verdict.kind is VerdictKind.IN_ACCORD:
-            self.hearing.accord(word)
+            self.tracker.accord(desired)
         elif verdict.kind is VerdictKind.ASKS:
-            asking = ev.DeployRequested(WATCH_REQUEST, self._change(word), because="; ".join(verdict.changes))
-            self.hearing.asked = word
+            asking = ev.DeployRequested(WATCH_REQUEST, self._change(desired), because="; ".join(verdict.changes))
+            self.tracker.asked = desired
             self._post(asking)
 
-    def _change(self, word: Word) -> Change:
+    def _change(self, desired: Desired) -> Change:
         """None: what is wanted is taken up by the rule of every deployment. But without one it goes to what is
         prewarmed, which may be something else."""
-        warm, wish = self._state().warm_release, word.wanted
-        if warm is None or serving(self._reader.releases.read(warm)) == wish:
+        warm, spec = self._state().warm_release, desired.spec
+        if warm is None or serving(self._reader.releases.read(warm)) == spec:
             return Change()
-        return whole(wish.model_path, wish.settings)
+        return whole(spec.model_path, spec.settings)
 
     def _tell_verdict(self, verdict: Verdict, changed: bool) -> None:
         """News, and what became of a file that changed; but the same problem is told once."""

@@ -17,8 +17,8 @@ from prometheus_client import CollectorRegistry, Counter
 
 from supervisor.config import HookSection
 from supervisor.core.records import HookFailed
-from supervisor.feed import Feed
-from supervisor.hook_run import Command, Outcome, Ran, run
+from supervisor.feed.feed import Feed
+from supervisor.hooks.run import Command, Outcome, Ran, run
 from supervisor.paths import StatePaths
 from supervisor.protocol import CONFIG_ENV, HOME_ENV, encode
 from supervisor.protocol import happenings as hp

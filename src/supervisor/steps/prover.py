@@ -10,13 +10,13 @@ from supervisor.core import account, ledger
 from supervisor.core.sharing import Memory, judge
 from supervisor.core.state import Color, State
 from supervisor.errors import WorkerError
-from supervisor.evidence import observation_report, plain, sharing_evidence
 from supervisor.holdings import mapped
 from supervisor.memory import file_mapping, measure, tells_weights_apart
 from supervisor.model_file import shape_of
-from supervisor.probe import Probe
 from supervisor.releases import Release
-from supervisor.workforce import Workforce
+from supervisor.steps.evidence import observation_report, plain, sharing_evidence
+from supervisor.workers.probe import Probe
+from supervisor.workers.workforce import Workforce
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from supervisor.admission import Admission
-from supervisor.bake import Bake
 from supervisor.core import effects as fx
 from supervisor.core.events import StepProgressed
 from supervisor.core.state import Color
 from supervisor.edge import Edge
 from supervisor.errors import EdgeError, WorkerError
-from supervisor.gate import Gate
-from supervisor.probe import Probe
-from supervisor.prover import Prover
-from supervisor.tally import Tally
-from supervisor.tally import told as counted
+from supervisor.steps.admission import Admission
+from supervisor.steps.bake import Bake
+from supervisor.steps.gate import Gate
+from supervisor.steps.prover import Prover
+from supervisor.steps.tally import Tally
+from supervisor.steps.tally import told as counted
+from supervisor.workers.probe import Probe
 
 DRAIN_INTERVAL_S = 0.05
 TOLD_INTERVAL_S = 0.5  # estimates change all the time

@@ -15,7 +15,7 @@ import structlog
 from supervisor.core.state import Color
 from supervisor.edge import Edge
 from supervisor.nginx.access_log import EdgeMark
-from supervisor.probe import Probe
+from supervisor.workers.probe import Probe
 
 log = structlog.get_logger()
 

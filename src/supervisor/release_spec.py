@@ -1,4 +1,4 @@
-"""Releases and `[model]` sections as wishes, which can be compared: for what is booted, and for the watch on files."""
+"""Releases and `[model]` sections as specs, which can be compared: for what is booted, and for the watch on files."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,25 +6,25 @@ from modelsvc import __version__
 from supervisor import model_file
 from supervisor.appraisal import model_path
 from supervisor.config import ModelSection
+from supervisor.core.desired import ReleaseSpec
 from supervisor.core.state import Change, SettingValue
-from supervisor.core.wish import Wish
 from supervisor.releases import ModelFile, Release
 
 
-def serving(release: Release) -> Wish:
+def serving(release: Release) -> ReleaseSpec:
     """What a release serves; settings it does not know yet have their defaults."""
     settings = {**settings_of(ModelSection()), **release.model_settings(tuple(settings_of(ModelSection())))}
     model, hosts = release.model, release.settings.get("allowed_hosts", ())
-    return Wish(settings, model.path, model.sha256, release.package_version, tuple(hosts))
+    return ReleaseSpec(settings, model.path, model.sha256, release.package_version, tuple(hosts))
 
 
-async def wanted(section: ModelSection, hosts: Sequence[str], known: ModelFile | None = None) -> Wish:
+async def wanted(section: ModelSection, hosts: Sequence[str], known: ModelFile | None = None) -> ReleaseSpec:
     """What a deployment of the section would serve. `known` spares reading a file that is as recorded.
 
     Raises Refused when there is no model file, or it cannot be read.
     """
     model = await model_file.identify(model_path(section), known)
-    return Wish(settings_of(section), model.path, model.sha256, __version__, tuple(hosts))
+    return ReleaseSpec(settings_of(section), model.path, model.sha256, __version__, tuple(hosts))
 
 
 def whole(path: str, settings: Mapping[str, SettingValue]) -> Change:

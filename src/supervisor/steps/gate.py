@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from supervisor.core.gate import Answer, Check, Reference, comparable, judge
 from supervisor.core.state import Color
 from supervisor.errors import WorkerError
-from supervisor.probe import NONSENSE, WARM_UP_HEADERS, Probe
+from supervisor.workers.probe import NONSENSE, WARM_UP_HEADERS, Probe
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 from supervisor.core import records as rec
+from supervisor.feed.retelling import Reteller
 from supervisor.formats import rfc3339
 from supervisor.journal import Journal
 from supervisor.protocol import happenings as hp
-from supervisor.retelling import Reteller
 
 RING = 1000
 BLOCK = 10**9  # more than one supervisor ever tells; 2^53, which browsers can count to, has 9 million of them

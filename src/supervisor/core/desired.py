@@ -1,9 +1,8 @@
 """What is wanted against what serves: the goal that the watch on files works by, and what is booted.
 
-Only a new word of the operator's asks for a deployment: an edit of `[model]`, other bytes in the model file, or another
-version of the package. A word that was dealt with, however that ended, is not taken for a new one, so nothing is tried
-twice, and a command that came after it is not fought over. What serves may change by itself, by a failover say: that is
-no word.
+Only a new desired state asks for a deployment: an edit of `[model]`, other bytes in the model file, or another version
+of the package. One that was handled, however that ended, is not taken for new, so nothing is tried twice, and a command
+that came after it is not fought over. What serves may change by itself, by a failover say: nobody asked for that.
 """
 
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ OVERRULED = "what serves came later, by a command or a failover, and stays"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ReleaseSpec:
     """What serves, or should: a release without its number. `settings` are the `[model]` keys without `path`."""
 
     settings: Mapping[str, SettingValue]
@@ -29,23 +28,23 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class Desired:
     """What the files say at a moment.
 
-    `section` is `[model]` as it is configured, `wanted` what a deployment without a change would bring now, and
+    `section` is `[model]` as it is configured, `spec` what a deployment without a change would bring now, and
     `circumstances` a digest of whatever else decides about its success: limits and gate.
     """
 
     section: Mapping[str, SettingValue]
-    wanted: Wish
+    spec: ReleaseSpec
     circumstances: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """The latest word that was dealt with, and how; `outcome` is None while its deployment is under way."""
+class Handled:
+    """The latest desired state that was handled, and how; `outcome` is None while its deployment is under way."""
 
-    word: Word
+    desired: Desired
     outcome: Outcome | None = None
     deployment: int | None = None
     reason: str = ""
@@ -56,7 +55,7 @@ class Heard:
 
     @property
     def told(self) -> str:
-        """Why the word is not followed any more."""
+        """Why it is not followed any more."""
         if self.failed and self.outcome:
             ended = f"{self.outcome.replace('_', ' ')}: {self.reason}"
             return f"deployment {self.deployment} was tried for it, and {ended}; it is tried again when it changes"
@@ -65,14 +64,14 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A deployment that is over; `word` is what the files said when it began, where that is known."""
+    """A deployment that is over; `desired` is what the files said when it began, where that is known."""
 
     deployment: int
     kind: DeploymentKind
     request: str
     outcome: Outcome
     reason: str = ""
-    word: Word | None = None
+    desired: Desired | None = None
 
 
 class VerdictKind(StrEnum):
@@ -96,50 +95,50 @@ class Verdict:
 
     @property
     def essence(self) -> tuple[object, ...]:
-        """What makes it another one: the same obstacle is in other words each time."""
+        """What makes it another one: the same obstacle is in other desired_states each time."""
         return self.kind, self.changes, "" if self.kind is VerdictKind.WAITS else self.reason
 
 
-def decide(word: Word, serving: Wish | None, heard: Heard | None, obstacle: str = "") -> Verdict:
+def decide(desired: Desired, serving: ReleaseSpec | None, handled: Handled | None, obstacle: str = "") -> Verdict:
     """Whether a deployment is to be asked for. `obstacle`: why none can begin now; empty when one can."""
-    changes = differences(serving, word.wanted)
+    changes = differences(serving, desired.spec)
     if not changes:
-        other = _overruled(word, serving)
+        other = _overruled(desired, serving)
         why = f"{OVERRULED}; an edit of it, or `modelsvc ctl deploy --set`, brings it"
         return Verdict(VerdictKind.SETTLED, other, why) if other else Verdict(VerdictKind.IN_ACCORD)
-    if heard and not is_new(word, heard):
-        if heard.outcome is None and heard.deployment is not None:
-            return Verdict(VerdictKind.DEPLOYS, changes, f"deployment {heard.deployment} brings it")
-        return Verdict(VerdictKind.SETTLED, changes, heard.told)
+    if handled and not is_new(desired, handled):
+        if handled.outcome is None and handled.deployment is not None:
+            return Verdict(VerdictKind.DEPLOYS, changes, f"deployment {handled.deployment} brings it")
+        return Verdict(VerdictKind.SETTLED, changes, handled.told)
     if obstacle:
         return Verdict(VerdictKind.WAITS, changes, obstacle)
     return Verdict(VerdictKind.ASKS, changes)
 
 
-def is_new(word: Word, heard: Heard) -> bool:
+def is_new(desired: Desired, handled: Handled) -> bool:
     """Whether anything was said since. Another model file is news only where it is the same path that has it."""
-    now, then = word.wanted, heard.word.wanted
-    said = word.section != heard.word.section or _runs(now) != _runs(then)
+    now, then = desired.spec, handled.desired.spec
+    said = desired.section != handled.desired.section or _runs(now) != _runs(then)
     replaced = now.model_path == then.model_path and now.sha256 != then.sha256
-    return said or replaced or (heard.failed and word.circumstances != heard.word.circumstances)
+    return said or replaced or (handled.failed and desired.circumstances != handled.desired.circumstances)
 
 
-def settle(heard: Heard | None, ended: Ended, now: Word | None) -> Heard | None:
+def settle(handled: Handled | None, ended: Ended, now: Desired | None) -> Handled | None:
     """What has been dealt with once that deployment is over.
 
-    What operators bring about settles the word as it was when it began, and so does a boot that failed, for that is
-    tried again by itself. What else the supervisor does by itself settles nothing.
+    What operators bring about settles the desired state as it was when it began, and so does a boot that failed, for
+    that is tried again by itself. What else the supervisor does by itself settles nothing.
     """
-    if heard and heard.deployment == ended.deployment and heard.outcome is None:
-        return replace(heard, outcome=ended.outcome, reason=ended.reason)
+    if handled and handled.deployment == ended.deployment and handled.outcome is None:
+        return replace(handled, outcome=ended.outcome, reason=ended.reason)
     by_operator = ended.kind in BY_OPERATORS and ended.outcome is Outcome.SUCCEEDED
-    word = _as_of(ended.word, now)
-    if word is None or not (by_operator or ended.request == BOOT_REQUEST):
-        return heard
-    return Heard(word, ended.outcome, ended.deployment, ended.reason)
+    desired = _as_of(ended.desired, now)
+    if desired is None or not (by_operator or ended.request == BOOT_REQUEST):
+        return handled
+    return Handled(desired, ended.outcome, ended.deployment, ended.reason)
 
 
-def differences(serving: Wish | None, wanted: Wish) -> tuple[str, ...]:
+def differences(serving: ReleaseSpec | None, wanted: ReleaseSpec) -> tuple[str, ...]:
     """What a deployment would change, a phrase each."""
     if serving is None:
         return ("nothing serves",)
@@ -157,10 +156,10 @@ def differences(serving: Wish | None, wanted: Wish) -> tuple[str, ...]:
     return (*settings, *(_changed(name, before, after) for name, before, after in rest if before != after))
 
 
-def _overruled(word: Word, serving: Wish | None) -> tuple[str, ...]:
+def _overruled(desired: Desired, serving: ReleaseSpec | None) -> tuple[str, ...]:
     """What is configured and neither serves nor is wanted any more."""
-    settings = {key: value for key, value in word.section.items() if key != "path"}
-    configured = replace(word.wanted, settings=settings, model_path=str(word.section["path"]))
+    settings = {key: value for key, value in desired.section.items() if key != "path"}
+    configured = replace(desired.spec, settings=settings, model_path=str(desired.section["path"]))
     return differences(serving, configured)
 
 
@@ -168,17 +167,17 @@ def _changed(name: str, before: object, after: object) -> str:
     return f"{name} {before} -> {after}"
 
 
-def _runs(wish: Wish) -> tuple[object, ...]:
-    return wish.package_version, wish.allowed_hosts
+def _runs(spec: ReleaseSpec) -> tuple[object, ...]:
+    return spec.package_version, spec.allowed_hosts
 
 
-def _as_of(before: Word | None, now: Word | None) -> Word | None:
-    """The word of then, in terms of what serves now: a file that was replaced meanwhile is still news.
+def _as_of(before: Desired | None, now: Desired | None) -> Desired | None:
+    """The desired state of then, in terms of what serves now: a file that was replaced meanwhile is still news.
 
     None where nobody had looked yet: then all is news.
     """
     if before is None or now is None:
         return before
-    if before.wanted.model_path != now.wanted.model_path:
-        return replace(before, wanted=now.wanted)
-    return replace(before, wanted=replace(now.wanted, sha256=before.wanted.sha256))
+    if before.spec.model_path != now.spec.model_path:
+        return replace(before, spec=now.spec)
+    return replace(before, spec=replace(now.spec, sha256=before.spec.sha256))

@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
-from supervisor.feed import Feed
+from supervisor.feed.feed import Feed
 from supervisor.protocol import encode
 from supervisor.protocol import happenings as hp
 

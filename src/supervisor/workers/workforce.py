@@ -13,7 +13,7 @@ from supervisor.paths import StatePaths
 from supervisor.ports import check_free, naming
 from supervisor.processes import started_at
 from supervisor.releases import ModelFile, ReleaseStore
-from supervisor.worker_process import WORKER_PROGRAM, WorkerCommand, WorkerProcesses
+from supervisor.workers.process import WORKER_PROGRAM, WorkerCommand, WorkerProcesses
 
 
 @dataclass(frozen=True, slots=True)

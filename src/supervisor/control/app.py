@@ -16,14 +16,14 @@ from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
 
 from modelsvc import __version__
 from supervisor import log_place
-from supervisor.admission import changed
 from supervisor.config import ModelSection
-from supervisor.control_ledger import ledger_routes
-from supervisor.control_openapi import STREAM, Document
+from supervisor.control.ledger import ledger_routes
+from supervisor.control.openapi import STREAM, Document
 from supervisor.core import events as ev
 from supervisor.core.state import Change, Color, DeploymentKind
 from supervisor.errors import InvalidRequest, NotFound, SupervisorError
-from supervisor.feed import Feed
+from supervisor.feed.feed import Feed
+from supervisor.feed.sse import events_route
 from supervisor.journal import Journal
 from supervisor.memory_report import MemoryReporter
 from supervisor.monitor.routes import MonitorDesk, monitor_routes
@@ -43,8 +43,8 @@ from supervisor.protocol import (
     check_settable,
     encode,
 )
-from supervisor.sse import events_route
 from supervisor.status import StatusReporter
+from supervisor.steps.admission import changed
 from supervisor.telemetry import Hub
 
 log = structlog.get_logger()

@@ -14,11 +14,11 @@ from supervisor.core import effects as fx
 from supervisor.core import ledger
 from supervisor.core.state import Change, Color
 from supervisor.errors import Refused, SupervisorError
-from supervisor.evidence import account_report, forecast_report, plain
 from supervisor.formats import rfc3339
 from supervisor.paths import StatePaths
 from supervisor.protocol import Plan, SettingValue
 from supervisor.releases import Release, ReleaseStore
+from supervisor.steps.evidence import account_report, forecast_report, plain
 
 DISK_RESERVE_BYTES = 50_000_000  # for journal, history and logs
 

@@ -10,9 +10,9 @@ import msgspec
 from litestar import Request
 from litestar.openapi.plugins import JsonRenderPlugin
 
+from supervisor.feed.sse import EVENT_STREAM
 from supervisor.protocol import ErrorReply, StreamEvent
 from supervisor.protocol.happenings import Happening
-from supervisor.sse import EVENT_STREAM
 
 STREAM = "application/x-ndjson"
 _ERRORS = {

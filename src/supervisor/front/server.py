@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from supervisor.config import split_listen
 from supervisor.errors import SupervisorError
-from supervisor.front_guard import Guarded
+from supervisor.front.guard import Guarded
 from supervisor.patience import eventually
 from supervisor.ports import check_free, naming
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from supervisor.core.bake import Baseline, BreachKind, Limits, Look, breach, counts, medians, unjudged
 from supervisor.core.state import Color
 from supervisor.errors import WorkerError
-from supervisor.probe import Probe
+from supervisor.workers.probe import Probe
 
 
 class Bake:

@@ -1,0 +1,1 @@
+"""The control API on the supervisor's Unix socket: what it offers, and who serves it."""

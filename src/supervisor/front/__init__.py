@@ -1,0 +1,1 @@
+"""The TCP port of metrics and the status page, and who may knock there."""

@@ -1,0 +1,1 @@
+"""Worker processes: started, asked, listened to, and ended."""

@@ -18,12 +18,10 @@ from loadtest import judge
 from loadtest.conversation import Conversation
 from loadtest.interfaces import Chat, Interface, OpenAI, Undocumented
 from loadtest.judge import Failed, Reply
-from loadtest.rig.errors import Misuse
+from loadtest.rig.errors import exit_code
 from loadtest.rig.service import running
 
-from modelsvc.cli.base import INTERRUPTED
 from modelsvc.cli.edge import KEY_ENV
-from supervisor.errors import SupervisorError
 from supervisor.protocol import ExitCode
 
 QUESTION = "Hello! Who are you?"
@@ -119,19 +117,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtest.inference", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--url", help="the edge; the running service knows")
     options = parser.parse_args()
-    try:
-        target = running(options.url, must_obey=False)
-        right = asyncio.run(ask_all(target.url, os.environ.get(KEY_ENV, "")))
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except Misuse as error:
-        sys.stderr.write(f"{error}\n")
-        return ExitCode.MISUSE
-    except SupervisorError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
+    target = running(options.url, must_obey=False)
+    right = asyncio.run(ask_all(target.url, os.environ.get(KEY_ENV, "")))
     return ExitCode.DONE if right else ExitCode.FAILED
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

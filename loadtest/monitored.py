@@ -16,13 +16,12 @@ import msgspec
 from loadtest.exposition import Change, changes, parse
 from loadtest.report.tables import number
 from loadtest.rig import folders
-from loadtest.rig.errors import Misuse
+from loadtest.rig.errors import exit_code
 from loadtest.rig.folders import OPERATION
 from loadtest.rig.operate import operate
 from loadtest.rig.service import Target
 from loadtest.rig.values import Operation
 
-from modelsvc.cli.base import INTERRUPTED
 from supervisor import config as configuration
 from supervisor.client import ControlClient
 from supervisor.errors import SupervisorError
@@ -48,23 +47,14 @@ def main(arguments: Sequence[str]) -> int:
     if NO_DEPLOYMENT.intersection(arguments):
         sys.stderr.write(f"{__doc__}")
         return ExitCode.MISUSE
-    try:
-        config_path = find_config()
-        listen = configuration.load(config_path).control.metrics_listen
-        client = ControlClient(control_socket(config_path))
-        before = snapshot(client.status(), listen)
-        folder = folders.new(Path(os.environ.get("RESULTS", folders.RESULTS)), "monitored")
-        target = Target("", os.environ, client, listen)
-        operation = operate(target, ("deploy", *arguments), folder / "operations.jsonl")
-        after = afterwards(client, listen, before)
-    except KeyboardInterrupt:
-        return INTERRUPTED  # what goes on without us, `ctl` has said
-    except Misuse as error:
-        sys.stderr.write(f"{error}\n")
-        return ExitCode.MISUSE
-    except SupervisorError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
+    config_path = find_config()
+    listen = configuration.load(config_path).control.metrics_listen
+    client = ControlClient(control_socket(config_path))
+    before = snapshot(client.status(), listen)
+    folder = folders.new(Path(os.environ.get("RESULTS", folders.RESULTS)), "monitored")
+    target = Target("", os.environ, client, listen)
+    operation = operate(target, ("deploy", *arguments), folder / "operations.jsonl")
+    after = afterwards(client, listen, before)
     keep(folder, operation, {"before": before, "after": after})
     (folder / "report.md").write_text("\n".join(report(operation, before, after)) + "\n", encoding="utf-8")
     sys.stdout.write((folder / "report.md").read_text(encoding="utf-8") + f"\nkept in {folder}\n")
@@ -133,4 +123,4 @@ def _line(change: Change) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(exit_code(lambda: main(sys.argv[1:])))

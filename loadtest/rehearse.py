@@ -19,16 +19,14 @@ from pathlib import Path
 from loadtest.arguments import duration_s, whole
 from loadtest.conversation import Conversation
 from loadtest.judge import Failed
-from loadtest.rig.errors import Misuse
+from loadtest.rig.errors import Misuse, exit_code
 from loadtest.rig.operate import operate
 from loadtest.rig.service import Target, running
 from loadtest.rig.values import Operation
 from loadtest.traffic import Report, Traffic
 
-from modelsvc.cli.base import INTERRUPTED
 from modelsvc.cli.edge import KEY_ENV
 from supervisor.client import ControlClient
-from supervisor.errors import SupervisorError
 from supervisor.protocol import Color, ExitCode, Status
 
 TOKENS = 24
@@ -140,24 +138,14 @@ class Rehearsal:
 
 def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
-    try:
-        target = running(None, must_obey=True)
-        assert target.client is not None, "it must obey"
-        active = target.client.status().active
-        if active is None:
-            raise Misuse("no colour is active yet: wait for `modelsvc ctl active`")
-        plan = steps(options.kind, active, options.swaps, options.change)
-        rehearsal = Rehearsal(target, target.client, options.clients, options.dwell)
-        report, problems = asyncio.run(rehearsal.perform(plan))
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except Misuse as error:
-        sys.stderr.write(f"{error}\n")
-        return ExitCode.MISUSE
-    except SupervisorError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    return tell(report, problems)
+    target = running(None, must_obey=True)
+    assert target.client is not None, "it must obey"
+    active = target.client.status().active
+    if active is None:
+        raise Misuse("no colour is active yet: wait for `modelsvc ctl active`")
+    plan = steps(options.kind, active, options.swaps, options.change)
+    rehearsal = Rehearsal(target, target.client, options.clients, options.dwell)
+    return tell(*asyncio.run(rehearsal.perform(plan)))
 
 
 def tell(report: Report, problems: Sequence[str]) -> int:
@@ -189,4 +177,4 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(exit_code(lambda: main(sys.argv[1:])))

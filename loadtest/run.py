@@ -20,16 +20,13 @@ from loadtest.report import pages
 from loadtest.report.write import write
 from loadtest.rig import folders, service
 from loadtest.rig.edge_count import counted, growth, settled
-from loadtest.rig.errors import Misuse, RunFailed
+from loadtest.rig.errors import RunFailed, exit_code
 from loadtest.rig.facts import facts
 from loadtest.rig.operate import PATIENCE_S, meanwhile, operate
 from loadtest.rig.samples import load_average, sampling
 from loadtest.rig.service import Target
 from loadtest.rig.users import Users, users
 from loadtest.rig.values import Cpu, Facts, Kind, Operation, Run
-
-from modelsvc.cli.base import INTERRUPTED
-from supervisor.errors import SupervisorError
 
 # What is done between equal parts of the time.
 OPERATIONS: dict[Kind, tuple[tuple[str, ...], ...]] = {
@@ -116,24 +113,15 @@ class LoadTest:
 def main() -> int:
     options = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
-    try:
-        folders.check(options.results)
-        with target_of(options) as target:
-            folder = folders.new(options.results, options.kind)
-            say(f"results in {folder}; users ask {target.url}")
-            test = LoadTest(options, folder)
-            test.perform(target)
-        run = test.run()
-        folders.write_run(folder, run)
-        found = write(folder)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except SupervisorError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    except RunFailed as error:
-        sys.stderr.write(f"{error}\n")
-        return 2 if isinstance(error, Misuse) else 1
+    folders.check(options.results)
+    with target_of(options) as target:
+        folder = folders.new(options.results, options.kind)
+        say(f"results in {folder}; users ask {target.url}")
+        test = LoadTest(options, folder)
+        test.perform(target)
+    run = test.run()
+    folders.write_run(folder, run)
+    found = write(folder)
     say(
         "\n".join(
             (pages.headline(run, found), *found.verdict, f"report: {folder / pages.MARKDOWN}, {folder / pages.PAGE}")
@@ -176,4 +164,4 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -167,6 +167,18 @@ def test_waiting_has_an_end(service: Service) -> None:
     assert service.run("up", "--detach").code == 0
 
 
+def test_a_supervisor_that_hangs_is_not_waited_for_without_a_word(running: Service) -> None:
+    """It has the state folder, so that none can be started beside it."""
+    supervisor = psutil.Process(running.status().pid)
+    supervisor.suspend()
+    try:
+        ran = running.run("up", "--detach", "--timeout", "1")
+    finally:
+        supervisor.resume()
+    assert ran.code == 5
+    assert "did not answer within 1 s" in ran.err and "modelsvc doctor" in ran.err
+
+
 def test_ctrl_c_ends_only_the_waiting(service: Service) -> None:
     """The service is not in the terminal's group."""
     service.ctl("shutdown", "--if-running")

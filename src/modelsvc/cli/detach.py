@@ -106,7 +106,7 @@ def _wait(
     client: ControlClient, paths: StatePaths, config: Path | None, timeout_s: float
 ) -> tuple[Status, Launch | None]:
     """Until a colour serves. A supervisor is started once there is none; another may just be starting, or ending."""
-    deadline, told, launch = time.monotonic() + timeout_s, "", None
+    deadline, told, launch, status = time.monotonic() + timeout_s, "", None, None
     while time.monotonic() < deadline:
         status = _status(client)
         if launch is None and status is not None:
@@ -121,10 +121,17 @@ def _wait(
             launch = launch_supervisor(config, paths)
         told = _show_progress(status, told)
         time.sleep(LOOK_S)
+    raise DeadlineExceeded(_late(timeout_s, paths, status, launch))
+
+
+def _late(timeout_s: float, paths: StatePaths, status: Status | None, launch: Launch | None) -> str:
+    if launch is None and status is None:
+        return (
+            f"another supervisor has {paths.root}, and did not answer within {timeout_s:g} s: `modelsvc doctor` tells"
+            " which process it is, and what to do"
+        )
     words = launch.console.last_words() if launch else ""
-    raise DeadlineExceeded(
-        f"no colour serves after {timeout_s:g} s; it goes on in the background: see `modelsvc ctl status`{words}"
-    )
+    return f"no colour serves after {timeout_s:g} s; it goes on in the background: see `modelsvc ctl status`{words}"
 
 
 def is_up(status: Status) -> bool:

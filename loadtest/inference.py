@@ -2,7 +2,7 @@
 
     python -m loadtest.inference [--url URL]
 
-Exit code 0: all are; 1: one is not; 2: nobody answers.
+Exit code 0: all are; 1: one is not; 2: nobody answers, or misuse.
 """
 
 import argparse
@@ -98,7 +98,7 @@ async def _tried(name: str, way: Callable[[Asker], Awaitable[str]], asker: Asker
     began = time.monotonic()
     try:
         told, right = await way(asker), True
-    except (Failed, Undocumented, httpx.HTTPError, KeyError, ValueError) as error:
+    except (Failed, Undocumented, httpx.HTTPError, LookupError, TypeError, ValueError) as error:
         told, right = f"{type(error).__name__}: {error}", False
     words = " ".join(told.split())[: 60 if right else 300]
     sys.stdout.write(ROW.format(name, "right" if right else "WRONG", f"{time.monotonic() - began:.2f}", words) + "\n")

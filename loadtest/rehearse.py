@@ -78,7 +78,7 @@ def steps(kind: str, active: Color, swaps: int, change: Sequence[str]) -> list[S
 def problem(step: Step, operation: Operation, before: Status, after: Status) -> str:
     """What is wrong after a step; empty when all is as it should be. Pure."""
     if not operation.succeeded:
-        return f"{operation.command}: {operation.reason or operation.outcome or 'it did not come to its end'}"
+        return f"{operation.command}: {operation.reason or operation.outcome or 'it did not finish'}"
     if (after.active is not before.active) is not step.moves:
         return f"{operation.command}: {before.active} served before, {after.active} does now"
     if step.renews and _release(after) == _release(before):
@@ -119,10 +119,11 @@ class Rehearsal:
         return report, problems
 
     async def _take(self, step: Step) -> Seen:
-        counted, before = self._traffic.report(), self._client.status()
+        counted, before = self._traffic.report(), await asyncio.to_thread(self._client.status)
         operation = await asyncio.to_thread(operate, self._target, step.words, Path(os.devnull))
         await asyncio.sleep(self._dwell_s)
-        color, after, now = await self._conversation.turn(), self._client.status(), self._traffic.report()
+        color = await self._conversation.turn()
+        after, now = await asyncio.to_thread(self._client.status), self._traffic.report()
         wrong = problem(step, operation, before, after)
         if not wrong and color != after.active:
             wrong = f"{operation.command}: {after.active} should serve, and {color} answered"

@@ -29,7 +29,7 @@ def main() -> int:
 
 
 def row(path: Path) -> tuple[str, str, str, str]:
-    """What is told of a result; one whose run did not come to its end says so."""
+    """What is told of a result; one whose run did not finish says so."""
     try:
         if (path / OPERATION).is_file():
             return "", "", "", _monitored(path / OPERATION)

@@ -1,8 +1,9 @@
 """What is done from time to time while the service runs."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -13,6 +14,18 @@ ROTATE_INTERVAL_S = 60.0
 RESERVE_INTERVAL_S = 5.0
 
 log = structlog.get_logger()
+
+
+def begin(chore: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    """Nobody waits for a chore, so one that ends by a defect is logged at once: else it would just be missing."""
+    task = asyncio.create_task(chore, name=getattr(chore, "__qualname__", None))
+    task.add_done_callback(_log_crash)
+    return task
+
+
+def _log_crash(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.error("chore_crashed", chore=task.get_name(), exc_info=error)
 
 
 async def rotate_logs(held: Iterable[Path]) -> None:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import structlog
+
 from supervisor import ports
 from supervisor.core.state import Color
 from supervisor.errors import EdgeError
@@ -37,6 +39,8 @@ from supervisor.patience import eventually
 START_TIMEOUT_S = 10.0
 RELEASE_TIMEOUT_S = 2.0
 CONFIG, ACCESS_LOG, TEMP = "nginx.conf", "access.log", "temp"
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ class Edge:
         """Let nginx finish what runs, for `timeout_s` at most; it is gone on return. The socket stays bound."""
         nginx = self._running()
         if nginx and self._lasting:  # who connects again will be answered
-            await self.strategy.retire(nginx)
+            await self._retire(nginx)
         self._orphans.quit()
         if self._master is not None:
             await self._master.stop(timeout_s)
@@ -261,6 +265,13 @@ class Edge:
             await self._master.stop(0)
             raise
         self._orphans.retire()
+
+    async def _retire(self, nginx: Instance) -> None:
+        """On a full disk, say, clients cannot be told: one may lose a request, but an end would wait for ever."""
+        try:
+            await self.strategy.retire(nginx)
+        except (EdgeError, OSError) as error:
+            log.warning("clients_not_told", reason=str(error))
 
     async def _ready(self) -> None:
         async def decided() -> bool:

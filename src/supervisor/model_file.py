@@ -18,16 +18,17 @@ from supervisor.processes import end_child
 from supervisor.releases import ModelFile
 
 INSPECT_TIMEOUT_S = 60.0
+State = tuple[Path, int, int, int]
 
-
-_shapes: dict[tuple[Path, int, int, int], ModelShape] = {}  # of files that did not change since
+_shapes: dict[State, ModelShape] = {}  # of files that did not change since
 
 
 async def inspect(path: Path) -> ModelShape:
     """What the file's header says of the memory it needs. Raises Refused as `facts` does."""
+    before = _state(path)
     shape = ModelShape.from_facts(await facts(path))
-    stat = path.stat()
-    _shapes[path, stat.st_ino, stat.st_size, stat.st_mtime_ns] = shape
+    if before and before == _state(path):  # else this may be the header of the file that was there before
+        _shapes[before] = shape
     return shape
 
 
@@ -44,11 +45,8 @@ async def facts(path: Path) -> dict[str, object]:
 
 async def shape_of(path: Path) -> ModelShape:
     """As `inspect`, which it asks only about a file that it has not seen yet: asking takes a process."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return await inspect(path)
-    return _shapes.get((path, stat.st_ino, stat.st_size, stat.st_mtime_ns)) or await inspect(path)
+    state = _state(path)
+    return (_shapes.get(state) if state else None) or await inspect(path)
 
 
 async def identify(path: Path, known: ModelFile | None = None) -> ModelFile:
@@ -87,6 +85,15 @@ async def verify_unchanged(model: ModelFile) -> ModelFile:
 def looks_like(stat: os.stat_result, known: ModelFile) -> bool:
     """Whether nothing suggests that the file is another one than recorded."""
     return (stat.st_ino, stat.st_size, stat.st_mtime_ns) == (known.inode, known.size_bytes, known.mtime_ns)
+
+
+def _state(path: Path) -> State | None:
+    """What changes with the file; None where it cannot be looked at."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return path, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 async def _inspection(path: Path) -> dict[str, object]:

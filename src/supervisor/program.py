@@ -20,7 +20,7 @@ INTERRUPTED = 130  # as shells have it
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run until shut down; the exit code is that of protocol.ExitCode."""
+    """Run until shut down; the exit code is one of protocol.ExitCode, or 130 after Ctrl-C before it was up."""
     options = _parser().parse_args(arguments)
     try:
         _run(options.config)

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from supervisor import signals
-from supervisor.chores import keep_reserve, rotate_logs
+from supervisor.chores import begin, keep_reserve, rotate_logs
 from supervisor.config import split_listen
 from supervisor.console import say
 from supervisor.control.app import ControlPlane, build_app
@@ -60,7 +60,7 @@ async def serve(settings: Settings) -> None:
 async def _live(parts: Parts, reserve: Reserve) -> None:
     manager = parts.settings.manager
     async with AsyncExitStack() as stack:
-        stack.callback(asyncio.create_task(manager.run(parts.state)).cancel)
+        stack.callback(begin(manager.run(parts.state)).cancel)
         _obey_signals(parts)
         stack.push_async_callback(parts.probe.close)
         stack.callback(parts.edge.close)
@@ -126,14 +126,14 @@ async def _open_front(parts: Parts, plane: ControlPlane, stack: AsyncExitStack) 
     hosts = [*config.security.allowed_hosts, split_listen(config.control.metrics_listen)[0]]
     page = Page(config, plane, parts.probe, parts.traffic, parts.state)
     stack.push_async_callback(page.close)
-    stack.callback(asyncio.create_task(page.run()).cancel)
+    stack.callback(begin(page.run()).cancel)
     front = FrontServer(build_front(parts.metrics.render, hosts, page.routes()), config.control.metrics_listen)
     stack.push_async_callback(front.stop)
     try:
         await front.start()
     except SupervisorError as error:
         parts.tell(Warned(f"no metrics and no status page: {error.message}; tried again every {RETRY_S:.0f} s"))
-        stack.callback(asyncio.create_task(_open_later(front)).cancel)
+        stack.callback(begin(_open_later(front)).cancel)
 
 
 async def _open_later(front: FrontServer) -> None:
@@ -161,7 +161,7 @@ def _begin_chores(parts: Parts, reserve: Reserve, stack: AsyncExitStack) -> None
     if path := parts.settings.config.control.textfile:
         textfile = Textfile(Path(path), parts.metrics.render_own, parts.metrics.textfile_failures)
         stack.push_async_callback(textfile.close)
-        stack.callback(asyncio.create_task(textfile.run()).cancel)
+        stack.callback(begin(textfile.run()).cancel)
     chores = (
         rotate_logs(parts.settings.paths.held_logs),
         keep_reserve(reserve),
@@ -171,7 +171,7 @@ def _begin_chores(parts: Parts, reserve: Reserve, stack: AsyncExitStack) -> None
         *((parts.files.run(),) if parts.files else ()),
     )
     for chore in chores:
-        stack.callback(asyncio.create_task(chore).cancel)
+        stack.callback(begin(chore).cancel)
 
 
 def _obey_signals(parts: Parts) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -107,6 +108,15 @@ async def test_stop_ends_an_answer_that_takes_longer_than_the_deadline() -> None
         assert not group_members(pid)
 
 
+async def test_clients_that_cannot_be_told_do_not_keep_it_from_stopping() -> None:
+    """The folder of markers is gone, say; whoever waits for the end would wait for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with running_edge(as_version=OLDER, listener=listener, lasting=True) as edge:
+            shutil.rmtree(edge.options.folder / MARKERS)
+            await edge.stop(timeout_s=5)
+            assert not edge.report().running
+
+
 # --- what can be wrong ------------------------------------------------------------------------------------------------
 
 
@@ -129,6 +139,17 @@ async def test_nginx_missing_says_how_to_install_it(folder: Path) -> None:
         await Edge.open(options(folder, "/no/nginx"))
     assert caught.value.code == "nginx_missing"
     assert not folder.exists()
+
+
+async def test_an_nginx_that_is_gone_by_now_is_told(folder: Path) -> None:
+    """As is a folder where its log cannot be; else nobody would try it again."""
+    folder.mkdir()
+    build = await command.inspect(NGINX)
+    with socket.socket() as listener:
+        with pytest.raises(EdgeError, match=r"nginx cannot be started: .*/no/nginx"):
+            command.start("/no/nginx", build, folder, listener)
+        with pytest.raises(EdgeError, match=r"nginx cannot be started: .*start.log"):
+            command.start(NGINX, build, folder / "gone", listener)
 
 
 async def test_a_program_that_is_no_nginx_is_refused(folder: Path) -> None:

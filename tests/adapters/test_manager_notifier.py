@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 from tests.core.world import BLUE, booting, first, second
 
 from supervisor.core import events as ev
@@ -101,8 +102,12 @@ def test_an_abstract_address_is_understood() -> None:
 
 
 def test_a_manager_that_does_not_listen_disturbs_nobody(folder: Path) -> None:
-    """It is logged."""
-    Notifier(str(folder / "nobody.sock")).ready()
+    """It is logged, and not again with each look."""
+    notifier = Notifier(str(folder / "nobody.sock"))
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(3):
+            notifier.ready()
+    assert [line["event"] for line in lines] == ["manager_not_told"]
 
 
 # --- what is taken from the environment -------------------------------------------------------------------------------

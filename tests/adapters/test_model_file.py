@@ -187,6 +187,32 @@ async def test_a_file_that_is_gone_is_refused(model: Path) -> None:
     assert caught.value.code == "model_missing"
 
 
+async def test_a_header_is_remembered_for_the_file_it_is_of(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was replaced, or is gone, when the reader is done is looked into again."""
+    asked: list[Path] = []
+    facts = model_file.facts
+
+    async def replacing(path: Path) -> dict[str, object]:
+        found = await facts(path)
+        asked.append(path)
+        if len(asked) == 1:
+            Path(shutil.copy(path, path.with_name("new"))).rename(path)
+        return found
+
+    monkeypatch.setattr(model_file, "facts", replacing)
+    for _ in range(3):
+        await model_file.shape_of(model)
+    assert len(asked) == 2
+
+    async def removing(path: Path) -> dict[str, object]:
+        found = await facts(path)
+        path.unlink()
+        return found
+
+    monkeypatch.setattr(model_file, "facts", removing)
+    assert (await model_file.inspect(model)).size_bytes
+
+
 async def test_a_reader_that_does_not_end_is_killed(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is left of it, and the deployment is refused."""
     monkeypatch.setattr(model_file, "INSPECT_TIMEOUT_S", 0.01)

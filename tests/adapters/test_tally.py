@@ -7,7 +7,7 @@ from tests.support.scripted_worker import ScriptedWorker, scripted_worker
 from tests.support.service_ports import reserved_ports
 
 from supervisor.core.state import Color
-from supervisor.steps.tally import Tally, told
+from supervisor.steps.tally import Tally, summary
 from supervisor.workers.probe import Probe
 
 BLUE, GREEN = Color.BLUE, Color.GREEN
@@ -70,7 +70,7 @@ async def test_both_colours_count_from_where_they_began(
     found = await tally.end()
 
     assert found["requests"] == {"during": 50, "failed": 1, "reason": ""}
-    assert told(found) == "50 request(s) during the deployment, 1 failed"
+    assert summary(found) == "50 request(s) during the deployment, 1 failed"
 
 
 async def test_a_worker_that_is_gone_counts_as_last_seen(
@@ -105,7 +105,7 @@ async def test_what_could_not_be_counted_is_null_with_the_reason(
         "reason": "the supervisor was started during the deployment",
     }
     assert second["requests"] == {"during": None, "failed": None, "reason": "no worker told its counters"}
-    assert told(second) == "requests not counted: no worker told its counters"
+    assert summary(second) == "requests not counted: no worker told its counters"
     assert first["edge"] == {"during": None, "failed": None, "reason": "the edge does not count"}
 
 

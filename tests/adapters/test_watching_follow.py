@@ -143,6 +143,25 @@ async def test_a_folder_that_vanishes_and_comes_back_is_found_again(folder: Path
         await look.notices(lambda: renamed_over(path))
 
 
+async def test_a_folder_that_may_not_be_entered_does_not_end_the_watch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a link that is replaced at that moment. The refusal is made up, for root may enter any folder."""
+
+    def refused(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    path = folder / "c.toml"
+    path.write_text("old")
+    with monkeypatch.context() as locked:
+        locked.setattr(Path, "is_symlink", refused)
+        locked.setattr(Path, "is_dir", refused)
+        assert links(path) == [path] and set(folders([path])) == {folder}
+        async with looking(path) as look:
+            locked.undo()
+            await look.notices(lambda: renamed_over(path))
+
+
 async def test_without_events_it_looks_now_and_then(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system has no more watches to give, say."""
 

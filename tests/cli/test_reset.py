@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -71,11 +72,25 @@ def test_a_person_is_asked_and_shown_what_would_go(state: Path, said: str, code:
 
 
 def test_the_store_of_read_only_models_can_be_removed(run: Run, state: Path) -> None:
-    """It makes its folders read-only."""
+    """Whoever closes their folders, too."""
     (state / f"models/{SHA}/m.gguf").chmod(0o444)
     (state / f"models/{SHA}").chmod(0o555)
     assert run("reset", "--models", "--yes").exit_code == ExitCode.DONE
     assert not state.exists()
+
+
+def test_a_file_that_goes_away_while_it_is_counted_is_no_error(
+    run: Run, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service is stopped only after that, and makes and removes files all the time."""
+    walk = os.walk
+
+    def changing(top: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        yield from ((folder, folders, [*names, "gone"]) for folder, folders, names in walk(top))
+
+    monkeypatch.setattr(os, "walk", changing)
+    assert run("reset", "--yes").exit_code == ExitCode.DONE
+    assert left(state) == {"models"}
 
 
 def test_links_are_not_followed(run: Run, state: Path, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_step_must_do_what_it_is_for() -> None:
     assert "green does now" in problem(prepare, operation(), STATUS, moved)
     assert "serves as before" in problem(deploy, operation(), STATUS, moved)
     assert "too big" in problem(swap, operation("refused", 4, "too big"), STATUS, STATUS)
-    assert "did not come to its end" in problem(swap, operation("", 3), STATUS, STATUS)
+    assert "did not finish" in problem(swap, operation("", 3), STATUS, STATUS)
 
 
 def test_a_failed_request_a_problem_and_silence_all_count(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tests.service.conftest import Machine
 
-from modelsvc.service.installation import Installation, resolve
-from modelsvc.service.plist import plist
+from modelsvc.service.installation import Installation, Recorded, resolve
+from modelsvc.service.plist import plist, recorded
 from supervisor.paths import StatePaths
 
 # The keys of launchd.plist(5) that could be of use here, with the types it gives them.
@@ -93,6 +93,22 @@ def test_odd_paths_are_read_back(machine: Machine) -> None:
     told = read(odd)
     assert told["ProgramArguments"][-1] == f"/{ODD}"
     assert told["EnvironmentVariables"]["MODELSVC_HOME"] == f"/{ODD}"
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [],
+        {},
+        {"EnvironmentVariables": {}, "ProgramArguments": ["a"]},
+        {"EnvironmentVariables": {"MODELSVC_HOME": "/s"}},
+        {"EnvironmentVariables": {"MODELSVC_HOME": "/s"}, "ProgramArguments": []},
+        {"EnvironmentVariables": {"MODELSVC_HOME": 7}, "ProgramArguments": ["a"]},
+    ],
+)
+def test_an_agent_that_is_none_of_ours_records_nothing(keys: Any) -> None:
+    """Somebody else's, or one that was edited by hand: it is no reason to fail."""
+    assert recorded(plistlib.dumps(keys)) in (None, Recorded(None, Path("/s")))
 
 
 def test_it_is_a_property_list_of_apples(machine: Machine) -> None:

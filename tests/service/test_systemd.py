@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import socket
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,21 @@ def test_an_installation(machine: Machine, run: Run) -> None:
     assert sorted(path.name for path in machine.units.iterdir()) == ["modelsvc.service", "modelsvc.socket"]
     assert f"wrote   {machine.units}/modelsvc.service" in done.stdout
     assert str(machine.config) in (machine.units / "modelsvc.service").read_text()
+
+
+def test_the_state_folder_is_closed_to_others(machine: Machine, run: Run) -> None:
+    """Conversations will be in it."""
+    assert run("install").exit_code == ExitCode.DONE
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (machine.state, machine.state / "logs")}
+    assert modes == {0o700}
+
+
+def test_a_state_folder_that_cannot_be_made_is_told(machine: Machine, run: Run) -> None:
+    """Before anything is written."""
+    machine.state.write_text("a file")
+    failed = run("install")
+    assert failed.exit_code == ExitCode.FAILED and "MODELSVC_HOME" in failed.stderr
+    assert not machine.units.exists()
 
 
 def test_done_again_it_changes_nothing(installed: Machine, run: Run) -> None:

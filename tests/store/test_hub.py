@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 from tests.store.conftest import MODEL, begin, left
@@ -11,6 +12,9 @@ from tests.support import file_server as fs
 from tests.support.file_server import Exchange, FileServer, serving_file
 
 from modelsvc.store import Store
+from modelsvc.store import hub as hub_client
+from modelsvc.store.patience import Patience
+from modelsvc.store.source import HubFile
 
 SUM = hashlib.sha256(MODEL).hexdigest()
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -165,6 +169,29 @@ def test_a_mirror_by_plain_http_is_not_asked(store: Store) -> None:
     out, err = process.communicate(timeout=60)
     assert process.returncode == 4 and "http://mirror.invalid/" in err and "--sha256" in err
     assert [json.loads(line)["error"]["code"] for line in out.splitlines()] == ["unsafe_source"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "tokens"),
+    [("https://mirror.invalid", {"Bearer hf_secret"}), ("http://mirror.invalid", {None})],
+)
+def test_the_token_is_sent_where_nobody_reads_along(
+    endpoint: str, tokens: set[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sum that is known guards the file, and not the token: by plain http none is sent."""
+    asked: list[bool | None] = []
+
+    def found(_: str, token: bool | None, **__: object) -> SimpleNamespace:
+        asked.append(token)
+        return SimpleNamespace(commit_hash=COMMIT, etag=SUM, size=len(MODEL))
+
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", found)
+    remote = hub_client.resolve(HubFile("owner/repo", "model.gguf"), Patience(), lambda _: None, pinned=True)
+
+    assert {remote.headers.get("authorization")} == tokens
+    assert asked == [None if endpoint.startswith("https") else False]
 
 
 def test_certificates_that_are_not_there(store: Store) -> None:

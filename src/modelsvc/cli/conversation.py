@@ -49,7 +49,7 @@ def _streamed(edge: Edge, events: Any, show: Callable[[str], None]) -> dict[str,
             case ServerEvent("done", data):
                 return dict(data)
             case ServerEvent("error", data):
-                raise _told(data)
+                raise _failure(data)
     raise EdgeFailure(f"{edge.where} broke its answer off", "failed", "broken_answer")
 
 
@@ -57,7 +57,7 @@ def _text(data: Any) -> str:
     return str(data.get("text", "")) if isinstance(data, dict) else str(data)
 
 
-def _told(data: Any) -> EdgeFailure:
+def _failure(data: Any) -> EdgeFailure:
     error = data.get("error", data) if isinstance(data, dict) else {}
     message = error.get("message", "the answer could not be finished")
     return EdgeFailure(str(message), "failed", str(error.get("code", "failed")))

@@ -144,7 +144,7 @@ def _check(launch: Launch, client: ControlClient, status: Status | None) -> None
     if (code := launch.process.poll()) is not None:
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         words = launch.console.last_words()
-        raise NotUp(f"the supervisor ended with {how}; {launch.console.path} has its words{words}", _kind(code))
+        raise NotUp(f"the supervisor ended with {how}; {launch.console.path} has its output{words}", _kind(code))
     if status is not None:
         _check_progress(_latest(client), launch)
 
@@ -202,4 +202,4 @@ def _tell(status: Status, launch: Launch | None, paths: StatePaths) -> None:
         output.say(line.removeprefix("modelsvc: "))
     already = "runs already" if launch is None else "runs in the background"
     serving = not_serving(status) or f"{status.active} serves at http://{status.edge.listen}"
-    output.say(f"{already}, pid {status.pid}; {serving}; its words go to {console}")
+    output.say(f"{already}, pid {status.pid}; {serving}; its output goes to {console}")

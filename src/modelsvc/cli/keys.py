@@ -58,7 +58,7 @@ def add(target: Target, name: str) -> None:
       modelsvc keys add phone
     """
     path = target.path()
-    with _told():
+    with _translated():
         key = keyfile.add(path, name)
     if output.json_wanted():
         output.emit({"name": name, "key": key, "file": str(path)})
@@ -77,7 +77,7 @@ def list_keys(target: Target) -> None:
       modelsvc keys list
     """
     path = target.path()
-    with _told():
+    with _translated():
         names = sorted(keyfile.read(path))
     if output.json_wanted():
         output.emit({"file": str(path), "names": names})
@@ -96,7 +96,7 @@ def remove(target: Target, name: str) -> None:
       modelsvc keys remove phone
     """
     path = target.path()
-    with _told():
+    with _translated():
         keyfile.remove(path, name)
     if output.json_wanted():
         output.emit({"removed": name, "file": str(path)})
@@ -105,7 +105,7 @@ def remove(target: Target, name: str) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _translated() -> Iterator[None]:
     try:
         yield
     except keyfile.BadKeys as error:

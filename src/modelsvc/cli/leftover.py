@@ -14,7 +14,7 @@ def left_behind(paths: StatePaths) -> list[str]:
     return list(_found(paths))
 
 
-def told(left: Sequence[str], holder: str = "") -> str:
+def explained(left: Sequence[str], holder: str = "") -> str:
     """What they mean, and what to do; `holder` is the pid of a supervisor that lives and does not answer."""
     first = f"end the supervisor that hangs with `kill -9 {holder}`, then " if holder else ""
     return (

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from supervisor.errors import Refused
+from supervisor.errors import Refused, StorageError
 from supervisor.paths import StatePaths
 
 ENDING_S = 5.0
@@ -14,12 +14,14 @@ LOOK_S = 0.02
 
 
 def is_locked(paths: StatePaths) -> bool:
-    """Whether a supervisor lives, also one that does not answer yet, or any more."""
+    """Whether a supervisor lives, also one that does not answer yet, or any more. Raises StorageError."""
     try:
         with paths.lock.open() as lock:
             return not _taken(lock, fcntl.LOCK_SH)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError as error:
+        raise StorageError(f"the lock {paths.lock} cannot be opened: {error.strerror}; mend its rights") from error
 
 
 def holder(paths: StatePaths) -> str:

@@ -17,12 +17,12 @@ NAMES = ("edge", "monitor", "releases", "logs", "reserve", "chat.db*", "supervis
 MODELS = "models"
 
 
-def find(paths: StatePaths, *, models: bool) -> dict[Path, int]:
+def sizes(paths: StatePaths, *, models: bool) -> dict[Path, int]:
     """What would be removed, and its size in bytes. Raises Refused for a folder that is none of ours.
 
     What only a supervisor or the store makes tells ours from a folder that happens to have such names in it.
     """
-    found = {path: _size(path) for path in _ours(paths, models)}
+    found = {path: _size(path) for path in _own_paths(paths, models)}
     if found and not (paths.lock.is_file() or paths.journal.is_file() or _is_store(paths.models)):
         raise Refused(
             f"{paths.root} has no run/lock, no supervisor.db and no model store, so it may not be modelsvc's: look at"
@@ -35,7 +35,7 @@ def find(paths: StatePaths, *, models: bool) -> dict[Path, int]:
 def remove(paths: StatePaths, *, models: bool) -> None:
     """Remove it while no supervisor can begin. Raises Refused while one runs, StorageError when the system refuses."""
     with locked(paths):
-        for path in _ours(paths, models):
+        for path in _own_paths(paths, models):
             try:
                 _remove(path)
             except OSError as error:
@@ -52,7 +52,7 @@ def _is_store(folder: Path) -> bool:
     return any(re.fullmatch(r"[0-9a-f]{64}", path.name) for path in folder.glob("*/"))
 
 
-def _ours(paths: StatePaths, models: bool) -> Iterator[Path]:
+def _own_paths(paths: StatePaths, models: bool) -> Iterator[Path]:
     for pattern in (*((MODELS,) if models else ()), *NAMES):
         yield from sorted(paths.root.glob(pattern))
 
@@ -63,11 +63,18 @@ def _remove(path: Path) -> None:
         path.unlink()
         return
     for folder, _, _ in os.walk(path):  # does not follow links
-        Path(folder).chmod(stat.S_IRWXU)  # the store's folders are read-only
+        Path(folder).chmod(stat.S_IRWXU)  # from a read-only one nothing can be removed
     shutil.rmtree(path)
 
 
 def _size(path: Path) -> int:
     if path.is_symlink() or not path.is_dir():
+        return _bytes(path)
+    return sum(_bytes(Path(folder) / name) for folder, _, names in os.walk(path) for name in names)
+
+
+def _bytes(path: Path) -> int:
+    """0 for what went away meanwhile: the service still runs when its files are counted."""
+    with suppress(FileNotFoundError):
         return path.lstat().st_size
-    return sum((Path(folder) / name).lstat().st_size for folder, _, names in os.walk(path) for name in names)
+    return 0

@@ -33,12 +33,12 @@ def reset(models: bool, yes: bool, config: Path | None) -> None:
       modelsvc reset --models --yes
     """
     paths = state_paths()
-    found = removal.find(paths, models=models)
+    found = removal.sizes(paths, models=models)
     if found:
         _confirm(paths.root, found, yes)
         _shut_down(ControlClient(daemon_socket(config), ANSWER_S))
         if left := leftover.left_behind(paths):
-            raise Refused(leftover.told(left, holder(paths)), code="left_behind")
+            raise Refused(leftover.explained(left, holder(paths)), code="left_behind")
         removal.remove(paths, models=models)
     _tell(paths.root, found)
 

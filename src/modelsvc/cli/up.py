@@ -28,7 +28,7 @@ def up(config: Path | None, in_background: bool, timeout_s: float | None) -> Non
     """Run the service in the foreground until Ctrl-C, or with --detach in the background until `ctl shutdown`.
 
     Without --config: $MODELSVC_CONFIG, then ./config/modelsvc.toml, then the user's configuration folder. In the
-    background its words go to logs/console.log; where it runs already, nothing is left to do.
+    background its output goes to logs/console.log; where it runs already, nothing is left to do.
 
     \b
     Example:

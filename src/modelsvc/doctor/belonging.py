@@ -1,5 +1,6 @@
 """Which processes are the service's own, its supervisor asked or not."""
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -38,7 +39,9 @@ def _holds(look: Callable[[psutil.Process, Path], bool], process: psutil.Process
 
 
 def _names(process: psutil.Process, root: Path) -> bool:
-    return any(str(root) in word for word in process.cmdline())
+    """And not another folder whose name begins, or ends, in the same way."""
+    named = re.compile(rf"(?:^|[\s=]){re.escape(str(root))}(?:[/\s]|$)")
+    return any(named.search(word) for word in process.cmdline())
 
 
 def _works_in(process: psutil.Process, root: Path) -> bool:

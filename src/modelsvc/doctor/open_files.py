@@ -17,7 +17,7 @@ def check(_: Situation) -> Iterator[Finding]:
 
 def judge(soft: int, hard: int) -> Finding:
     """nginx raises its own limit to the hard one."""
-    known = f"{_told(soft)} open files, {_told(hard)} at most"
+    known = f"{_shown(soft)} open files, {_shown(hard)} at most"
     if _is_below(hard, OPEN_FILES) or _is_below(soft, ENOUGH):
         return found(
             "open_files_few",
@@ -31,5 +31,5 @@ def _is_below(limit: int, wanted: int) -> bool:
     return limit != resource.RLIM_INFINITY and limit < wanted
 
 
-def _told(limit: int) -> str:
+def _shown(limit: int) -> str:
     return "any number of" if limit == resource.RLIM_INFINITY else f"{limit:,}"

@@ -77,9 +77,9 @@ def resolve(
 
     Raises ConfigError with all that is wrong with the configuration.
     """
-    told = _told(environ, recorded)
-    found = find_config(config, told)
-    loaded, paths = configuration.load(found), state_paths(told)
+    effective = _environment(environ, recorded)
+    found = find_config(config, effective)
+    loaded, paths = configuration.load(found), state_paths(effective)
     _printable(found, paths.root)
     return Installation(
         name=check_name(name),
@@ -100,7 +100,7 @@ def stop_timeout_s(config: Config) -> int:
     return STOP_MARGIN_S + round(deployment_s + config.edge.hold_timeout_s + 2 * stop_s)
 
 
-def _told(environ: Mapping[str, str], recorded: Recorded | None) -> Mapping[str, str]:
+def _environment(environ: Mapping[str, str], recorded: Recorded | None) -> Mapping[str, str]:
     """A service keeps its configuration and its state folder where nobody names others."""
     if recorded is None:
         return environ

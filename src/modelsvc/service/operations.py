@@ -13,6 +13,7 @@ from modelsvc.service.installation import Installation
 from modelsvc.service.manager import Manager
 from supervisor import config as configuration
 from supervisor.config import split_listen
+from supervisor.errors import StorageError
 from supervisor.paths import StatePaths, find_config, state_paths
 
 
@@ -26,7 +27,9 @@ class Installed:
 
 
 def install(manager: Manager, installation: Installation) -> Installed:
-    """Write the files, have them in force, and the service running. Raises NoManager, InTheWay, ManagerFailed.
+    """Write the files, have them in force, and the service running.
+
+    Raises NoManager, InTheWay, StorageError, ManagerFailed.
 
     Nothing is written before it is known that the service can begin. Done again it changes only what differs.
     """
@@ -35,7 +38,7 @@ def install(manager: Manager, installation: Installation) -> Installed:
     _check_address(manager, installation.listen)
     wanted = manager.files(installation)
     changed = tuple(file for file in wanted if file.differs or not file.exists)
-    installation.state.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_log_folder(installation.state)
     if state_folder(manager, installation.state) != installation.state:
         manager.stop()  # its nginx and workers, which the next supervisor would know nothing of
     files.write(changed)
@@ -81,6 +84,17 @@ def state_folder(manager: Manager, default: StatePaths | None = None) -> StatePa
     return StatePaths(recorded.home) if recorded else default or state_paths()
 
 
+def _make_log_folder(paths: StatePaths) -> None:
+    """For the manager, which opens the log first. Each folder by itself: `parents` would open the state to others."""
+    try:
+        for folder in (paths.root, paths.logs):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"the folder {paths.logs} cannot be made: {error.strerror}; set MODELSVC_HOME to one that can"
+        ) from error
+
+
 def _check_start(manager: Manager) -> None:
     """A supervisor could begin on what the service is installed with. Raises ConfigError, InTheWay."""
     _check_folder(manager, state_folder(manager))
@@ -115,7 +129,7 @@ def _check_address(manager: Manager, listen: str) -> None:
 
 
 def holder_of(lock: Path) -> int:
-    """The pid of the supervisor that holds the state folder; 0 when none does."""
+    """The pid of the supervisor that holds the state folder; 0 when none does. Raises StorageError."""
     try:
         with lock.open("r") as file:
             try:
@@ -123,8 +137,10 @@ def holder_of(lock: Path) -> int:
             except BlockingIOError:
                 told = file.read().strip()
                 return int(told) if told.isdecimal() else -1
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         pass
+    except OSError as error:
+        raise StorageError(f"the lock {lock} cannot be opened: {error.strerror}; mend its rights") from error
     return 0
 
 

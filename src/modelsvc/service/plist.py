@@ -40,10 +40,9 @@ def recorded(agent: bytes) -> Recorded | None:
     try:
         keys = plistlib.loads(agent)
         home, command = keys["EnvironmentVariables"][HOME_ENV], keys["ProgramArguments"]
-    except (plistlib.InvalidFileException, ExpatError, KeyError, TypeError):
+        return Recorded(Path(command[-1]) if "--config" in command[-2:-1] else None, Path(home))
+    except (plistlib.InvalidFileException, ExpatError, KeyError, IndexError, TypeError):
         return None
-    config = Path(command[-1]) if command[-2] == "--config" else None
-    return Recorded(config, Path(home))
 
 
 def _socket(host: str, port: int) -> dict[str, Any]:

@@ -33,6 +33,11 @@ def public(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
+def is_confidential(url: str) -> bool:
+    """Whether nobody between sees what is sent there."""
+    return urlsplit(url).scheme == "https" or _is_local(url)
+
+
 def _is_local(url: str) -> bool:
     host = urlsplit(url).hostname or ""
     try:

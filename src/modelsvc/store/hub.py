@@ -26,7 +26,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def resolve(file: HubFile, patience: Patience, tell: Tell, pinned: bool) -> Remote:
-    """Ask the hub for the file; `pinned`: the caller knows its sum.
+    """Ask the hub for the file; `pinned`: the caller knows its sum. Where others could read along, it gets no token.
 
     Raises InvalidRequest, NotFound, Refused, or DownloadError when it does not answer.
     """
@@ -39,20 +39,21 @@ def resolve(file: HubFile, patience: Patience, tell: Tell, pinned: bool) -> Remo
         url = hf_hub_url(file.repo, file.file, revision=file.revision, endpoint=endpoint)
     except ValueError as error:
         raise InvalidRequest(f"{file.shown} cannot be a repository's file: {error}", code="bad_source") from error
-    addresses.check(url, url, pinned)  # first: the token is sent along
-    found = _ask(file, url, patience, tell)
+    addresses.check(url, url, pinned)
+    token = None if addresses.is_confidential(url) else False  # None: the user's
+    found = _ask(file, url, token, patience, tell)
     of_commit = hf_hub_url(file.repo, file.file, revision=found.commit_hash or file.revision, endpoint=endpoint)
     is_lfs = _SHA256.fullmatch(found.etag or "")
     return Remote(
         of_commit,
-        build_hf_headers(library_name="modelsvc", library_version=__version__),
+        build_hf_headers(token=token, library_name="modelsvc", library_version=__version__),
         is_lfs.group() if is_lfs else "",
         found.size,
         found.commit_hash or "",
     )
 
 
-def _ask(file: HubFile, url: str, patience: Patience, tell: Tell) -> "HfFileMetadata":
+def _ask(file: HubFile, url: str, token: bool | None, patience: Patience, tell: Tell) -> "HfFileMetadata":
     from huggingface_hub import get_hf_file_metadata
     from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled  # type: ignore[attr-defined]  # its library's
 
@@ -60,7 +61,7 @@ def _ask(file: HubFile, url: str, patience: Patience, tell: Tell) -> "HfFileMeta
     while True:
         try:
             return get_hf_file_metadata(
-                url, timeout=patience.stall_s, library_name="modelsvc", library_version=__version__
+                url, token=token, timeout=patience.stall_s, library_name="modelsvc", library_version=__version__
             )
         except (HTTPError, OfflineModeIsEnabled) as error:
             translated, passing = _translated(file, url, error)

@@ -54,8 +54,8 @@ class Handled:
         return self.outcome not in (None, Outcome.SUCCEEDED)
 
     @property
-    def told(self) -> str:
-        """Why it is not followed any more."""
+    def why_not_followed(self) -> str:
+        """Why no deployment is asked for any more."""
         if self.failed and self.outcome:
             ended = f"{self.outcome.replace('_', ' ')}: {self.reason}"
             return f"deployment {self.deployment} was tried for it, and {ended}; it is tried again when it changes"
@@ -95,7 +95,7 @@ class Verdict:
 
     @property
     def essence(self) -> tuple[object, ...]:
-        """What makes it another one: the same obstacle is in other desired_states each time."""
+        """What makes it another one: one obstacle may be told in other words each time."""
         return self.kind, self.changes, "" if self.kind is VerdictKind.WAITS else self.reason
 
 
@@ -109,7 +109,7 @@ def decide(desired: Desired, serving: ReleaseSpec | None, handled: Handled | Non
     if handled and not is_new(desired, handled):
         if handled.outcome is None and handled.deployment is not None:
             return Verdict(VerdictKind.DEPLOYS, changes, f"deployment {handled.deployment} brings it")
-        return Verdict(VerdictKind.SETTLED, changes, handled.told)
+        return Verdict(VerdictKind.SETTLED, changes, handled.why_not_followed)
     if obstacle:
         return Verdict(VerdictKind.WAITS, changes, obstacle)
     return Verdict(VerdictKind.ASKS, changes)

@@ -36,6 +36,7 @@ class Notifier:
     watchdog_s: float | None = None
     _ready: bool = False
     _told: Told = field(default_factory=dict)
+    _refusal: str = ""  # why the last message did not arrive
 
     @classmethod
     def take(cls, environ: MutableMapping[str, str] = os.environ) -> Self:
@@ -80,9 +81,13 @@ class Notifier:
         # A leading @ means Linux' abstract namespace, whose names begin with NUL.
         address = "\0" + self.address[1:] if self.address.startswith("@") else self.address
         message = "\n".join(f"{name}={value}" for name, value in fields.items())
+        refusal = ""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
             try:
                 sender.sendto(message.encode(), address)
             except OSError as error:
-                log.warning("manager_not_told", socket=self.address, reason=str(error))
+                refusal = str(error)
+        if refusal and refusal != self._refusal:  # once: there is a look every second
+            log.warning("manager_not_told", socket=self.address, reason=refusal)
+        self._refusal = refusal

@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
 from supervisor.errors import EdgeError
@@ -51,19 +50,24 @@ async def check_config(nginx: str, build: NginxBuild, folder: Path, listener: so
 
 
 def start(nginx: str, build: NginxBuild, folder: Path, listener: socket.socket) -> subprocess.Popen[bytes]:
-    """The nginx master, in a session of its own, serving on the socket that is handed down to it."""
-    with ExitStack() as files:
-        log = files.enter_context((folder / START_LOG).open("wb"))
-        return subprocess.Popen(
-            arguments(nginx, build, folder),
-            cwd=folder,
-            env=_environment(listener),
-            pass_fds=[listener.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    """The nginx master, in a session of its own, serving on the socket that is handed down to it.
+
+    Raises EdgeError when the system refuses: the program is gone, or its log cannot be written.
+    """
+    try:
+        with (folder / START_LOG).open("wb") as log:
+            return subprocess.Popen(
+                arguments(nginx, build, folder),
+                cwd=folder,
+                env=_environment(listener),
+                pass_fds=[listener.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise EdgeError(f"nginx cannot be started: {error}; mend that, or set edge.nginx to another nginx") from error
 
 
 def arguments(nginx: str, build: NginxBuild, folder: Path) -> list[str]:

@@ -65,7 +65,7 @@ class Admission:
         again = " again" if order.release is not None else ""
         if not again:
             self.releases.write(release)
-        return Admitted(release.number, f"release {release.number}{again}: {_told(appraisal)}", evidence)
+        return Admitted(release.number, f"release {release.number}{again}: {_summary(appraisal)}", evidence)
 
     async def plan(self, order: fx.Admit) -> Plan:
         """What `admit` would do with the order, without doing it. Raises what it would raise, but for the memory."""
@@ -142,7 +142,7 @@ def changed(base: ModelSection, change: Change) -> ModelSection:
     return with_settings(base, settings)
 
 
-def _told(appraisal: Appraisal) -> str:
+def _summary(appraisal: Appraisal) -> str:
     account = appraisal.verdict.account
     return (
         f"needs about {ledger.mb(appraisal.forecast.private_bytes)} of its own;"

@@ -15,8 +15,7 @@ from supervisor.steps.admission import Admission
 from supervisor.steps.bake import Bake
 from supervisor.steps.gate import Gate
 from supervisor.steps.prover import Prover
-from supervisor.steps.tally import Tally
-from supervisor.steps.tally import told as counted
+from supervisor.steps.tally import Tally, summary
 from supervisor.workers.probe import Probe
 
 DRAIN_INTERVAL_S = 0.05
@@ -112,7 +111,7 @@ class StepRunner:
     async def _count(self) -> StepResult:
         """What cannot be counted is told, and undoes nothing."""
         found = await self._tally.end()
-        return StepResult(counted(found), evidence=found)
+        return StepResult(summary(found), evidence=found)
 
     async def _switch(self, color: Color | None) -> str:
         """The configuration first, if nginx runs with another one; the route is in force with the next request."""

@@ -126,7 +126,7 @@ def _unknown(reason: str) -> dict[str, object]:
     return {"during": None, "failed": None, "reason": reason}
 
 
-def told(evidence: Mapping[str, Any]) -> str:
+def summary(evidence: Mapping[str, Any]) -> str:
     """The count in a line, by the workers' counters."""
     found = evidence["requests"]
     if found["during"] is None:

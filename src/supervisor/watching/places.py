@@ -1,6 +1,8 @@
 """Where a file is, by links and folders, and which file it is now."""
 
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 LINKS_LIMIT = 40  # as the kernel has it
@@ -10,10 +12,11 @@ Folders = dict[Path, tuple[int, int]]
 
 
 def links(path: Path) -> list[Path]:
-    """The path, and what it leads to, link by link; the last one need not exist."""
+    """The path, and what it leads to, link by link, as far as one may look; the last one need not exist."""
     found = [path]
-    while len(found) <= LINKS_LIMIT and found[-1].is_symlink():
-        found.append(found[-1].parent / found[-1].readlink())
+    with suppress(OSError):  # a link was replaced just now, or is in a folder that may not be entered
+        while len(found) <= LINKS_LIMIT and found[-1].is_symlink():
+            found.append(found[-1].parent / found[-1].readlink())
     return found
 
 
@@ -41,7 +44,8 @@ def _of_file(path: Path) -> tuple[int, ...] | None:
 
 
 def _existing(folder: Path) -> Path:
-    return next((each for each in (folder, *folder.parents) if each.is_dir()), Path(folder.anchor))
+    """Path's own is_dir raises where a folder on the way may not be entered."""
+    return next((each for each in (folder, *folder.parents) if os.path.isdir(each)), Path(folder.anchor))  # noqa: PTH112
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -56,7 +56,7 @@ class Reader:
             serves = serving(release) if release else None
             config = configuration.load(self.path)
             needs = needs_restart(self.running, config)
-            return Seen(serves, await self._word(config, release), "", needs, config.model)
+            return Seen(serves, await self._desired(config, release), "", needs, config.model)
         except SupervisorError as error:
             return Seen(serves, None, error.message, needs)
 
@@ -64,7 +64,7 @@ class Reader:
         number = self.active()
         return None if number is None else self.releases.read(number)
 
-    async def _word(self, config: Config, release: Release | None) -> Desired:
+    async def _desired(self, config: Config, release: Release | None) -> Desired:
         """Raises Refused when the model file cannot be served."""
         section = self.baseline.section(release.number if release else None)
         self._model = path = model_path(section)

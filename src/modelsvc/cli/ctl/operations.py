@@ -156,7 +156,7 @@ def _nothing_to_stop() -> int:
     from modelsvc.cli import leftover  # looks at all processes, which is not for other operations to pay for
 
     if left := leftover.left_behind(state_paths()):
-        raise Refused(leftover.told(left), code="left_behind")
+        raise Refused(leftover.explained(left), code="left_behind")
     if output.json_wanted():
         output.emit({"running": False})
     else:

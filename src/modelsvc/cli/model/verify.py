@@ -29,13 +29,13 @@ def verify(target: Target, references: tuple[str, ...]) -> int:
     """
     store = target.store
     entries = [store.find(reference) for reference in references] if references else store.entries()
-    damages = [_told(entry, store.damage(entry)) for entry in entries]
-    strangers = [] if references else [_told_stranger(folder.name) for folder in store.broken()]
+    damages = [_report(entry, store.damage(entry)) for entry in entries]
+    strangers = [] if references else [_report_stranger(folder.name) for folder in store.broken()]
     return ExitCode.FAILED if any([*damages, *strangers]) else ExitCode.DONE
 
 
-def _told(entry: Entry, damage: str) -> bool:
-    """Tell of one at once: the next may take long."""
+def _report(entry: Entry, damage: str) -> bool:
+    """Tell of one at once, for the next may take long; whether it is damaged."""
     if output.json_wanted():
         output.emit({"name": entry.name, "sha256": entry.sha256, "path": str(entry.path), "damage": damage})
     elif not damage:
@@ -50,7 +50,7 @@ def _mend(entry: Entry) -> str:
     return f"replace it: modelsvc model pull {source} --repair, and deploy it if it is served"
 
 
-def _told_stranger(name: str) -> bool:
+def _report_stranger(name: str) -> bool:
     problem = "holds no model file, or several"
     if output.json_wanted():
         output.emit({"name": "", "sha256": name, "path": "", "damage": problem})

@@ -19,6 +19,7 @@ from supervisor.journal import Journal
 from supervisor.memory import ProcessMemory
 from supervisor.paths import StatePaths
 from supervisor.protocol import (
+    SILENT,
     DeploymentStatus,
     EdgeStatus,
     LastExit,
@@ -97,7 +98,7 @@ class StatusReporter:
             pid=slot.pid,
             worker_id=slot.worker_id,
             release=slot.release,
-            progress="does not answer" if slot.serves and health is None else slot.progress,
+            progress=SILENT if slot.serves and health is None else slot.progress,
             restarts=slot.restarts,
             in_flight=_in_flight(health),
             rss_bytes=memory.rss_bytes if memory else None,

@@ -12,11 +12,10 @@ from modelsvc.doctor.situation import Situation
 from supervisor.client import ControlClient
 from supervisor.errors import ConfigError, SupervisorError
 from supervisor.exchange import TimedOut, Unreachable
-from supervisor.protocol import Color, DeploymentStatus, Outcome, Status, WorkerStatus
+from supervisor.protocol import SILENT, Color, DeploymentStatus, Outcome, Status, WorkerStatus
 
 TIMEOUT_S = 5.0
 LEFT_SHOWN = 5
-SILENT = "does not answer"  # the progress of a ready worker that does not answer its health question
 
 
 def check(situation: Situation) -> Iterator[Finding]:

@@ -43,6 +43,7 @@ from supervisor.protocol.settings import ProtocolError as ProtocolError
 from supervisor.protocol.settings import SettingValue as SettingValue
 from supervisor.protocol.settings import check_settable as check_settable
 from supervisor.protocol.settings import parse_assignment as parse_assignment
+from supervisor.protocol.status import SILENT as SILENT
 from supervisor.protocol.status import DeploymentStatus as DeploymentStatus
 from supervisor.protocol.status import EdgeStatus as EdgeStatus
 from supervisor.protocol.status import Explanation as Explanation

@@ -9,6 +9,8 @@ from supervisor.protocol.base import Struct
 from supervisor.protocol.monitor import MonitorStatus
 from supervisor.protocol.settings import SettingValue
 
+SILENT = "does not answer"  # the progress of a ready worker that does not answer its health question
+
 
 class LastExit(Struct, frozen=True):
     """How a worker's process last ended: exit `code`, or the `signal` that killed it."""
@@ -28,7 +30,7 @@ class WorkerStatus(Struct, frozen=True):
     pid: int | None = None
     worker_id: str | None = None
     release: int | None = None
-    progress: str | None = None  # the worker's own last STATUS line
+    progress: str | None = None  # the worker's own last STATUS line, or SILENT
     restarts: int = 0
     in_flight: int | None = None
     rss_bytes: int | None = None

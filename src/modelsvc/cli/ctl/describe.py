@@ -5,6 +5,7 @@ from pathlib import PurePath
 
 from modelsvc.cli.text import columns, duration, headline, mb
 from supervisor.protocol import (
+    SILENT,
     Color,
     DeploymentKind,
     DeploymentStatus,
@@ -21,7 +22,6 @@ from supervisor.protocol.happenings import WatchDecided
 STEPS = 13
 READY = "ready"
 FAILED = "failed"
-SILENT = "does not answer"  # the progress of a ready worker that does not answer its health question
 OVER = (StepState.DONE, StepState.SKIPPED, StepState.FAILED, StepState.UNDONE)
 
 

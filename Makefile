@@ -249,11 +249,16 @@ release-check: setup ## whether TAG may be released: its version, and its sectio
 release-notes: setup ## print the changelog's section of TAG; TAG=v0.1.0
 	@$(PYTHON_ENV) -m scripts.release notes "$$TAG"
 
-release: release-check wheel-check publish ## build and check the wheel, and publish it; TAG=v0.1.0
+define PUBLISH
+$(PYTHON_ENV) -m scripts.release notes "$$TAG" > dist/notes.md
+gh release create "$$TAG" dist/*.whl --verify-tag --title "$$TAG" --notes-file dist/notes.md
+endef
+
+release: release-check wheel-check ## build and check the wheel, and publish it; TAG=v0.1.0
+	$(PUBLISH)
 
 publish: release-check ## publish TAG with the wheel in dist/ and its notes, by GitHub's command line; TAG=v0.1.0
-	$(PYTHON_ENV) -m scripts.release notes "$$TAG" > dist/notes.md
-	gh release create "$$TAG" dist/*.whl --verify-tag --title "$$TAG" --notes-file dist/notes.md
+	$(PUBLISH)
 
 deploy-ci: ## deploy as CI does, and keep the evidence; ARGS of ctl deploy, WHEEL to install first, MODELSVC_COMMAND to deploy with
 	@$(or $(PYTHON),python3) -m scripts.deploy_ci

@@ -113,7 +113,7 @@ class Database:
             return self._corrupt(str(error))
         return JournalError(
             f"the journal {self._path} cannot be {done}: {error};"
-            " free the disk, or end whoever else has it open; moving the file away begins a new one"
+            " free the disk, or end whoever else has it open; else move the file away to begin a new one"
         )
 
     def _corrupt(self, why: str) -> JournalCorrupt:

@@ -1,8 +1,6 @@
 """`python -m supervisor`: what `modelsvc up` becomes."""
 
-import os
-import sys
-
+from modelsvc.process_exit import exit_now
 from supervisor import signals
 
 
@@ -14,12 +12,5 @@ def main() -> int:
     return main()
 
 
-def leave(code: int) -> None:
-    """End without the interpreter's own end, in which a thread of Granian's that still runs would abort the process."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
 if __name__ == "__main__":
-    leave(main())
+    exit_now(main())

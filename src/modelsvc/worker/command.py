@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from modelsvc.engine.priority import run_standing_back
+from modelsvc.process_exit import exit_now
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -41,4 +42,4 @@ def worker(
     from modelsvc.worker.start import start
 
     keys = KeyFiles(api_keys, probe_key)
-    sys.exit(start(release_file, color, host, port, chat_db, worker_id, keys, background=background))
+    exit_now(start(release_file, color, host, port, chat_db, worker_id, keys, background=background))

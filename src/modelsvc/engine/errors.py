@@ -3,7 +3,7 @@
 EngineError
 ├── LoadFailed        the model cannot be loaded; the message carries llama.cpp's own reason
 ├── HeaderUnreadable  the file is no GGUF, or a damaged one (in gguf_header)
-├── Unusable          inspection found the file unfit; `code` says how (in model_file)
+├── Unusable          inspection found the file unfit; `code` says how (in contents)
 ├── PromptRefused     the prompt cannot be built (the chat template rejects it)
 │   ├── EmbeddingsRefused the model was not made for embeddings
 │   ├── SamplingRefused   what it asks of the drawing of tokens cannot be done: a grammar, a schema, a token

@@ -9,7 +9,8 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from modelsvc.engine.model_file import Unusable, inspect
+from modelsvc.engine.contents import Unusable
+from modelsvc.engine.model_file import inspect
 
 
 def report(path: str) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
+from modelsvc.engine.contents import Contents, Unusable
 from modelsvc.engine.errors import LoadFailed
 from modelsvc.engine.library import lib
 from modelsvc.engine.model import Model
-from modelsvc.engine.model_file import Contents, Unusable
 
 
 def read_contents(path: str, size_bytes: int) -> Contents:

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from modelsvc.cli.ctl.describe import OVER, route
-from modelsvc.cli.text import duration
 from supervisor.protocol import (
     Accepted,
     ExitCode,
@@ -13,7 +12,6 @@ from supervisor.protocol import (
     Progress,
     StepChanged,
     StepReport,
-    StepState,
     StreamEvent,
 )
 
@@ -66,24 +64,3 @@ class Journey:
         if self.accepted is None:
             return f"the daemon may still do what was asked ({self.name}); see `modelsvc ctl status`"
         return f"deployment {self.accepted.deployment} goes on; watch it with `modelsvc ctl status`"
-
-
-def verdict(journey: Journey, finished: Finished) -> str:
-    """The last line about an operation, such as: deployment 4: blue -> green, release 7, 3.2 s."""
-    took = f", {duration(finished.seconds)}" if finished.seconds else ""
-    if finished.outcome is Outcome.SUCCEEDED:
-        done = "" if journey.accepted else f": {finished.reason or 'done'}"
-        release = "" if finished.release is None else f", release {finished.release}"
-        return f"{journey.headline}{done}{release}{took}"
-    ending = str(finished.outcome).replace("_", " ")
-    told, _, table = finished.reason.partition("\n")
-    reason = f": {told}" if told else ""
-    serving = f"; {finished.active} is active" if finished.active else ""
-    return f"{journey.headline}: {ending}{_failed_step(journey)}{reason}{serving}{took}" + (
-        f"\n{table}" if table else ""
-    )
-
-
-def _failed_step(journey: Journey) -> str:
-    step = next((step for step in journey.steps.values() if step.state is StepState.FAILED), None)
-    return f" at step {step.number} ({step.title})" if step else ""

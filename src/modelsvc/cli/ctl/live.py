@@ -13,7 +13,7 @@ from rich.text import Text
 
 from modelsvc.cli.ctl.describe import OVER, STEPS
 from modelsvc.cli.ctl.journey import Journey
-from modelsvc.cli.ctl.views import tell_verdict
+from modelsvc.cli.ctl.verdict import tell_verdict
 from modelsvc.cli.text import duration
 from supervisor.protocol import Finished, StepReport, StepState, StreamEvent
 

@@ -8,7 +8,8 @@ import click
 
 from modelsvc.cli import output
 from modelsvc.cli.ctl.describe import OVER, step_line
-from modelsvc.cli.ctl.journey import Journey, verdict
+from modelsvc.cli.ctl.journey import Journey
+from modelsvc.cli.ctl.verdict import tell_verdict, verdict
 from supervisor.protocol import Accepted, Finished, Outcome, StepChanged, StreamEvent
 
 
@@ -60,10 +61,3 @@ class PlainView:
 
     def end(self, journey: Journey, finished: Finished) -> None:
         tell_verdict(journey, finished)
-
-
-def tell_verdict(journey: Journey, finished: Finished) -> None:
-    if finished.outcome is Outcome.SUCCEEDED:
-        click.echo(verdict(journey, finished))
-    else:
-        output.say(verdict(journey, finished))

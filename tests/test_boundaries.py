@@ -60,7 +60,13 @@ RULES = (
     Rule(
         "supervisor",
         about="modelsvc",
-        allowed=("modelsvc.models", "modelsvc.keyfile", "modelsvc.smaps", "modelsvc.__version__"),
+        allowed=(
+            "modelsvc.models",
+            "modelsvc.keyfile",
+            "modelsvc.smaps",
+            "modelsvc.process_exit",
+            "modelsvc.__version__",
+        ),
     ),
     Rule(
         "modelsvc",

@@ -228,7 +228,7 @@ lock: setup ## write requirements.lock anew; UPGRADE=1 moves the versions forwar
 
 clean: ## remove what tools leave behind; .venv stays, for llama-cpp-python takes minutes to compile
 	rm -rf build dist .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find src tests tools scripts loadtest benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests tools scripts disposable loadtest benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 ##@ Release
 

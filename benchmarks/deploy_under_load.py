@@ -18,10 +18,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from disposable.service import Service, service_folder
 from loadtest.traffic import Sample, Traffic
 from rich.console import Console
 from rich.table import Table
-from tests.support.service_fixture import Service, service_folder
 
 from supervisor.protocol import DeployRequest, Finished
 
@@ -56,7 +56,7 @@ def main() -> int:
         },
         "deploy": {"bake_s": options.bake_s, "ready_timeout_s": 180.0},
     }
-    with service_folder(tables=tables) as service:
+    with service_folder(Service, tables) as service:
         service.launch()
         service.sees(lambda status: status.active and not status.deployment, "the service serves", 180.0)
         show(options, *asyncio.run(measure(service, options)))

@@ -15,7 +15,8 @@ from typing import Any
 
 import httpx
 import psutil
-from tests.worker.harness import free_port, release_record, running, write_release
+from disposable.ports import free_port
+from disposable.worker import Worker, release_record, running_worker, write_release
 
 READY_TIMEOUT_S = 180.0
 
@@ -72,7 +73,7 @@ def worker(model: Path, **settings: Any) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="b") as name:
         folder = Path(name)
         release = write_release(folder, release_record(model.absolute(), **settings))
-        with running(folder, release) as started:
+        with running_worker(Worker, folder, release) as started:
             server = Server("ours", started.url, psutil.Process(started.process.pid))
             wait_ready(server, "/ready", started.errors)
             yield server

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-SRC = Path(__file__).resolve().parent.parent / "src"
+ROOT = Path(__file__).resolve().parent.parent
+SRC = ROOT / "src"
+PROGRAMS = ("benchmarks", "disposable", "loadtest", "scripts", "tools")
 
 # What computes and nothing else: no files, no sockets, no clock, no randomness, no logging.
 PURE = [
@@ -89,7 +91,10 @@ RULES = (
     Rule("modelsvc.engine", about="modelsvc.cli"),
     Rule("modelsvc.engine", about="modelsvc.worker"),
     Rule("", about="llama_cpp", exempt=("modelsvc.engine",)),
+    Rule("", about="tests"),
 )
+# Users run these by make, and may not have the tests.
+PROGRAM_RULES = (Rule("", about="tests"), Rule("disposable", about="loadtest"), Rule("disposable", about="benchmarks"))
 
 
 def below(module: str, parent: str) -> bool:
@@ -97,9 +102,13 @@ def below(module: str, parent: str) -> bool:
     return not parent or module == parent or module.startswith(parent + ".")
 
 
-def violations(src: Path, rules: tuple[Rule, ...] = RULES) -> list[str]:
-    """Every forbidden import in `src` and every impure call in the core, as `path:line: what`."""
-    return sorted(found for path in src.rglob("*.py") for found in _in_module(src, path, rules))
+def violations(src: Path, rules: tuple[Rule, ...] = RULES, packages: tuple[str, ...] = ("",)) -> list[str]:
+    """Every forbidden import in `src` and every impure call in the core, as `path:line: what`.
+
+    `packages`: only in these folders of it.
+    """
+    paths = (path for package in packages for path in (src / package).rglob("*.py"))
+    return sorted(found for path in paths for found in _in_module(src, path, rules))
 
 
 def _in_module(src: Path, path: Path, rules: tuple[Rule, ...]) -> Iterator[str]:
@@ -160,6 +169,29 @@ def test_the_source_keeps_to_the_rules() -> None:
     assert violations(SRC) == []
 
 
+def test_programs_do_not_depend_on_the_tests() -> None:
+    """What both need is in `disposable`, which knows neither."""
+    assert violations(ROOT, PROGRAM_RULES, PROGRAMS) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "code", "found"),
+    [
+        ("loadtest/rig/a.py", "from tests.support.b import c", "loadtest.rig.a imports tests.support.b.c"),
+        ("benchmarks/a.py", "def f():\n    import tests", "benchmarks.a imports tests"),
+        ("disposable/a.py", "from loadtest.traffic import Traffic", "disposable.a imports loadtest.traffic.Traffic"),
+    ],
+)
+def test_a_program_that_imports_tests_is_found(tmp_path: Path, module: str, code: str, found: str) -> None:
+    """The test above can fail."""
+    path = tmp_path / module
+    path.parent.mkdir(parents=True)
+    path.write_text(code)
+
+    (violation,) = violations(tmp_path, PROGRAM_RULES, PROGRAMS)
+    assert violation.endswith(found)
+
+
 @pytest.mark.parametrize(
     ("module", "code", "found"),
     [
@@ -183,6 +215,7 @@ def test_the_source_keeps_to_the_rules() -> None:
         ("modelsvc/engine/a.py", "from supervisor.paths import x", "modelsvc.engine.a imports supervisor.paths.x"),
         ("modelsvc/worker/a.py", "import llama_cpp.llama_cpp", "modelsvc.worker.a imports llama_cpp.llama_cpp"),
         ("supervisor/memory.py", "import llama_cpp", "supervisor.memory imports llama_cpp"),
+        ("modelsvc/a.py", "from tests import support", "modelsvc.a imports tests.support"),
     ],
 )
 def test_a_planted_violation_is_found(tmp_path: Path, module: str, code: str, found: str) -> None:

@@ -7,7 +7,6 @@ and ends with what its clients saw. Exit code 0 only if not one request failed.
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import tomli_w
+from disposable.ports import free_ports
 from loadtest.traffic import Report, Traffic
 from rich.console import Console
 from rich.table import Table
@@ -197,15 +197,6 @@ def show(report: Report, deployments: list[DeploymentStatus], colors: list[str])
     console.print(table)
     for reason in report.failures[:10]:
         console.print(f"[red]failed:[/] {reason}")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on now; held together so that they differ."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for held in sockets:
-            held.bind(("127.0.0.1", 0))
-        return [held.getsockname()[1] for held in sockets]
 
 
 if __name__ == "__main__":

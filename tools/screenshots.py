@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
+from disposable.ports import free_ports
 from loadtest.traffic import Traffic
 from playwright.async_api import Browser, Page, async_playwright
-from tools.demo import Place, free_ports, run, start
+from tools.demo import Place, run, start
 
 IMAGES = Path(__file__).parent.parent / "docs" / "img"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from disposable.errors import Failed
+from disposable.service import Service, service_folder
 from loadtest.rig.errors import Misuse, RunFailed
-from tests.support.service_fixture import is_settled, service_folder
 
 from supervisor import config as configuration
 from supervisor.client import ControlClient
@@ -46,11 +47,11 @@ def own(model: Path | None, context_tokens: int, slots: int, bake_s: float) -> I
         },
         "deploy": {"bake_s": bake_s, "ready_timeout_s": START_TIMEOUT_S},
     }
-    with service_folder(tables=tables) as service:
+    with service_folder(Service, tables) as service:
         service.launch()
         try:
-            service.sees(is_settled, "the service serves", START_TIMEOUT_S)
-        except AssertionError as error:
+            service.settled(START_TIMEOUT_S)
+        except Failed as error:
             raise RunFailed(f"the service did not start: {error}") from error
         yield Target(service.url, service.env, service.client, service.tables["control"]["metrics_listen"])
 

@@ -16,9 +16,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from disposable.service import is_settled
+from disposable.waiting import until
 from loadtest.traffic import Report, Traffic
-from tests.support.service_fixture import Service, is_settled, other, running_service
-from tests.support.service_processes import until
+from tests.support.service_fixture import Service, other, running_service
 from tests.support.service_traffic import SteadyTraffic
 from tests.support.service_truth import contradictions
 from tests.support.service_with_faults import ARMED, STRUCK, Struck, Victim

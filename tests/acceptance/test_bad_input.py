@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from disposable.service import DEADLINE_S
 from tests.acceptance.bad_inputs import ROWS, Cli, Config, Http, table
-from tests.support.service_fixture import DEADLINE_S, Ran, Service, service_folder
+from tests.support.service_fixture import Ran, Service, service_folder
 
 from modelsvc import keyfile
 from modelsvc.models import demo_model_path

@@ -10,9 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
+from disposable.processes import processes_of
+from disposable.waiting import until
 from tests.support import service_models as models
 from tests.support.service_fixture import Service, service_folder
-from tests.support.service_processes import processes_of, until
 
 REJECTING_NGINX = """#!/bin/sh
 case "$*" in

@@ -9,10 +9,11 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from disposable.processes import is_alive
+from disposable.waiting import until
 from tests.support import service_with_clock
 from tests.support.service_fakes import PATIENCE, begin_anew, behave
 from tests.support.service_fixture import Service, other, passed, running_service
-from tests.support.service_processes import is_alive, until
 from tests.support.service_traffic import steady_traffic
 from tests.support.service_truth import contradictions
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.support.service_fixture import Service, is_settled, running_service
-from tests.support.service_processes import is_alive, nginx_workers, until
+from disposable.processes import is_alive, nginx_workers
+from disposable.service import is_settled
+from disposable.waiting import until
+from tests.support.service_fixture import Service, running_service
 from tests.support.service_traffic import plain_traffic, steady_traffic
 
 from supervisor.protocol import Color, Status

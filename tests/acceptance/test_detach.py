@@ -13,9 +13,10 @@ from typing import Any
 import psutil
 import pytest
 import tomli_w
+from disposable.ports import is_free
+from disposable.processes import processes_of
+from disposable.waiting import until
 from tests.support.service_fixture import Service, service_folder
-from tests.support.service_ports import is_free
-from tests.support.service_processes import processes_of, until
 
 from modelsvc.cli.base import INTERRUPTED
 

@@ -10,9 +10,9 @@ from statistics import median
 
 import psutil
 import pytest
+from disposable.processes import processes_of
 from tests.acceptance.conftest import TABLES, Table
 from tests.support.service_fixture import Service, running_service
-from tests.support.service_processes import processes_of
 from tests.support.service_traffic import steady_traffic
 
 from supervisor.protocol import DeployRequest

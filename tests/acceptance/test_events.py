@@ -13,10 +13,12 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from disposable.processes import is_alive
+from disposable.service import DEADLINE_S
+from disposable.waiting import until
 from loadtest.traffic import Traffic
 from tests.support.service_fakes import behave, fake_service
-from tests.support.service_fixture import DEADLINE_S, Service, other, passed, running_service
-from tests.support.service_processes import is_alive, until
+from tests.support.service_fixture import Service, other, passed, running_service
 from tests.support.service_traffic import SteadyTraffic, steady_traffic
 
 INTERRUPTED = 130

@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+from disposable.waiting import until
 from tests.support.service_fixture import Service, service_folder
-from tests.support.service_processes import until
 
 ROOM_MB = 80
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+from disposable.processes import is_alive
+from disposable.service import is_settled
 from tests.support.service_fakes import begin_anew, behave, fake_service
-from tests.support.service_fixture import Service, is_settled, other
-from tests.support.service_processes import is_alive
+from tests.support.service_fixture import Service, other
 from tests.support.service_traffic import plain_traffic, steady_traffic
 
 from supervisor.protocol import Color, Status

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from disposable.processes import is_alive
 from tests.acceptance.fault_matrix import RUNNER
 from tests.support import service_models as models
 from tests.support.service_fixture import Service, other, running_service
-from tests.support.service_processes import is_alive
 from tests.support.service_traffic import plain_traffic, steady_traffic
 from tests.support.service_truth import contradictions
 from tests.support.service_with_faults import ARMED, Victim

@@ -6,7 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 import tomli_w
-from tests.support.service_fixture import DEADLINE_S, Service, other, service_folder
+from disposable.service import DEADLINE_S
+from tests.support.service_fixture import Service, other, service_folder
 
 from modelsvc import keyfile
 

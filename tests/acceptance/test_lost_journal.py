@@ -7,9 +7,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from disposable.service import SUPERVISOR
+from disposable.waiting import until
 from tests.support.service_fakes import PATIENCE, RUNNER
-from tests.support.service_fixture import SUPERVISOR, Service, running_service, service_folder
-from tests.support.service_processes import until
+from tests.support.service_fixture import Service, running_service, service_folder
 from tests.support.service_traffic import steady_traffic
 
 from supervisor.protocol import Color, Status

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from disposable.service import DEADLINE_S
+from disposable.waiting import until
 from prometheus_client.metrics_core import Metric
 from tests.support.exposition import Exposition, needs_promtool, promtool_says
-from tests.support.service_fixture import DEADLINE_S, Service, other, service_folder
-from tests.support.service_processes import until
+from tests.support.service_fixture import Service, other, service_folder
 
 from supervisor.protocol import Color, DeployRequest
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from disposable.processes import is_alive
+from disposable.waiting import until
 from tests.support.service_fakes import begin_anew, behave, fake_service
 from tests.support.service_fixture import Service, passed, streaming
-from tests.support.service_processes import is_alive, until
 from tests.support.service_traffic import steady_traffic
 
 from supervisor.protocol import Color, Status

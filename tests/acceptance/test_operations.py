@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
+from disposable.processes import processes_of
+from disposable.waiting import until
 from tests.support.service_fakes import behave, fake_service
 from tests.support.service_fixture import Service, passed
-from tests.support.service_processes import processes_of, until
 
 from supervisor.protocol import Color, Finished, StreamEvent
 

@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from disposable.processes import is_alive
+from disposable.service import is_settled
 from tests.support.service_fakes import begin_anew, behave, fake_service
-from tests.support.service_fixture import Service, is_settled, other, passed
-from tests.support.service_processes import is_alive
+from tests.support.service_fixture import Service, other, passed
 from tests.support.service_traffic import steady_traffic
 
 from supervisor.protocol import Color, ExitCode, Status

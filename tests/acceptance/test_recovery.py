@@ -10,9 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
+from disposable.processes import is_alive
+from disposable.service import is_settled
+from disposable.waiting import until
 from tests.support.service_fakes import begin_anew, behave, fake_service
-from tests.support.service_fixture import Service, is_settled, other
-from tests.support.service_processes import is_alive, until
+from tests.support.service_fixture import Service, other
 from tests.support.service_traffic import steady_traffic
 
 from supervisor.protocol import Color, Status

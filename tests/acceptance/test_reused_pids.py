@@ -10,9 +10,11 @@ from contextlib import closing
 
 import psutil
 import pytest
+from disposable.processes import is_alive, processes_of
+from disposable.service import is_settled
+from disposable.waiting import until
 from tests.support.service_fakes import fake_service
-from tests.support.service_fixture import Service, is_settled, other
-from tests.support.service_processes import is_alive, processes_of, until
+from tests.support.service_fixture import Service, other
 from tests.support.service_truth import contradictions
 
 from supervisor.protocol import Color, Status

@@ -14,12 +14,14 @@ from pathlib import Path
 import psutil
 import pytest
 import tomli_w
+from disposable.processes import nginx_workers, processes_of
+from disposable.service import SUPERVISOR
+from disposable.waiting import until
 from loadtest.traffic import Report, Traffic
 from tests.acceptance.conftest import TABLES, Table
 from tests.support.service_fakes import RUNNER, behave
-from tests.support.service_fixture import SUPERVISOR, Service, passed, running_service, service_folder
+from tests.support.service_fixture import Service, passed, running_service, service_folder
 from tests.support.service_manager import ManagedService, environment_of, launchd_library, managed_service
-from tests.support.service_processes import nginx_workers, processes_of, until
 from tests.support.service_traffic import SteadyTraffic, steady_traffic
 
 from supervisor.protocol import DeployRequest, Status

@@ -11,8 +11,9 @@ from typing import Any
 import psutil
 import pytest
 import tomli_w
-from tests.support.service_fixture import Service, is_settled, other, passed, running_service
-from tests.support.service_processes import until
+from disposable.service import is_settled
+from disposable.waiting import until
+from tests.support.service_fixture import Service, other, passed, running_service
 from tests.support.service_traffic import plain_traffic, steady_traffic
 from tests.support.service_truth import contradictions
 

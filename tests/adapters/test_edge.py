@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from disposable.ports import free_port
 from tests.support.edge_backend import edge_backend
 from tests.support.edge_client import StrictClient
-from tests.support.edge_fixture import NGINX, edge_folder, free_port, running_edge
+from tests.support.edge_fixture import NGINX, edge_folder, running_edge
 
 from supervisor.core.state import Color
 from supervisor.edge import CONFIG, Edge, EdgeOptions

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
+from disposable.ports import free_port
 from tests.support.edge_backend import Request, edge_backend
 from tests.support.edge_client import Answer, StrictClient
-from tests.support.edge_fixture import free_port, holding, running_edge
+from tests.support.edge_fixture import holding, running_edge
 
 from supervisor.core.outlook import Outlook
 from supervisor.core.state import Color

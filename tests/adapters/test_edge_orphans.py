@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from disposable.ports import free_port
 from tests.support.edge_backend import edge_backend
 from tests.support.edge_client import StrictClient
-from tests.support.edge_fixture import free_port, running_edge
+from tests.support.edge_fixture import running_edge
 
 from supervisor import edge as edges
 from supervisor.core.state import Color

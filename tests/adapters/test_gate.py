@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from disposable.ports import reserved_ports
 from tests.support.scripted_worker import ScriptedWorker, scripted_worker
-from tests.support.service_ports import reserved_ports
 
 from supervisor.core.gate import Check
 from supervisor.core.state import Color

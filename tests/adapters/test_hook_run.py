@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.support.service_processes import is_alive, until
+from disposable.processes import is_alive
+from disposable.waiting import until
 
 from supervisor.hooks import run as hook_run
 from supervisor.hooks.run import OUTPUT_LIMIT_BYTES, Command, Outcome, Ran, run

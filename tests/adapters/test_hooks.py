@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import structlog
+from disposable.processes import is_alive
+from disposable.waiting import until
 from prometheus_client import CollectorRegistry
-from tests.support.service_processes import is_alive, until
 
 from supervisor.config import HookSection
 from supervisor.core import records as rec

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from disposable.ports import reserved_ports
+from disposable.processes import end_all, is_alive
 from tests.support.fake_prometheus import BEHAVIOUR_ENV, fake_prometheus
-from tests.support.service_ports import reserved_ports
-from tests.support.service_processes import end_all, is_alive
 
 from supervisor import processes
 from supervisor.config import Config, MonitorSection

@@ -4,7 +4,7 @@ import os
 import socket
 
 import pytest
-from tests.support.edge_fixture import free_port
+from disposable.ports import free_port
 
 from supervisor.errors import ConfigError, PortTaken
 from supervisor.ports import Address, bind, check_free, holder_of, resolve

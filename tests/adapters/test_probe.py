@@ -5,8 +5,8 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from disposable.ports import reserved_ports
 from tests.support.scripted_worker import ScriptedWorker, scripted_worker
-from tests.support.service_ports import reserved_ports
 
 from supervisor.core.sharing import Load
 from supervisor.core.state import Color

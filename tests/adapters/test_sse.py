@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from disposable.waiting import until
 from litestar import Litestar
-from tests.support.service_processes import until
 
 from supervisor.core import records as rec
 from supervisor.feed import sse

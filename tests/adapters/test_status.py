@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from disposable.ports import reserved_ports
 from tests.core.world import BLUE, GREEN
 from tests.support.control_plane import Desk, client, desk
 from tests.support.scripted_worker import ScriptedWorker, scripted_worker
-from tests.support.service_ports import reserved_ports
 
 from modelsvc import __version__
 from supervisor.config import Config

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
+from disposable.ports import reserved_ports
 from tests.support.scripted_worker import ScriptedWorker, scripted_worker
-from tests.support.service_ports import reserved_ports
 
 from supervisor.core.state import Color
 from supervisor.steps.tally import Tally, summary

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from disposable.waiting import until
 from tests.support.documents import ROOT, blocks
 from tests.support.readers_shell import of_this_service, prepared
 from tests.support.service_fixture import Service, running_service
-from tests.support.service_processes import until
 from tools.random_gguf import Shape, write_random_gguf
 
 PAGE = ROOT / "docs" / "first-deployment.md"

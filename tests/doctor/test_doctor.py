@@ -11,11 +11,11 @@ from contextlib import contextmanager
 
 import psutil
 import pytest
+from disposable.waiting import until
 from tests.acceptance.test_full_disk import fill, small_file_system
 from tests.doctor.conftest import configure, everything_in, examine
 from tests.support import service_models
 from tests.support.service_fixture import Service
-from tests.support.service_processes import until
 
 from supervisor.core import records as rec
 from supervisor.core.state import Color

@@ -5,10 +5,10 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from disposable.waiting import until
 from tests.doctor.conftest import configure, everything_in, examine
 from tests.support.service_fixture import Service, running_service
 from tests.support.service_models import copied
-from tests.support.service_processes import until
 
 from modelsvc.models import demo_model_path
 from supervisor.protocol import DeployRequest

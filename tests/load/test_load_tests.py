@@ -17,10 +17,11 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from disposable.ports import is_free, reserved_ports
+from disposable.processes import processes_of
+from disposable.waiting import until
 from tests.load.spoiling_server import KEY
 from tests.support.service_fixture import ROOT, Ran, Service, running_service
-from tests.support.service_ports import is_free, reserved_ports
-from tests.support.service_processes import processes_of, until
 
 from modelsvc.cli.base import INTERRUPTED
 from modelsvc.cli.edge import KEY_ENV

@@ -12,10 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
+from disposable.ports import reserved_ports
+from disposable.waiting import until
 from tests.support.real_prometheus import Prometheus, load_json, needs_prometheus, running_prometheus
 from tests.support.service_fixture import Service, other, passed, running_service
-from tests.support.service_ports import reserved_ports
-from tests.support.service_processes import until
 from tests.support.service_traffic import steady_traffic
 
 from supervisor.config import load

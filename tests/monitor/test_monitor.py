@@ -12,10 +12,11 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from disposable.processes import is_alive
+from disposable.waiting import until
 from tests.support.fake_prometheus import BEHAVIOUR_ENV, fake_prometheus
 from tests.support.real_prometheus import needs_prometheus
 from tests.support.service_fixture import Service, running_service
-from tests.support.service_processes import is_alive, until
 from tests.support.service_traffic import plain_traffic
 
 from supervisor.protocol import Color, DeployRequest, ExitCode, MonitorStatus

@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from disposable.ports import reserved_ports
 from litestar import Response, get
 from litestar.response import Stream
 from playwright.async_api import Browser
 from tests.page.browser import visiting
 from tests.support.service_fixture import Service
-from tests.support.service_ports import reserved_ports
 
 from supervisor.front.server import FrontServer, build_front
 from supervisor.page.access import Access

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import tomli_w
 from click.testing import CliRunner, Result
+from disposable.ports import reserved_ports
 from tests.support import fake_manager
-from tests.support.service_ports import reserved_ports
 
 from modelsvc.cli.tree import cli
 

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from disposable.waiting import until
 from tests.store.conftest import MODEL, Run, begin, left
 from tests.support import file_server as fs
 from tests.support.file_server import FileServer
-from tests.support.service_processes import until
 
 from modelsvc.models import demo_model_path
 from modelsvc.store import Store

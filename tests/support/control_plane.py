@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from disposable.ports import reserved_ports
 from tests.core.world import World, first
 from tests.support.fake_prometheus import fake_prometheus
-from tests.support.service_ports import reserved_ports
 
 from supervisor.appraisal import Appraiser
 from supervisor.baseline import Baseline

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from disposable.ports import free_port
+
 from supervisor.core.state import Color
 from supervisor.edge import Edge, EdgeOptions
 from supervisor.holder import Holder
@@ -19,13 +21,6 @@ from supervisor.unix_server import UnixServer
 
 # The suite can be run against another nginx than the installed one.
 NGINX = os.environ.get("MODELSVC_TEST_NGINX", "nginx")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.support.service_processes import until
+from disposable.waiting import until
 
 FOUND = shutil.which("prometheus") and shutil.which("promtool")
 needs_prometheus = pytest.mark.skipif(

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.service_fixture import Service, Tables, other, running_service
+from disposable.service import Tables
+from tests.support.service_fixture import Service, other, running_service
 
 RUNNER = Path(__file__).with_name("service_with_fake.py")
 PATIENCE: Tables = {"deploy": {"ready_timeout_s": 5.0, "drain_timeout_s": 20.0}, "workers": {"stop_timeout_s": 2.0}}

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.service_fixture import DEADLINE_S, Service, service_folder
-from tests.support.service_processes import end_all, until
+from disposable.processes import end_all
+from disposable.service import DEADLINE_S, service_folder
+from disposable.waiting import until
+from tests.support.service_fixture import Service
 
 HERE = Path(__file__).parent
 ACTIVATED = HERE / "activated.py"
@@ -124,8 +126,7 @@ class ManagedService(Service):
 @contextmanager
 def managed_service(**kind: Any) -> Iterator[ManagedService]:
     """A service with its manager's sockets, not started; as `service_folder` has it."""
-    with service_folder(make=ManagedService, **kind) as service:
-        assert isinstance(service, ManagedService)
+    with service_folder(ManagedService, **kind) as service:
         service.listen()
         try:
             yield service

@@ -6,8 +6,8 @@ from collections.abc import Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
+from disposable.waiting import until
 from loadtest.traffic import Report, Traffic
-from tests.support.service_processes import until
 
 T = TypeVar("T")
 

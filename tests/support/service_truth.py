@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import httpx
+from disposable.processes import is_alive, processes_of
 from tests.support.service_fixture import Service
-from tests.support.service_processes import is_alive, processes_of
 
 from supervisor.core.steps import Step, StepState
 from supervisor.protocol import Color, Outcome, Status

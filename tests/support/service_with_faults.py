@@ -16,7 +16,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from tests.support.service_processes import is_alive, until
+from disposable.processes import is_alive
+from disposable.waiting import until
 
 from supervisor import config as configuration
 from supervisor import logs, service, startup

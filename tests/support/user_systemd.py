@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.support.service_processes import until
+from disposable.waiting import until
 
 SCRIPT = Path(__file__).with_suffix(".sh")
 RUNTIME_FOLDER = "/run/user-of-test"

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tomli_w
-from tests.support.service_fixture import ROOT, Ran, Service, is_settled, service_folder
-from tests.support.service_processes import processes_of, until
+from disposable.processes import processes_of
+from disposable.service import is_settled
+from disposable.waiting import until
+from tests.support.service_fixture import ROOT, Ran, Service, service_folder
 
 from supervisor.errors import SupervisorError
 from supervisor.protocol import Color

@@ -31,7 +31,7 @@ def checkout(tmp_path: Path) -> Path:
     """Enough of one."""
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
-    for name in ("src", "tests", "tools", "scripts", "loadtest", "benchmarks"):
+    for name in ("src", "tests", "tools", "scripts", "disposable", "loadtest", "benchmarks"):
         (tmp_path / name).mkdir()
     return tmp_path
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from disposable.waiting import until
 from tests.ci.test_make import OF_CI
 from tests.support.service_fixture import ROOT
-from tests.support.service_processes import until
 from tests.targets.bench import NO_SETUP, Bench, benched, environment
 from tests.targets.test_checkout import OF_THE_CHECKOUT
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.worker.harness import Worker, release_record, running, write_release
+from disposable.worker import write_release
+from tests.worker.harness import Worker, release_record, running
 from tools.random_gguf import Shape, write_random_gguf
 
 from modelsvc.models import demo_model_path

@@ -1,84 +1,33 @@
-"""A worker as its supervisor would run it: a real process, a release file, a notification socket."""
+"""A worker that tests ask: what they send, and what it said."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
-import tomli_w
+from disposable import worker as disposable
+from disposable.waiting import until
 
 DEADLINE_S = 30.0
 # The babbling model never comes to an end by itself when asked this.
 BABBLE = {"message": "Hello", "temperature": 0, "max_tokens": 3000}
 
 
-def until(condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> Any:
-    """Poll until `condition()` is true and return it."""
-    end = time.monotonic() + deadline_s
-    while not (found := condition()):
-        if time.monotonic() > end:
-            raise AssertionError(f"after {deadline_s} s still not: {what}")
-        time.sleep(0.01)
-    return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def release_record(model: Path, **settings: Any) -> dict[str, Any]:
-    found = model.stat()
-    return {
-        "number": 7,
-        "created_at": "2026-01-01T00:00:00Z",
-        "package_version": "0.0.1",  # recorded by an older one than runs
-        "model": {
-            "path": str(model),
-            "sha256": "ab" * 32,
-            "size_bytes": found.st_size,
-            "mtime_ns": found.st_mtime_ns,
-            "inode": found.st_ino,
-        },
-        "settings": {
-            "context_tokens": 4096,
-            "slots": 2,
-            "threads": 1,
-            "gpu_layers": 0,
-            "kv_cache": "f16",
-            "queue_limit": 8,
-            "allowed_hosts": ["localhost", "model.test"],
-        }
-        | settings,
-    }
-
-
-def write_release(folder: Path, record: dict[str, Any]) -> Path:
-    path = folder / "0007.toml"
-    path.write_text(tomli_w.dumps(record))
-    return path
+    """Recorded by an older version than runs."""
+    asked = {"allowed_hosts": ["localhost", "model.test"], **settings}
+    return disposable.release_record(model, **asked) | {"number": 7, "package_version": "0.0.1"}
 
 
 @dataclass
-class Worker:
-    process: "subprocess.Popen[bytes]"
-    port: int
-    errors: Path
-    notifications: socket.socket
-    received: list[dict[str, str]] = field(default_factory=list)
+class Worker(disposable.Worker):
+    """One that is asked, and whose announcements are `received`."""
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    received: list[dict[str, str]] = field(default_factory=list)
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(self.url + path, timeout=DEADLINE_S)
@@ -116,35 +65,10 @@ class Worker:
         return [json.loads(line) for line in self.errors.read_text().splitlines()]
 
 
-def arguments(release: Path, port: int, folder: Path, color: str = "blue", **more: Path) -> list[str]:
-    given = {"release": release, "color": color, "port": port, "chat-db": folder / "chat.db", "worker-id": "w-1"}
-    given |= {name.replace("_", "-"): value for name, value in more.items()}
-    return [sys.executable, "-m", "modelsvc.worker", *(part for k, v in given.items() for part in (f"--{k}", str(v)))]
-
-
 @contextmanager
-def running(
-    folder: Path, release: Path, port: int | None = None, color: str = "blue", **more: Path
-) -> Iterator[Worker]:
-    """`more` are further options."""
-    port = port or free_port()
-    errors = folder / f"{color}.log"
-    with listening(folder / f"{color}.sock") as channel, errors.open("wb") as log:
-        environment = os.environ | {"NOTIFY_SOCKET": str(channel.getsockname())}
-        process = subprocess.Popen(arguments(release, port, folder, color, **more), stderr=log, env=environment)
-        try:
-            yield Worker(process, port, errors, channel)
-        finally:
-            process.kill()
-            process.wait()
-
-
-@contextmanager
-def listening(path: Path) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.bind(str(path))
-        channel.setblocking(False)
-        yield channel
+def running(folder: Path, release: Path, **options: Any) -> Iterator[Worker]:
+    with disposable.running_worker(Worker, folder, release, **options) as worker:
+        yield worker
 
 
 def post_and_keep(port: int, body: dict[str, Any], path: str = "/chat") -> socket.socket:

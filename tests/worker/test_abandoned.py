@@ -5,11 +5,12 @@ from random import Random
 
 import httpx
 import pytest
+from disposable.waiting import until
 from loadtest.interfaces import interfaces
 from loadtest.lookout import becomes_free
 from loadtest.mixed_run import EXPECTED, abandon
 from loadtest.visitors import Party
-from tests.worker.harness import BABBLE, DEADLINE_S, Worker, post_and_keep, until
+from tests.worker.harness import BABBLE, DEADLINE_S, Worker, post_and_keep
 
 # Left to itself, each answer would go on for 3000 tokens.
 TOKENS = 300

@@ -10,7 +10,10 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from tests.worker.harness import Worker, arguments, free_port, listening, release_record, until, write_release
+from disposable.ports import free_port
+from disposable.waiting import until
+from disposable.worker import arguments, listening, write_release
+from tests.worker.harness import Worker, release_record
 
 from modelsvc.engine import decoder
 from modelsvc.engine.engine import Engine

@@ -10,7 +10,8 @@ from benchmarks.machine import Meter
 from benchmarks.servers import Server
 from benchmarks.stall import Streams
 from benchmarks.turns import Case, Measured, order
-from tests.worker.harness import BABBLE, Worker, post_and_keep, until
+from disposable.waiting import until
+from tests.worker.harness import BABBLE, Worker, post_and_keep
 
 # A word is two tokens or more in the small vocabulary.
 LOAD = Load(clients=3, requests=7, prompt_words=8, tokens=12)

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import Protocol
 
 import httpx
-from tests.worker.harness import BABBLE, Worker, error_of, post_and_keep, sse, until
+from disposable.waiting import until
+from tests.worker.harness import BABBLE, Worker, error_of, post_and_keep, sse
 
 
 def test_a_client_that_hangs_up_frees_its_place_also_while_waiting(babbler: Worker) -> None:

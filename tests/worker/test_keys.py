@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.worker.harness import DEADLINE_S, Worker, error_of, release_record, running, until, write_release
+from disposable.waiting import until
+from disposable.worker import write_release
+from tests.worker.harness import DEADLINE_S, Worker, error_of, release_record, running
 
 from modelsvc import keyfile
 

@@ -12,19 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.worker.harness import (
-    BABBLE,
-    DEADLINE_S,
-    Worker,
-    arguments,
-    error_of,
-    free_port,
-    release_record,
-    running,
-    sse,
-    until,
-    write_release,
-)
+from disposable.ports import free_port
+from disposable.waiting import until
+from disposable.worker import arguments, write_release
+from tests.worker.harness import BABBLE, DEADLINE_S, Worker, error_of, release_record, running, sse
 
 
 def test_progress_readiness_and_the_end_are_announced(worker: Worker) -> None:

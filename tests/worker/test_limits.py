@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.worker import harness
-from tests.worker.harness import DEADLINE_S, Worker, error_of
+from disposable import worker as disposable
+from tests.worker.harness import DEADLINE_S, Worker, error_of, release_record, running
 
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.incoming import Incoming
@@ -131,9 +131,9 @@ worker()
 @pytest.fixture
 def slow(folder: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     """Real, but for its patience."""
-    usual = harness.arguments
-    monkeypatch.setattr(harness, "arguments", lambda *given: [sys.executable, "-c", IMPATIENT, *usual(*given)[3:]])
-    with harness.running(folder, harness.write_release(folder, harness.release_record(model))) as worker:
+    usual = disposable.arguments
+    monkeypatch.setattr(disposable, "arguments", lambda *given: [sys.executable, "-c", IMPATIENT, *usual(*given)[3:]])
+    with running(folder, disposable.write_release(folder, release_record(model))) as worker:
         yield worker.wait_ready()
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from disposable.waiting import until
 from prometheus_client.parser import text_string_to_metric_families
-from tests.worker.harness import BABBLE, Worker, post_and_keep, until
+from tests.worker.harness import BABBLE, Worker, post_and_keep
 
 from modelsvc.engine.types import Snapshot
 from modelsvc.worker.metrics import Metrics

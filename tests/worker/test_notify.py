@@ -5,7 +5,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.worker.harness import listening, until
+from disposable.waiting import until
+from disposable.worker import listening
 
 from modelsvc.worker.notify import Notifier, address_of
 

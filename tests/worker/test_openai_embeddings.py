@@ -9,8 +9,9 @@ from typing import Any
 
 import openai
 import pytest
+from disposable.worker import write_release
 from tests.support.library_vectors import alike, library_vectors
-from tests.worker.harness import Worker, release_record, running, write_release
+from tests.worker.harness import Worker, release_record, running
 from tests.worker.openai_clients import client_of
 from tools.random_gguf import Shape, write_random_gguf
 

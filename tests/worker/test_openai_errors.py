@@ -12,7 +12,9 @@ import gguf
 import httpx
 import openai
 import pytest
-from tests.worker.harness import DEADLINE_S, Worker, post_and_keep, release_record, running, until, write_release
+from disposable.waiting import until
+from disposable.worker import write_release
+from tests.worker.harness import DEADLINE_S, Worker, post_and_keep, release_record, running
 from tests.worker.openai_clients import ADA, BABBLE, async_client_of, client_of
 from tests.worker.test_busy import hang_up, idle
 from tools.random_gguf import Shape, write_random_gguf

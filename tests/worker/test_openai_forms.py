@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 import openai
 import pydantic
 import pytest
-from tests.worker.harness import Worker, release_record, running, write_release
+from disposable.worker import write_release
+from tests.worker.harness import Worker, release_record, running
 from tests.worker.openai_clients import ADA, ANSWER, client_of
 from tools.random_gguf import Shape, vocabulary, write_random_gguf
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import openai
 import pytest
+from disposable.worker import write_release
 from tests.support.scripted_gguf import write_scripted_gguf
 from tests.support.tool_templates import HERMES_TEMPLATE, LLAMA_TEMPLATE, MISTRAL_TEMPLATE
-from tests.worker.harness import Worker, release_record, running, write_release
+from tests.worker.harness import Worker, release_record, running
 from tests.worker.openai_clients import client_of
 from tools.random_gguf import Shape, write_random_gguf
 

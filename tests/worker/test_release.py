@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.worker.harness import release_record, write_release
+from disposable.worker import write_release
+from tests.worker.harness import release_record
 
 from modelsvc.worker.errors import BadRelease
 from modelsvc.worker.release import check_unchanged, read_release

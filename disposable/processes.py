@@ -2,26 +2,10 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 import psutil
-
-T = TypeVar("T")
-POLL_S = 0.02
-
-
-def until(look: Callable[[], T], what: str, deadline_s: float = 30.0) -> T:
-    """Look until something is seen, and return it."""
-    end = time.monotonic() + deadline_s
-    while not (seen := look()):
-        if time.monotonic() > end:
-            raise AssertionError(f"after {deadline_s:g} s still not: {what}")
-        time.sleep(POLL_S)
-    return seen
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:

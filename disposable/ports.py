@@ -1,4 +1,4 @@
-"""Ports that nobody else takes while a test has them, other test runs on this machine included."""
+"""Ports that nobody else takes while one has them, other runs of tests and load tests on this machine included."""
 
 import fcntl
 import os
@@ -6,7 +6,7 @@ import random
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -31,6 +31,19 @@ def reserved_ports(count: int) -> Iterator[list[int]]:
             lock.close()
         with suppress(OSError):
             _folder().rmdir()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now; whoever is quicker may get them."""
+    with ExitStack() as stack:  # all at once, so that they differ
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def free_port() -> int:
+    return free_ports(1)[0]
 
 
 def is_free(port: int) -> bool:

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from modelsvc.engine.types import EngineOptions
-from supervisor import memory
+from supervisor.memory import usage as memory
 
 _BUFFER = re.compile(r"(?P<kind>KV|compute|output) +buffer size = +(?P<mib>[\d.]+) MiB")
 ROUNDS = 3

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import psutil
 
-from supervisor import memory
+from supervisor.memory import usage as memory
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ import psutil
 from benchmarks.machine import machine_cpu_s
 from loadtest.rig.values import Cpu
 
-from supervisor import memory
 from supervisor.client import ControlClient
 from supervisor.errors import SupervisorError
+from supervisor.memory import usage as memory
 from supervisor.protocol import Color, Status
 
 EVERY_S = 0.5

@@ -1,4 +1,4 @@
-"""A model file before it is run: is it one that llama.cpp loads, and exactly which one is it?
+"""A model file before it is run: where is it, is it one that llama.cpp loads, and exactly which one is it?
 
 The file is looked into by a process of its own, through the library that will load it: a hostile file ends that process
 and nothing else.
@@ -12,6 +12,8 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+from modelsvc.models import demo_model_path
+from supervisor.config import ModelSection
 from supervisor.core.ledger import ModelShape
 from supervisor.errors import Refused
 from supervisor.processes import end_child
@@ -21,6 +23,11 @@ INSPECT_TIMEOUT_S = 60.0
 State = tuple[Path, int, int, int]
 
 _shapes: dict[State, ModelShape] = {}  # of files that did not change since
+
+
+def model_path(section: ModelSection) -> Path:
+    """The model file; the built-in demo model when none is named."""
+    return Path(section.path).expanduser().absolute() if section.path else demo_model_path()
 
 
 async def inspect(path: Path) -> ModelShape:

@@ -2,7 +2,6 @@
 
 import time
 
-from supervisor.appraisal import Appraiser
 from supervisor.baseline import Baseline
 from supervisor.console import Console
 from supervisor.control.app import ControlPlane
@@ -14,11 +13,12 @@ from supervisor.edge import Edge
 from supervisor.executor import Executor
 from supervisor.feed.feed import Feed, first_id
 from supervisor.holder import Holder
-from supervisor.holdings import Holdings
 from supervisor.hooks.hooks import Hooks, Surroundings
 from supervisor.journal import Journal
 from supervisor.loop import Loop
-from supervisor.memory_report import MemoryReporter
+from supervisor.memory.appraisal import Appraiser
+from supervisor.memory.holdings import Holdings
+from supervisor.memory.report import MemoryReporter
 from supervisor.monitor.keeper import Keeper
 from supervisor.monitor.report import MonitorReporter
 from supervisor.monitor.room import Room

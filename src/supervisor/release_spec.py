@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from modelsvc import __version__
 from supervisor import model_file
-from supervisor.appraisal import model_path
 from supervisor.config import ModelSection
 from supervisor.core.desired import ReleaseSpec
 from supervisor.core.state import Change, SettingValue
+from supervisor.model_file import model_path
 from supervisor.releases import ModelFile, Release
 
 

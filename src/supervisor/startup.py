@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TextIO
 
 from supervisor import model_file, processes
-from supervisor.appraisal import model_path
 from supervisor.config import ModelSection
 from supervisor.core.desired import differences
 from supervisor.core.reconcile import Found, Survivor, Unfinished
@@ -16,6 +15,7 @@ from supervisor.core.state import Boot, Color, Policy
 from supervisor.core.steps import Step
 from supervisor.errors import AlreadyRunning, ConfigError, NotFound, Refused, WorkerError
 from supervisor.journal import Journal, WorkerRow
+from supervisor.model_file import model_path
 from supervisor.paths import StatePaths, check_socket_path
 from supervisor.release_spec import serving, settings_of, wanted, whole
 from supervisor.releases import Release

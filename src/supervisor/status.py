@@ -14,9 +14,9 @@ from supervisor.core.state import Slot, State
 from supervisor.edge import Edge
 from supervisor.errors import SupervisorError
 from supervisor.holder import HoldCounts
-from supervisor.holdings import Held, Holdings
 from supervisor.journal import Journal
-from supervisor.memory import ProcessMemory
+from supervisor.memory.holdings import Held, Holdings
+from supervisor.memory.usage import ProcessMemory
 from supervisor.paths import StatePaths
 from supervisor.protocol import (
     SILENT,

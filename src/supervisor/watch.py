@@ -11,7 +11,7 @@ from supervisor.core import events as ev
 from supervisor.core.state import EdgePhase, Slot, State
 from supervisor.edge import Edge
 from supervisor.errors import WorkerError
-from supervisor.holdings import PROMETHEUS, Holdings
+from supervisor.memory.holdings import PROMETHEUS, Holdings
 from supervisor.workers.probe import Probe
 
 INTERVAL_S = 1.0

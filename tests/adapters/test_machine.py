@@ -5,7 +5,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from supervisor.machine import available
+from supervisor.memory.machine import available
 
 MB = 10**6
 

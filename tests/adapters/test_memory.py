@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from supervisor.memory import ProcessMemory, file_mapping, measure
+from supervisor.memory.usage import ProcessMemory, file_mapping, measure
 
 MIB = 2**20
 SIZE = 16 * MIB

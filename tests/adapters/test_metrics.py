@@ -15,8 +15,8 @@ from supervisor.core.lifecycle import Phase
 from supervisor.core.state import Color, Deployment, DeploymentKind, EdgePhase, Outcome, Slot, State
 from supervisor.core.steps import Step, StepState
 from supervisor.holder import HoldCounts
-from supervisor.holdings import Held
-from supervisor.memory import ProcessMemory
+from supervisor.memory.holdings import Held
+from supervisor.memory.usage import ProcessMemory
 from supervisor.nginx.access_log import EdgeEntry
 from supervisor.telemetry import Metrics
 from supervisor.telemetry.forecast import StandbyForecast

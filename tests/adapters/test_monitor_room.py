@@ -12,9 +12,9 @@ from supervisor.config import Config, MemorySection
 from supervisor.core.account import Machine
 from supervisor.core.state import State
 from supervisor.errors import Refused
-from supervisor.holdings import Held
 from supervisor.journal import Journal
-from supervisor.memory import ProcessMemory
+from supervisor.memory.holdings import Held
+from supervisor.memory.usage import ProcessMemory
 from supervisor.monitor import room as rooms
 from supervisor.monitor.room import (
     DISK_FLOOR_BYTES,

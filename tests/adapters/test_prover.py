@@ -13,12 +13,12 @@ from tests.support.scripted_worker import ScriptedWorker, scripted_worker
 
 from modelsvc.models import demo_model_path
 from supervisor import model_file
-from supervisor.appraisal import Appraiser
 from supervisor.config import Config, ModelSection
 from supervisor.core.state import State
 from supervisor.errors import WorkerError
-from supervisor.holdings import Holdings
 from supervisor.journal import Journal
+from supervisor.memory.appraisal import Appraiser
+from supervisor.memory.holdings import Holdings
 from supervisor.paths import StatePaths
 from supervisor.processes import started_at
 from supervisor.releases import Release, ReleaseStore

@@ -16,7 +16,6 @@ from tests.support.scripted_worker import scripted_worker
 
 from modelsvc.models import demo_model_path
 from supervisor import processes
-from supervisor.appraisal import Appraiser
 from supervisor.baseline import Baseline
 from supervisor.config import Config, ModelSection
 from supervisor.core import effects as fx
@@ -25,8 +24,9 @@ from supervisor.core.reconcile import Unfinished
 from supervisor.core.state import Boot, Change, Color, DeploymentKind, Outcome, Policy, State
 from supervisor.core.steps import Step, StepState
 from supervisor.errors import AlreadyRunning, ConfigError, Refused
-from supervisor.holdings import Holdings
 from supervisor.journal import Journal
+from supervisor.memory.appraisal import Appraiser
+from supervisor.memory.holdings import Holdings
 from supervisor.paths import StatePaths
 from supervisor.protocol import ExitCode
 from supervisor.releases import ReleaseStore

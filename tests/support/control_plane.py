@@ -11,7 +11,6 @@ from disposable.ports import reserved_ports
 from tests.core.world import World, first
 from tests.support.fake_prometheus import fake_prometheus
 
-from supervisor.appraisal import Appraiser
 from supervisor.baseline import Baseline
 from supervisor.config import Config, ModelSection, MonitorSection
 from supervisor.control.app import ControlPlane, build_app
@@ -20,9 +19,10 @@ from supervisor.core import events as ev
 from supervisor.core.state import Color
 from supervisor.edge import Edge, EdgeOptions
 from supervisor.feed.feed import Feed
-from supervisor.holdings import Holdings
 from supervisor.journal import Journal
-from supervisor.memory_report import MemoryReporter
+from supervisor.memory.appraisal import Appraiser
+from supervisor.memory.holdings import Holdings
+from supervisor.memory.report import MemoryReporter
 from supervisor.monitor.keeper import Keeper
 from supervisor.monitor.report import MonitorReporter
 from supervisor.monitor.routes import MonitorDesk

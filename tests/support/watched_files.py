@@ -14,7 +14,6 @@ from modelsvc import __version__
 from modelsvc.models import demo_model_path
 from supervisor import config as configuration
 from supervisor import model_file
-from supervisor.appraisal import model_path
 from supervisor.baseline import Baseline
 from supervisor.config import ModelSection
 from supervisor.core import events as ev
@@ -22,6 +21,7 @@ from supervisor.core import records as rec
 from supervisor.core.lifecycle import Phase
 from supervisor.core.state import Color, Deployment, DeploymentKind, Outcome, State
 from supervisor.journal import Journal
+from supervisor.model_file import model_path
 from supervisor.patience import eventually
 from supervisor.release_spec import settings_of
 from supervisor.releases import ModelFile, Release, ReleaseStore

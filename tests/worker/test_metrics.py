@@ -13,7 +13,7 @@ from tests.worker.harness import BABBLE, Worker, post_and_keep
 
 from modelsvc.engine.types import Snapshot
 from modelsvc.worker.metrics import Metrics
-from supervisor.memory import measure
+from supervisor.memory.usage import measure
 
 
 def samples(worker: Worker) -> dict[str, float]:

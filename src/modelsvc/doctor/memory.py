@@ -17,15 +17,15 @@ from modelsvc.doctor.belonging import is_ours
 from modelsvc.doctor.findings import Finding, found
 from modelsvc.doctor.shapes import shape_of
 from modelsvc.doctor.situation import Situation
-from supervisor import machine, offline
-from supervisor.appraisal import model_path
+from supervisor import offline
 from supervisor.config import Config
 from supervisor.core import account, ledger
 from supervisor.core.account import Holding, Machine, Mapped
 from supervisor.errors import JournalError, Refused, SupervisorError
 from supervisor.journal.peek import peek
-from supervisor.memory import measure
-from supervisor.model_file import looks_like
+from supervisor.memory import machine
+from supervisor.memory.usage import measure
+from supervisor.model_file import looks_like, model_path
 from supervisor.releases import ReleaseStore
 
 SWAP_SHARE = 0.1  # of the physical memory

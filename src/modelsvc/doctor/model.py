@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from modelsvc.doctor.findings import LEVELS, Finding, found
 from modelsvc.doctor.shapes import shape_of
 from modelsvc.doctor.situation import Situation
-from supervisor.appraisal import model_path
 from supervisor.core.ledger import ModelShape, mb
 from supervisor.errors import JournalError, Refused, SupervisorError
 from supervisor.journal.past import Route
 from supervisor.journal.peek import peek
+from supervisor.model_file import model_path
 from supervisor.offline import verify_unchanged
 from supervisor.releases import ReleaseStore
 

@@ -25,7 +25,7 @@ from supervisor.errors import InvalidRequest, NotFound, SupervisorError
 from supervisor.feed.feed import Feed
 from supervisor.feed.sse import events_route
 from supervisor.journal import Journal
-from supervisor.memory_report import MemoryReporter
+from supervisor.memory.report import MemoryReporter
 from supervisor.monitor.routes import MonitorDesk, monitor_routes
 from supervisor.protocol import (
     API_PREFIX,

@@ -10,7 +10,7 @@ from litestar.params import JSONBody, PathParameter
 from supervisor.core.state import Change
 from supervisor.errors import NotFound
 from supervisor.journal import Journal
-from supervisor.memory_report import MemoryReporter
+from supervisor.memory.report import MemoryReporter
 from supervisor.protocol import DeploymentStatus, DeployRequest, Explanation, MemoryReport, Plan
 from supervisor.status import StatusReporter
 

@@ -15,7 +15,7 @@ from supervisor.core.monitor.lifecycle import Phase
 from supervisor.core.state import Color, State
 from supervisor.errors import MonitorError, Refused
 from supervisor.formats import rfc3339
-from supervisor.memory import measure
+from supervisor.memory.usage import measure
 from supervisor.monitor.keeper import Keeper
 from supervisor.protocol import AlertReport, MonitorStatus, TargetReport
 

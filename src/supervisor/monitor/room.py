@@ -16,10 +16,10 @@ from supervisor.core import account
 from supervisor.core.ledger import mb
 from supervisor.core.state import State
 from supervisor.errors import JournalError, Refused
-from supervisor.holdings import PROMETHEUS, Held
 from supervisor.journal import Journal
-from supervisor.machine import available
-from supervisor.memory_report import MemoryReporter
+from supervisor.memory.holdings import PROMETHEUS, Held
+from supervisor.memory.machine import available
+from supervisor.memory.report import MemoryReporter
 
 FACT = "monitor_peak_bytes"
 ESTIMATE_BYTES = 60_000_000  # of a Prometheus that nobody has measured yet; ours held 30 MB after 25 minutes

@@ -13,7 +13,7 @@ from supervisor.control.app import ControlPlane
 from supervisor.core import account
 from supervisor.core.steps import Step
 from supervisor.formats import rfc3339
-from supervisor.holdings import Held
+from supervisor.memory.holdings import Held
 from supervisor.page.access import Access
 from supervisor.page.errors import NoSuchThing
 from supervisor.page.fresh import Fresh

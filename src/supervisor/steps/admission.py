@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from modelsvc import __version__
 from supervisor import model_file
-from supervisor.appraisal import Appraisal, Appraiser
 from supervisor.baseline import Baseline, recorded_section
 from supervisor.config import Config, ModelSection, with_settings
 from supervisor.core import effects as fx
@@ -15,10 +14,11 @@ from supervisor.core import ledger
 from supervisor.core.state import Change, Color
 from supervisor.errors import Refused, SupervisorError
 from supervisor.formats import rfc3339
+from supervisor.memory.appraisal import Appraisal, Appraiser
+from supervisor.memory.messages import account_report, forecast_report, plain
 from supervisor.paths import StatePaths
 from supervisor.protocol import Plan, SettingValue
 from supervisor.releases import Release, ReleaseStore
-from supervisor.steps.evidence import account_report, forecast_report, plain
 
 DISK_RESERVE_BYTES = 50_000_000  # for journal, history and logs
 

@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from supervisor.appraisal import Appraiser, model_path
 from supervisor.baseline import recorded_section
 from supervisor.core import account, ledger
 from supervisor.core.sharing import Memory, judge
 from supervisor.core.state import Color, State
 from supervisor.errors import WorkerError
-from supervisor.holdings import mapped
-from supervisor.memory import file_mapping, measure, tells_weights_apart
-from supervisor.model_file import shape_of
+from supervisor.memory.appraisal import Appraiser
+from supervisor.memory.holdings import mapped
+from supervisor.memory.messages import observation_report, plain, sharing_evidence
+from supervisor.memory.usage import file_mapping, measure, tells_weights_apart
+from supervisor.model_file import model_path, shape_of
 from supervisor.releases import Release
-from supervisor.steps.evidence import observation_report, plain, sharing_evidence
 from supervisor.workers.probe import Probe
 from supervisor.workers.workforce import Workforce
 

@@ -8,8 +8,8 @@ from supervisor.core.account import Machine
 from supervisor.core.state import State
 from supervisor.edge import Edge
 from supervisor.holder import HoldCounts
-from supervisor.holdings import Holdings
-from supervisor.machine import available
+from supervisor.memory.holdings import Holdings
+from supervisor.memory.machine import available
 from supervisor.telemetry.counters import Deployments
 from supervisor.telemetry.forecast import StandbyForecast
 from supervisor.telemetry.readings import Reading

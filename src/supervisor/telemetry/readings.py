@@ -10,7 +10,7 @@ from supervisor.core import account
 from supervisor.core.lifecycle import Phase
 from supervisor.core.state import Color, EdgePhase, Slot, State
 from supervisor.holder import HoldCounts
-from supervisor.holdings import Held
+from supervisor.memory.holdings import Held
 
 Labels = tuple[str, ...]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from supervisor import config as configuration
 from supervisor import model_file
-from supervisor.appraisal import model_path
 from supervisor.baseline import Baseline
 from supervisor.config import Config, ModelSection
 from supervisor.config.sections import Effect, Section
 from supervisor.core.desired import Desired, ReleaseSpec
 from supervisor.errors import SupervisorError
+from supervisor.model_file import model_path
 from supervisor.release_spec import serving, settings_of, wanted
 from supervisor.releases import Release, ReleaseStore
 

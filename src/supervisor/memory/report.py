@@ -5,19 +5,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from supervisor.appraisal import Appraiser, model_path
 from supervisor.baseline import recorded_section
 from supervisor.core import account
 from supervisor.core import effects as fx
 from supervisor.core.ledger import Observation
 from supervisor.core.state import Change, Color, State
 from supervisor.errors import SupervisorError
-from supervisor.holdings import Held
-from supervisor.machine import available
-from supervisor.model_file import shape_of
+from supervisor.memory.appraisal import Appraiser
+from supervisor.memory.holdings import Held
+from supervisor.memory.machine import available
+from supervisor.memory.messages import forecast_report, observation_report
+from supervisor.model_file import model_path, shape_of
 from supervisor.protocol import ForecastReport, MemoryReport, ModelReport, Plan, ProcessReport
 from supervisor.steps.admission import Admission
-from supervisor.steps.evidence import forecast_report, observation_report
 
 OBSERVATIONS_SHOWN = 10
 

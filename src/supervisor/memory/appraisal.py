@@ -3,17 +3,15 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from modelsvc import __version__
-from modelsvc.models import demo_model_path
-from supervisor import model_file
 from supervisor.config import Config, ModelSection
 from supervisor.core import account, ledger
 from supervisor.core.state import Color, State
-from supervisor.holdings import PROMETHEUS, Held, Holdings, mapped
 from supervisor.journal import Journal
-from supervisor.machine import available
+from supervisor.memory.holdings import PROMETHEUS, Held, Holdings, mapped
+from supervisor.memory.machine import available
+from supervisor.model_file import identify, inspect, model_path
 from supervisor.releases import ModelFile
 
 
@@ -40,8 +38,8 @@ class Appraiser:
 
     async def appraise(self, section: ModelSection, leaving: set[Color]) -> Appraisal:
         """The worker of a colour in `leaving` is stopped before the new one starts. Raises Refused for a bad file."""
-        shape = await model_file.inspect(model_path(section))
-        model = await model_file.identify(model_path(section))
+        shape = await inspect(model_path(section))
+        model = await identify(model_path(section))
         subject, needed = self.forecast(section, shape, model.sha256)
         held = await self.holdings.now(self.state())
         machine = await asyncio.to_thread(available)
@@ -66,8 +64,3 @@ class Appraiser:
         subject = ledger.Subject(sha256, shape.architecture, __version__, matters)
         formula = ledger.forecast(shape, section.context_tokens, section.kv_cache)
         return subject, ledger.corrected(formula, subject, self.journal.observations())
-
-
-def model_path(section: ModelSection) -> Path:
-    """The model file; the built-in demo model when none is named."""
-    return Path(section.path).expanduser().absolute() if section.path else demo_model_path()

@@ -13,7 +13,7 @@ import psutil
 from supervisor.core.account import Holding, Mapped
 from supervisor.core.state import Color, Slot, State
 from supervisor.errors import SupervisorError
-from supervisor.memory import ProcessMemory, measure
+from supervisor.memory.usage import ProcessMemory, measure
 from supervisor.releases import ModelFile
 from supervisor.workers.workforce import Workforce
 

@@ -19,11 +19,11 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from supervisor import model_file
 from supervisor.config import ModelSection
 from supervisor.core import ledger
 from supervisor.core.state import Change, Color
-from supervisor.releases import Release, ReleaseStore
+from supervisor.releases import model_file
+from supervisor.releases.store import Release, ReleaseStore
 from supervisor.steps.admission import changed
 from supervisor.workers.process import WorkerCommand
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelsvc import __version__
-from supervisor import model_file
 from supervisor.config import Config
 from supervisor.core import account, ledger
 from supervisor.errors import NotFound
@@ -20,10 +19,11 @@ from supervisor.journal.peek import peek
 from supervisor.memory.holdings import mapped
 from supervisor.memory.machine import available
 from supervisor.memory.messages import account_report, forecast_report
-from supervisor.model_file import model_path
 from supervisor.paths import StatePaths
 from supervisor.protocol import AccountReport, ForecastReport
-from supervisor.releases import ModelFile, ReleaseStore
+from supervisor.releases import model_file
+from supervisor.releases.model_file import model_path
+from supervisor.releases.store import ModelFile, ReleaseStore
 
 # Private bytes that `modelsvc ctl memory` tells on Linux of supervisor and nginx, while one worker serves.
 SERVICE_ITSELF = (account.Holding("supervisor", 60_000_000), account.Holding("nginx", 2_000_000))

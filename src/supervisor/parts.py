@@ -2,7 +2,6 @@
 
 import time
 
-from supervisor.baseline import Baseline
 from supervisor.console import Console
 from supervisor.control.app import ControlPlane
 from supervisor.core import events as ev
@@ -23,7 +22,8 @@ from supervisor.monitor.keeper import Keeper
 from supervisor.monitor.report import MonitorReporter
 from supervisor.monitor.room import Room
 from supervisor.monitor.routes import MonitorDesk
-from supervisor.releases import ReleaseStore
+from supervisor.releases.baseline import Baseline
+from supervisor.releases.store import ReleaseStore
 from supervisor.settings import Settings
 from supervisor.status import StatusReporter
 from supervisor.steps.admission import Admission

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from supervisor import model_file, processes
+from supervisor import processes
 from supervisor.config import ModelSection
 from supervisor.core.desired import differences
 from supervisor.core.reconcile import Found, Survivor, Unfinished
@@ -15,10 +15,11 @@ from supervisor.core.state import Boot, Color, Policy
 from supervisor.core.steps import Step
 from supervisor.errors import AlreadyRunning, ConfigError, NotFound, Refused, WorkerError
 from supervisor.journal import Journal, WorkerRow
-from supervisor.model_file import model_path
 from supervisor.paths import StatePaths, check_socket_path
-from supervisor.release_spec import serving, settings_of, wanted, whole
-from supervisor.releases import Release
+from supervisor.releases import model_file
+from supervisor.releases.model_file import model_path
+from supervisor.releases.spec import serving, settings_of, wanted, whole
+from supervisor.releases.store import Release
 from supervisor.steps.admission import Admission, changed
 from supervisor.workers.probe import Probe
 

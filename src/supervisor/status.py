@@ -30,7 +30,7 @@ from supervisor.protocol import (
     WatchStatus,
     WorkerStatus,
 )
-from supervisor.releases import ReleaseStore
+from supervisor.releases.store import ReleaseStore
 from supervisor.workers.probe import Probe
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from modelsvc.models import demo_model_path
-from supervisor import model_file
 from supervisor.errors import Refused
 from supervisor.protocol import ExitCode
+from supervisor.releases import model_file
 
 
 @pytest.fixture

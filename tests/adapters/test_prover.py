@@ -12,7 +12,6 @@ from tests.core.world import BLUE, first
 from tests.support.scripted_worker import ScriptedWorker, scripted_worker
 
 from modelsvc.models import demo_model_path
-from supervisor import model_file
 from supervisor.config import Config, ModelSection
 from supervisor.core.state import State
 from supervisor.errors import WorkerError
@@ -21,7 +20,8 @@ from supervisor.memory.appraisal import Appraiser
 from supervisor.memory.holdings import Holdings
 from supervisor.paths import StatePaths
 from supervisor.processes import started_at
-from supervisor.releases import Release, ReleaseStore
+from supervisor.releases import model_file
+from supervisor.releases.store import Release, ReleaseStore
 from supervisor.startup import lay_out
 from supervisor.steps.prover import Prover
 from supervisor.workers.probe import Probe

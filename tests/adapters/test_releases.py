@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.errors import JournalError, NotFound, StorageError
-from supervisor.releases import ModelFile, Release, ReleaseStore
+from supervisor.releases.store import ModelFile, Release, ReleaseStore
 
 SETTINGS = {"context_tokens": 4096, "slots": 2, "gpu_layers": "auto", "kv_cache": "f16", "allowed_hosts": ["localhost"]}
 RELEASE = Release(

@@ -16,7 +16,6 @@ from tests.support.scripted_worker import scripted_worker
 
 from modelsvc.models import demo_model_path
 from supervisor import processes
-from supervisor.baseline import Baseline
 from supervisor.config import Config, ModelSection
 from supervisor.core import effects as fx
 from supervisor.core import records as rec
@@ -29,7 +28,8 @@ from supervisor.memory.appraisal import Appraiser
 from supervisor.memory.holdings import Holdings
 from supervisor.paths import StatePaths
 from supervisor.protocol import ExitCode
-from supervisor.releases import ReleaseStore
+from supervisor.releases.baseline import Baseline
+from supervisor.releases.store import ReleaseStore
 from supervisor.startup import Discovery, lay_out, lock
 from supervisor.steps.admission import Admission
 from supervisor.workers.probe import Probe

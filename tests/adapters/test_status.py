@@ -19,7 +19,7 @@ from supervisor.core import records as rec
 from supervisor.core.state import DeploymentKind
 from supervisor.core.steps import Step, StepState
 from supervisor.protocol import Status
-from supervisor.releases import ModelFile, Release
+from supervisor.releases.store import ModelFile, Release
 
 
 @pytest.fixture

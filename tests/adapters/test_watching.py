@@ -12,9 +12,9 @@ import tomli_w
 from tests.support.watched_files import Desk, desk
 
 from modelsvc.models import demo_model_path
-from supervisor import release_spec
 from supervisor.core.desired import VerdictKind
 from supervisor.core.state import Change, Outcome
+from supervisor.releases import spec as release_spec
 from supervisor.watching.reader import Reader, Seen
 
 

@@ -43,7 +43,7 @@ PASSED_ON = {
     "supervisor/holder.py: self.code",
     "supervisor/hooks/run.py: ended.result()",
     "supervisor/journal/past.py: code",
-    "supervisor/model_file.py: process.returncode",
+    "supervisor/releases/model_file.py: process.returncode",
     "supervisor/monitor/room.py: verdict.code",
     "supervisor/nginx/config.py: self.code",
     "supervisor/nginx/config.py: code",

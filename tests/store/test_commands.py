@@ -23,7 +23,7 @@ from supervisor.core.state import Color, DeploymentKind
 from supervisor.core.steps import Step, StepState
 from supervisor.errors import InvalidRequest, NotFound
 from supervisor.journal import Journal
-from supervisor.releases import ModelFile, Release, ReleaseStore
+from supervisor.releases.store import ModelFile, Release, ReleaseStore
 
 SUM = hashlib.sha256(MODEL).hexdigest()
 OTHER = MODEL + bytes(64)

@@ -11,7 +11,6 @@ from disposable.ports import reserved_ports
 from tests.core.world import World, first
 from tests.support.fake_prometheus import fake_prometheus
 
-from supervisor.baseline import Baseline
 from supervisor.config import Config, ModelSection, MonitorSection
 from supervisor.control.app import ControlPlane, build_app
 from supervisor.core import effects as fx
@@ -28,7 +27,8 @@ from supervisor.monitor.report import MonitorReporter
 from supervisor.monitor.routes import MonitorDesk
 from supervisor.nginx.config import NginxBuild
 from supervisor.paths import StatePaths
-from supervisor.releases import ReleaseStore
+from supervisor.releases.baseline import Baseline
+from supervisor.releases.store import ReleaseStore
 from supervisor.startup import lay_out
 from supervisor.status import StatusReporter
 from supervisor.steps.admission import Admission

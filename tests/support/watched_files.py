@@ -13,18 +13,18 @@ import tomli_w
 from modelsvc import __version__
 from modelsvc.models import demo_model_path
 from supervisor import config as configuration
-from supervisor import model_file
-from supervisor.baseline import Baseline
 from supervisor.config import ModelSection
 from supervisor.core import events as ev
 from supervisor.core import records as rec
 from supervisor.core.lifecycle import Phase
 from supervisor.core.state import Color, Deployment, DeploymentKind, Outcome, State
 from supervisor.journal import Journal
-from supervisor.model_file import model_path
 from supervisor.patience import eventually
-from supervisor.release_spec import settings_of
-from supervisor.releases import ModelFile, Release, ReleaseStore
+from supervisor.releases import model_file
+from supervisor.releases.baseline import Baseline
+from supervisor.releases.model_file import model_path
+from supervisor.releases.spec import settings_of
+from supervisor.releases.store import ModelFile, Release, ReleaseStore
 from supervisor.watching.reader import Reader
 from supervisor.watching.tracker import Tracker
 from supervisor.watching.watcher import Watcher

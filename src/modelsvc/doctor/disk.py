@@ -11,8 +11,8 @@ from modelsvc.doctor.situation import Situation
 from modelsvc.doctor.state_folder import nearest
 from supervisor.core.ledger import mb
 from supervisor.logs import KEPT, ROTATE_BYTES
-from supervisor.model_file import model_path
 from supervisor.paths import StatePaths
+from supervisor.releases.model_file import model_path
 from supervisor.steps.admission import DISK_RESERVE_BYTES
 
 

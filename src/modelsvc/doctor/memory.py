@@ -25,8 +25,8 @@ from supervisor.errors import JournalError, Refused, SupervisorError
 from supervisor.journal.peek import peek
 from supervisor.memory import machine
 from supervisor.memory.usage import measure
-from supervisor.model_file import looks_like, model_path
-from supervisor.releases import ReleaseStore
+from supervisor.releases.model_file import looks_like, model_path
+from supervisor.releases.store import ReleaseStore
 
 SWAP_SHARE = 0.1  # of the physical memory
 

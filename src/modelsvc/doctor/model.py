@@ -9,9 +9,9 @@ from supervisor.core.ledger import ModelShape, mb
 from supervisor.errors import JournalError, Refused, SupervisorError
 from supervisor.journal.past import Route
 from supervisor.journal.peek import peek
-from supervisor.model_file import model_path
 from supervisor.offline import verify_unchanged
-from supervisor.releases import ReleaseStore
+from supervisor.releases.model_file import model_path
+from supervisor.releases.store import ReleaseStore
 
 PULL = "download or convert it again (`modelsvc model pull --help`), and name it by model.path"
 MENDS = {

@@ -11,7 +11,7 @@ from modelsvc.doctor.findings import Finding, found
 from modelsvc.doctor.situation import Situation
 from supervisor.errors import JournalError, SupervisorError
 from supervisor.journal.peek import peek
-from supervisor.releases import ReleaseStore
+from supervisor.releases.store import ReleaseStore
 
 _NAME = re.compile(r"[\w.-]+")
 

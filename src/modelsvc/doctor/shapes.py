@@ -7,7 +7,7 @@ from pathlib import Path
 
 from supervisor.core.ledger import ModelShape
 from supervisor.errors import Refused
-from supervisor.model_file import inspect
+from supervisor.releases.model_file import inspect
 
 _asking = threading.Lock()
 

@@ -11,8 +11,8 @@ from supervisor.core.state import Color, State
 from supervisor.journal import Journal
 from supervisor.memory.holdings import PROMETHEUS, Held, Holdings, mapped
 from supervisor.memory.machine import available
-from supervisor.model_file import identify, inspect, model_path
-from supervisor.releases import ModelFile
+from supervisor.releases.model_file import identify, inspect, model_path
+from supervisor.releases.store import ModelFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from supervisor.core.account import Holding, Mapped
 from supervisor.core.state import Color, Slot, State
 from supervisor.errors import SupervisorError
 from supervisor.memory.usage import ProcessMemory, measure
-from supervisor.releases import ModelFile
+from supervisor.releases.store import ModelFile
 from supervisor.workers.workforce import Workforce
 
 FRESH_S = 0.5

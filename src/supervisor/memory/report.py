@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from supervisor.baseline import recorded_section
 from supervisor.core import account
 from supervisor.core import effects as fx
 from supervisor.core.ledger import Observation
@@ -15,8 +14,9 @@ from supervisor.memory.appraisal import Appraiser
 from supervisor.memory.holdings import Held
 from supervisor.memory.machine import available
 from supervisor.memory.messages import forecast_report, observation_report
-from supervisor.model_file import model_path, shape_of
 from supervisor.protocol import ForecastReport, MemoryReport, ModelReport, Plan, ProcessReport
+from supervisor.releases.baseline import recorded_section
+from supervisor.releases.model_file import model_path, shape_of
 from supervisor.steps.admission import Admission
 
 OBSERVATIONS_SHOWN = 10

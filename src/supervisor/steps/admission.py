@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from modelsvc import __version__
-from supervisor import model_file
-from supervisor.baseline import Baseline, recorded_section
 from supervisor.config import Config, ModelSection, with_settings
 from supervisor.core import effects as fx
 from supervisor.core import ledger
@@ -18,7 +16,9 @@ from supervisor.memory.appraisal import Appraisal, Appraiser
 from supervisor.memory.messages import account_report, forecast_report, plain
 from supervisor.paths import StatePaths
 from supervisor.protocol import Plan, SettingValue
-from supervisor.releases import Release, ReleaseStore
+from supervisor.releases import model_file
+from supervisor.releases.baseline import Baseline, recorded_section
+from supervisor.releases.store import Release, ReleaseStore
 
 DISK_RESERVE_BYTES = 50_000_000  # for journal, history and logs
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from supervisor.baseline import recorded_section
 from supervisor.core import account, ledger
 from supervisor.core.sharing import Memory, judge
 from supervisor.core.state import Color, State
@@ -13,8 +12,9 @@ from supervisor.memory.appraisal import Appraiser
 from supervisor.memory.holdings import mapped
 from supervisor.memory.messages import observation_report, plain, sharing_evidence
 from supervisor.memory.usage import file_mapping, measure, tells_weights_apart
-from supervisor.model_file import model_path, shape_of
-from supervisor.releases import Release
+from supervisor.releases.baseline import recorded_section
+from supervisor.releases.model_file import model_path, shape_of
+from supervisor.releases.store import Release
 from supervisor.workers.probe import Probe
 from supervisor.workers.workforce import Workforce
 

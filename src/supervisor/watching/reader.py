@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from supervisor import config as configuration
-from supervisor import model_file
-from supervisor.baseline import Baseline
 from supervisor.config import Config, ModelSection
 from supervisor.config.sections import Effect, Section
 from supervisor.core.desired import Desired, ReleaseSpec
 from supervisor.errors import SupervisorError
-from supervisor.model_file import model_path
-from supervisor.release_spec import serving, settings_of, wanted
-from supervisor.releases import Release, ReleaseStore
+from supervisor.releases import model_file
+from supervisor.releases.baseline import Baseline
+from supervisor.releases.model_file import model_path
+from supervisor.releases.spec import serving, settings_of, wanted
+from supervisor.releases.store import Release, ReleaseStore
 
 
 @dataclass(frozen=True, slots=True)

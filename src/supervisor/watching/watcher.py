@@ -15,7 +15,7 @@ from supervisor.core.desired import Desired, Verdict, VerdictKind, decide
 from supervisor.core.requests import obstacle
 from supervisor.core.state import WATCH_REQUEST, Change, State
 from supervisor.protocol import WatchStatus
-from supervisor.release_spec import serving, whole
+from supervisor.releases.spec import serving, whole
 from supervisor.watching.follow import INTERVAL_S, occasions
 from supervisor.watching.places import Signature, signature
 from supervisor.watching.reader import Reader, Seen

@@ -8,11 +8,11 @@ from supervisor.core import events as ev
 from supervisor.core.effects import StartWorker
 from supervisor.core.state import Color, Slot
 from supervisor.errors import SupervisorError
-from supervisor.model_file import verify_unchanged
 from supervisor.paths import StatePaths
 from supervisor.ports import check_free, naming
 from supervisor.processes import started_at
-from supervisor.releases import ModelFile, ReleaseStore
+from supervisor.releases.model_file import verify_unchanged
+from supervisor.releases.store import ModelFile, ReleaseStore
 from supervisor.workers.process import WORKER_PROGRAM, WorkerCommand, WorkerProcesses
 
 

@@ -17,7 +17,7 @@ from supervisor.config import ModelSection
 from supervisor.core.ledger import ModelShape
 from supervisor.errors import Refused
 from supervisor.processes import end_child
-from supervisor.releases import ModelFile
+from supervisor.releases.store import ModelFile
 
 INSPECT_TIMEOUT_S = 60.0
 State = tuple[Path, int, int, int]

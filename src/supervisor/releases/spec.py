@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from modelsvc import __version__
-from supervisor import model_file
 from supervisor.config import ModelSection
 from supervisor.core.desired import ReleaseSpec
 from supervisor.core.state import Change, SettingValue
-from supervisor.model_file import model_path
-from supervisor.releases import ModelFile, Release
+from supervisor.releases import model_file
+from supervisor.releases.model_file import model_path
+from supervisor.releases.store import ModelFile, Release
 
 
 def serving(release: Release) -> ReleaseSpec:

@@ -20,7 +20,7 @@ from supervisor.core.steps import Step, StepState
 from supervisor.errors import ConfigError, Refused
 from supervisor.journal import Journal
 from supervisor.protocol import DeploymentStatus
-from supervisor.releases import Release, ReleaseStore
+from supervisor.releases.store import Release, ReleaseStore
 
 SEEN, PREWARMED, BEGUN = "model_section_seen", "model_section_prewarmed", "model_section_begun"
 

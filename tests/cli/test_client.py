@@ -9,8 +9,8 @@ from tests.cli import samples
 from tests.cli.scripted import Answer, Asked, Script
 
 from supervisor.client import ControlClient
+from supervisor.client.exchange import BadAnswer, DaemonError, StreamBroken, TimedOut, Unreachable
 from supervisor.errors import SupervisorError
-from supervisor.exchange import BadAnswer, DaemonError, StreamBroken, TimedOut, Unreachable
 from supervisor.protocol import Color, DeployRequest, ExitCode, Finished, History, LogLines, StepState
 
 PLAIN = {"in_place": False, "fast": False}

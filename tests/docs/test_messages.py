@@ -8,7 +8,8 @@ import pytest
 from tests.support.error_codes import Code, codes
 from tests.support.warnings_told import warnings
 
-from supervisor import errors, exchange
+from supervisor import errors
+from supervisor.client import exchange
 from supervisor.errors import SupervisorError
 from supervisor.protocol import EXIT_CODES
 
@@ -37,7 +38,7 @@ PASSED_ON = {
     "supervisor/core/slots.py: code",
     "supervisor/edge.py: pid",  # for processes.found, which has a namesake
     "supervisor/errors.py: self.code",
-    "supervisor/exchange.py: body.code",
+    "supervisor/client/exchange.py: body.code",
     "supervisor/front/server.py: kind",  # an error's type
     "supervisor/front/guard.py: self.code",
     "supervisor/holder.py: self.code",

@@ -10,8 +10,8 @@ from modelsvc.doctor.belonging import is_ours, supervisor_pid
 from modelsvc.doctor.findings import Finding, found
 from modelsvc.doctor.situation import Situation
 from supervisor.client import ControlClient
+from supervisor.client.exchange import TimedOut, Unreachable
 from supervisor.errors import ConfigError, SupervisorError
-from supervisor.exchange import TimedOut, Unreachable
 from supervisor.protocol import SILENT, Color, DeploymentStatus, Outcome, Status, WorkerStatus
 
 TIMEOUT_S = 5.0

@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from http.client import HTTPResponse
 
-from supervisor.exchange import UNREADABLE, Exchange, bad_answer
+from supervisor.client.exchange import UNREADABLE, Exchange, bad_answer
 from supervisor.protocol import happenings as hp
 
 SILENCE_S = 35.0  # the daemon says something every 10 s

@@ -1,6 +1,6 @@
 """The control API from the asking side: what `modelsvc ctl` may ask, one method each.
 
-Every failure is a SupervisorError: the daemon's own, or one of `supervisor.exchange`.
+Every failure is a SupervisorError: the daemon's own, or one of `supervisor.client.exchange`.
 """
 
 from pathlib import Path
@@ -9,10 +9,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from supervisor.exchange import Events as Events
-from supervisor.exchange import Exchange, StreamBroken, TimedOut
-from supervisor.exchange import Unreachable as Unreachable
-from supervisor.feed.following import Following as Following
+from supervisor.client.exchange import Events, Exchange, StreamBroken, TimedOut, Unreachable
+from supervisor.client.following import Following
 from supervisor.paths import check_socket_path
 from supervisor.protocol import (
     Color,

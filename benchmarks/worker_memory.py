@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from modelsvc.engine.types import EngineOptions
-from supervisor.memory import usage as memory
+from supervisor.memory import usage
 
 _BUFFER = re.compile(r"(?P<kind>KV|compute|output) +buffer size = +(?P<mib>[\d.]+) MiB")
 ROUNDS = 3
@@ -70,7 +70,7 @@ def sizes(model: Path, context_tokens: int, slots: int, threads: int) -> dict[st
 
 def private(server: Server) -> int:
     """What the process alone holds; on Linux without the pages of the model file, which are not its own."""
-    found = memory.measure(server.process)
+    found = usage.measure(server.process)
     if found is None:
         raise SystemExit(f"{server.name} is gone, or not of this machine")
     return found.private_bytes

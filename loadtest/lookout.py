@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import psutil
 
-from supervisor.memory import usage as memory
+from supervisor.memory import usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ async def look(http: httpx.AsyncClient) -> Look:
     """Memory is that of the process which answers, and so of this machine."""
     report = (await http.get("/health/deep")).raise_for_status().json()
     process = psutil.Process(report["pid"])
-    found = memory.measure(process)
+    found = usage.measure(process)
     engine: dict[str, Any] = report["engine"]
     return Look(
         at_s=time.monotonic(),

@@ -15,7 +15,7 @@ from loadtest.rig.values import Cpu
 
 from supervisor.client import ControlClient
 from supervisor.errors import SupervisorError
-from supervisor.memory import usage as memory
+from supervisor.memory import usage
 from supervisor.protocol import Color, Status
 
 EVERY_S = 0.5
@@ -66,7 +66,7 @@ class CpuMeter:
 def samples_of(status: Status, at_s: float) -> Iterator[Sample]:
     for color, worker in status.workers.items():
         yield Sample(at_s, color, worker.state, worker.private_bytes or 0, worker.rss_bytes or 0)
-    found = memory.measure(psutil.Process(status.pid)) if psutil.pid_exists(status.pid) else None
+    found = usage.measure(psutil.Process(status.pid)) if psutil.pid_exists(status.pid) else None
     if found:
         yield Sample(at_s, "supervisor", "running", found.private_bytes, found.rss_bytes)
 

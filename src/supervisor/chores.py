@@ -7,8 +7,8 @@ from typing import Any
 
 import structlog
 
+from supervisor.journal.reserve import Reserve
 from supervisor.logs import rotate_in_place
-from supervisor.reserve import Reserve
 
 ROTATE_INTERVAL_S = 60.0
 RESERVE_INTERVAL_S = 5.0

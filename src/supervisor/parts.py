@@ -4,6 +4,7 @@ import time
 
 from supervisor.console import Console
 from supervisor.control.app import ControlPlane
+from supervisor.control.status import StatusReporter
 from supervisor.core import events as ev
 from supervisor.core.outlook import Outlook, outlook
 from supervisor.core.records import Record
@@ -22,10 +23,10 @@ from supervisor.monitor.keeper import Keeper
 from supervisor.monitor.report import MonitorReporter
 from supervisor.monitor.room import Room
 from supervisor.monitor.routes import MonitorDesk
+from supervisor.nginx.traffic import EdgeTraffic
 from supervisor.releases.baseline import Baseline
 from supervisor.releases.store import ReleaseStore
 from supervisor.settings import Settings
-from supervisor.status import StatusReporter
 from supervisor.steps.admission import Admission
 from supervisor.steps.bake import Bake
 from supervisor.steps.gate import Gate
@@ -35,7 +36,6 @@ from supervisor.steps.tally import AccessLog, Tally
 from supervisor.telemetry import Hub, Journaling, Log, Metrics
 from supervisor.telemetry.forecast import StandbyForecast
 from supervisor.telemetry.observer import Observer
-from supervisor.traffic import EdgeTraffic
 from supervisor.watch import Watch
 from supervisor.watching.reader import Reader
 from supervisor.watching.tracker import Tracker

@@ -19,10 +19,10 @@ from supervisor.core.salvage import Known, Reality, Salvage, Traces, salvage, wo
 from supervisor.core.state import Color
 from supervisor.errors import JournalCorrupt, JournalError
 from supervisor.journal import Journal
+from supervisor.journal.reserve import Reserve
 from supervisor.nginx.master import Master
 from supervisor.nginx.route import ROUTE, read_route
 from supervisor.paths import StatePaths
-from supervisor.reserve import Reserve
 
 log = structlog.get_logger()
 

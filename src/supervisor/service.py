@@ -20,11 +20,11 @@ from supervisor.edge import Edge, EdgeOptions
 from supervisor.errors import ActivationError, SupervisorError
 from supervisor.front.server import FrontServer, build_front
 from supervisor.hooks.hooks import missing_programs
+from supervisor.journal.reserve import Reserve
 from supervisor.manager.activation import Inherited
 from supervisor.nginx.config import EdgeLimits
 from supervisor.page.page import Page
 from supervisor.parts import Parts
-from supervisor.reserve import Reserve
 from supervisor.salvage import open_journal
 from supervisor.settings import Settings
 from supervisor.takeover import take_up

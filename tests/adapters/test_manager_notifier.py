@@ -14,7 +14,7 @@ from tests.core.world import BLUE, booting, first, second
 from supervisor.core import events as ev
 from supervisor.core.state import EdgePhase, State
 from supervisor.manager.notifier import Notifier
-from supervisor.manager.telling import status_text
+from supervisor.manager.status_line import status_text
 
 
 class Inbox:

@@ -14,8 +14,8 @@ from supervisor.core.state import Color
 from supervisor.edge import ACCESS_LOG, Edge
 from supervisor.logs import rotate_in_place
 from supervisor.nginx.access_log import READ_BYTES, EdgeEntry, LogFollower, parse
+from supervisor.nginx.traffic import EdgeTraffic
 from supervisor.patience import eventually
-from supervisor.traffic import EdgeTraffic
 
 DEADLINE_S = 10.0
 LINE = (

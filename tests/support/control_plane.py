@@ -13,6 +13,7 @@ from tests.support.fake_prometheus import fake_prometheus
 
 from supervisor.config import Config, ModelSection, MonitorSection
 from supervisor.control.app import ControlPlane, build_app
+from supervisor.control.status import StatusReporter
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.state import Color
@@ -30,7 +31,6 @@ from supervisor.paths import StatePaths
 from supervisor.releases.baseline import Baseline
 from supervisor.releases.store import ReleaseStore
 from supervisor.startup import lay_out
-from supervisor.status import StatusReporter
 from supervisor.steps.admission import Admission
 from supervisor.telemetry import Hub
 from supervisor.workers.probe import Probe

@@ -15,10 +15,11 @@ from litestar.response import Stream
 from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
 
 from modelsvc import __version__
-from supervisor import log_place
 from supervisor.config import ModelSection
+from supervisor.control import log_reader
 from supervisor.control.ledger import ledger_routes
 from supervisor.control.openapi import STREAM, Document
+from supervisor.control.status import StatusReporter
 from supervisor.core import events as ev
 from supervisor.core.state import Change, Color, DeploymentKind
 from supervisor.errors import InvalidRequest, NotFound, SupervisorError
@@ -43,7 +44,6 @@ from supervisor.protocol import (
     check_settable,
     encode,
 )
-from supervisor.status import StatusReporter
 from supervisor.steps.admission import changed
 from supervisor.telemetry import Hub
 
@@ -145,12 +145,12 @@ def build_app(plane: ControlPlane) -> Litestar:
     def logs(
         source: FromQuery[str],
         lines: Annotated[int, QueryParameter(ge=1, le=10_000)] = 100,
-        after: Annotated[str | None, QueryParameter(pattern=log_place.Place.PATTERN, description=AFTER)] = None,
+        after: Annotated[str | None, QueryParameter(pattern=log_reader.Place.PATTERN, description=AFTER)] = None,
     ) -> LogLines:
         if source not in plane.logs:
             raise NotFound(f"there is no log {source!r}: there are {', '.join(plane.logs)}", code="no_log")
         path = plane.logs[source]
-        told = log_place.last(path, lines) if after is None else log_place.after(path, log_place.Place.parse(after))
+        told = log_reader.last(path, lines) if after is None else log_reader.after(path, log_reader.Place.parse(after))
         return LogLines(source=source, lines=told.lines, place=str(told.place))
 
     return Litestar(

@@ -7,12 +7,12 @@ from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, PathParameter
 
+from supervisor.control.status import StatusReporter
 from supervisor.core.state import Change
 from supervisor.errors import NotFound
 from supervisor.journal import Journal
 from supervisor.memory.report import MemoryReporter
 from supervisor.protocol import DeploymentStatus, DeployRequest, Explanation, MemoryReport, Plan
-from supervisor.status import StatusReporter
 
 LAST_NUMBER = 2**63 - 1  # that SQLite can count to
 

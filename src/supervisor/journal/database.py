@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from supervisor.errors import JournalCorrupt, JournalError
-from supervisor.reserve import Reserve, is_full
+from supervisor.journal.reserve import Reserve, is_full
 
 SCHEMA_VERSION = 3
 SCHEMA = """

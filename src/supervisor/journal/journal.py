@@ -15,7 +15,7 @@ from supervisor.core.state import Outcome
 from supervisor.core.steps import StepState
 from supervisor.journal.database import Database
 from supervisor.journal.past import Past
-from supervisor.reserve import Reserve
+from supervisor.journal.reserve import Reserve
 
 
 class Journal(Past):

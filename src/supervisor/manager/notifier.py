@@ -13,7 +13,7 @@ from typing import Self
 import structlog
 
 from supervisor.core.state import State
-from supervisor.manager.telling import is_ending, status_text
+from supervisor.manager.status_line import is_ending, status_text
 
 SOCKET_ENV, WATCHDOG_ENV, WATCHDOG_PID_ENV = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"
 LOOK_INTERVAL_S = 1.0

@@ -8,12 +8,12 @@ from litestar import Router
 from supervisor.config import Config
 from supervisor.control.app import ControlPlane
 from supervisor.core.state import Color, State
+from supervisor.nginx.traffic import EdgeTraffic
 from supervisor.page.access import access_of
 from supervisor.page.chat import Relay
 from supervisor.page.pulse import Pulse
 from supervisor.page.routes import page_routes
 from supervisor.page.tokens import TokenRates
-from supervisor.traffic import EdgeTraffic
 from supervisor.workers.probe import Probe
 
 

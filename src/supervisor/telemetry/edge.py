@@ -41,7 +41,7 @@ class EdgeCounters:
         self._switch_seconds.observe(seconds)
 
     def answered(self, entries: Sequence[EdgeEntry]) -> None:
-        """Follows `supervisor.traffic`."""
+        """Follows `supervisor.nginx.traffic`."""
         for entry in entries:
             color = entry.color or NOBODY
             self._requests.labels(color, entry.status).inc()

@@ -10,10 +10,10 @@ from supervisor.edge import Edge
 from supervisor.holder import HoldCounts
 from supervisor.memory.holdings import Holdings
 from supervisor.memory.machine import available
+from supervisor.nginx.traffic import EdgeTraffic
 from supervisor.telemetry.counters import Deployments
 from supervisor.telemetry.forecast import StandbyForecast
 from supervisor.telemetry.readings import Reading
-from supervisor.traffic import EdgeTraffic
 
 
 @dataclass(frozen=True, slots=True)

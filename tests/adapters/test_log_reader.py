@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from supervisor import log_place, logs
-from supervisor.log_place import NOWHERE, Passage, Place, after, last
+from supervisor import logs
+from supervisor.control import log_reader
+from supervisor.control.log_reader import NOWHERE, Passage, Place, after, last
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_a_log_that_begins_later(log: Path) -> None:
 
 def test_much_comes_in_pieces(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One answer has a limit; so has a line that never ends."""
-    monkeypatch.setattr(log_place, "READ_BYTES", 10)
+    monkeypatch.setattr(log_reader, "READ_BYTES", 10)
     place = last(log, 5).place
     lines = [f"line {n}" for n in range(9)]
     append(log, "".join(f"{line}\n" for line in lines))

@@ -50,6 +50,12 @@ def option(process: psutil.Process, name: str) -> str:
     return ""
 
 
+def signal_group(leader: int, number: signal.Signals) -> None:
+    """To all of a session that `leader` began; a process that is gone needs none."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)
+
+
 async def end_child(child: asyncio.subprocess.Process) -> None:
     """Kill and collect a helper process that has not ended: its caller gave up, or was cancelled.
 

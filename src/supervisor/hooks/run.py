@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from supervisor.formats import signal_name
-from supervisor.workers.process import signal_group
+from supervisor.processes import signal_group
 
 OUTPUT_LIMIT_BYTES = 16_384
 KILL_AFTER_S = 1.0

@@ -24,7 +24,6 @@ from supervisor.core.monitor.messages import Identity
 from supervisor.errors import MonitorError
 from supervisor.logs import last_lines, open_log
 from supervisor.patience import eventually
-from supervisor.workers.process import signal_group
 
 STOP_TIMEOUT_S, KILL_TIMEOUT_S = 10.0, 5.0
 READY_TIMEOUT_S = 120.0  # it may have a day's log of samples to read again
@@ -154,7 +153,7 @@ async def stop(process: psutil.Process) -> None:
     """As the module says; returns when it is gone."""
     for number, patience_s in ((signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, KILL_TIMEOUT_S)):
         if is_alive(process):
-            signal_group(process.pid, number)
+            processes.signal_group(process.pid, number)
         if await gone(process, patience_s):
             return
 

@@ -89,10 +89,10 @@ class Master:
 
     async def stop(self, timeout_s: float) -> None:
         for number, patience_s in ((signal.SIGQUIT, timeout_s), (signal.SIGTERM, KILL_AFTER_S)):
-            signal_group(self.pid, number)
+            signal_members(self.pid, number)
             if await self.ended(patience_s):
                 return
-        signal_group(self.pid, signal.SIGKILL)
+        signal_members(self.pid, signal.SIGKILL)
         await self.ended(KILL_AFTER_S)
 
     async def wait(self) -> int | None:
@@ -114,7 +114,7 @@ def group_members(group: int) -> frozenset[int]:
     return frozenset(process.pid for process in psutil.process_iter() if _is_member(process, group))
 
 
-def signal_group(group: int, number: signal.Signals) -> None:
+def signal_members(group: int, number: signal.Signals) -> None:
     for pid in group_members(group):
         with suppress(ProcessLookupError):
             os.kill(pid, number)

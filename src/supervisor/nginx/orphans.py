@@ -10,7 +10,7 @@ from pathlib import Path
 from signal import SIGKILL, SIGQUIT
 
 from supervisor.nginx.instance import clients
-from supervisor.nginx.master import group_members, signal_group
+from supervisor.nginx.master import group_members, signal_members
 from supervisor.nginx.reload import mark
 from supervisor.patience import POLL_S
 from supervisor.ports import Address
@@ -38,7 +38,7 @@ class Orphans:
     def quit(self) -> None:
         """Finish what runs, and close what is idle, now."""
         for group in self.groups:
-            signal_group(group, SIGQUIT)
+            signal_members(group, SIGQUIT)
 
     def retire(self) -> None:
         """Finish once every client was told, in the background. Another nginx must serve already."""
@@ -51,7 +51,7 @@ class Orphans:
             self._farewell.cancel()
             await asyncio.wait({self._farewell})
         for group in self.groups:
-            signal_group(group, SIGKILL)
+            signal_members(group, SIGKILL)
         self.groups.clear()
 
     async def _retire(self) -> None:

@@ -101,11 +101,11 @@ class WorkerProcesses:
         if process is None:
             return
         if timeout_s > 0:
-            signal_group(process.pid, signal.SIGTERM)
+            processes.signal_group(process.pid, signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._gone(worker_id), timeout_s)
         if worker_id in self._running:
-            signal_group(process.pid, signal.SIGKILL)
+            processes.signal_group(process.pid, signal.SIGKILL)
             await self._gone(worker_id)
 
     async def _gone(self, worker_id: str) -> None:
@@ -137,9 +137,3 @@ def _outlive(process: psutil.Process) -> int | None:
     while processes.is_alive(process):
         time.sleep(ADOPTED_INTERVAL_S)
     return None
-
-
-def signal_group(pid: int, number: signal.Signals) -> None:
-    """Signal the session's process group; a process that is gone needs none."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)

@@ -10,12 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelsvc import __version__
 from supervisor.config import Config
 from supervisor.core import account, ledger
 from supervisor.errors import NotFound
 from supervisor.journal.past import Past
 from supervisor.journal.peek import peek
+from supervisor.memory.appraisal import forecast
 from supervisor.memory.holdings import mapped
 from supervisor.memory.machine import available
 from supervisor.memory.messages import account_report, forecast_report
@@ -39,7 +39,7 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class Fit:
     """What a worker with a model would need, and whether that fits; `reason` says why not."""
 
     forecast: ForecastReport
@@ -84,19 +84,16 @@ def is_undecided(paths: StatePaths) -> bool:
     return unfinished is not None and unfinished.release is None
 
 
-def outlook(paths: StatePaths, config: Config, model: ModelFile, facts: Mapping[str, object]) -> Outlook:
+def fit(paths: StatePaths, config: Config, model: ModelFile, facts: Mapping[str, object]) -> Fit:
     """What a worker with this model and the configured settings would need, and whether that fits with no other worker.
 
     Raises JournalError when the journal, whose measurements correct the forecast, cannot be read.
     """
-    shape, section = ledger.ModelShape.from_facts(facts), config.model
-    matters = section.model_dump(include=set(ledger.MATTERING))
-    subject = ledger.Subject(model.sha256, shape.architecture, __version__, matters)
-    formula = ledger.forecast(shape, section.context_tokens, section.kv_cache)
-    forecast = ledger.corrected(formula, subject, _observations(paths))
+    shape = ledger.ModelShape.from_facts(facts)
+    _, needed = forecast(config.model, shape, model.sha256, _observations(paths))
     limits = config.budget_bytes, config.worker_limit_bytes
-    verdict = account.judge(forecast, mapped(model), SERVICE_ITSELF, (), available(), *limits)
-    return Outlook(forecast_report(forecast), account_report(verdict.account), verdict.reason)
+    verdict = account.judge(needed, mapped(model), SERVICE_ITSELF, (), available(), *limits)
+    return Fit(forecast_report(needed), account_report(verdict.account), verdict.reason)
 
 
 def _in_use(paths: StatePaths) -> list[tuple[int, str]]:

@@ -1,7 +1,7 @@
 """What a release would need, and whether that fits beside what runs: for admissions, plans and reports."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from modelsvc import __version__
@@ -59,8 +59,14 @@ class Appraiser:
     def forecast(
         self, section: ModelSection, shape: ledger.ModelShape, sha256: str
     ) -> tuple[ledger.Subject, ledger.Forecast]:
-        """Whose memory, and how much of it: the formula, corrected by what earlier deployments measured."""
-        matters = section.model_dump(include=set(ledger.MATTERING))
-        subject = ledger.Subject(sha256, shape.architecture, __version__, matters)
-        formula = ledger.forecast(shape, section.context_tokens, section.kv_cache)
-        return subject, ledger.corrected(formula, subject, self.journal.observations())
+        return forecast(section, shape, sha256, self.journal.observations())
+
+
+def forecast(
+    section: ModelSection, shape: ledger.ModelShape, sha256: str, observations: Sequence[ledger.Observation]
+) -> tuple[ledger.Subject, ledger.Forecast]:
+    """Whose memory, and how much of it: the formula, corrected by what earlier deployments measured."""
+    matters = section.model_dump(include=set(ledger.MATTERING))
+    subject = ledger.Subject(sha256, shape.architecture, __version__, matters)
+    formula = ledger.forecast(shape, section.context_tokens, section.kv_cache)
+    return subject, ledger.corrected(formula, subject, observations)

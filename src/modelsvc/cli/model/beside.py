@@ -30,7 +30,7 @@ def outlook(target: Target, path: Path, facts: Mapping[str, object], config: Con
     settings: dict[str, SettingValue] = config.model.model_dump(exclude={"path"})
     if plan := _planned(target, path, settings):
         return Outlook(True, settings, plan.forecast, plan.account, headline(plan.reason))
-    found = offline.outlook(target.paths, config, offline.identify(path), facts)
+    found = offline.fit(target.paths, config, offline.identify(path), facts)
     return Outlook(False, settings, found.forecast, found.account, found.reason)
 
 

@@ -214,7 +214,7 @@ def test_a_program_that_imports_tests_is_found(tmp_path: Path, module: str, code
         ("modelsvc/worker/a.py", "from modelsvc.cli import x", "modelsvc.worker.a imports modelsvc.cli.x"),
         ("modelsvc/engine/a.py", "from supervisor.paths import x", "modelsvc.engine.a imports supervisor.paths.x"),
         ("modelsvc/worker/a.py", "import llama_cpp.llama_cpp", "modelsvc.worker.a imports llama_cpp.llama_cpp"),
-        ("supervisor/memory.py", "import llama_cpp", "supervisor.memory.usage imports llama_cpp"),
+        ("supervisor/memory/usage.py", "import llama_cpp", "supervisor.memory.usage imports llama_cpp"),
         ("modelsvc/a.py", "from tests import support", "modelsvc.a imports tests.support"),
     ],
 )

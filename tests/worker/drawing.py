@@ -9,7 +9,7 @@ from modelsvc.engine.context import Context
 from modelsvc.engine.model import Model
 from modelsvc.engine.output import Output
 from modelsvc.engine.sampling import Choice, Sampler, Samplers
-from modelsvc.engine.scheduler import Piece
+from modelsvc.engine.steps import Piece
 from modelsvc.engine.types import EngineOptions, GenerationRequest, Sampling, TextPrompt
 
 

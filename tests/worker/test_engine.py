@@ -14,7 +14,7 @@ from modelsvc.engine.engine import Engine
 from modelsvc.engine.errors import EngineStopped, LoadFailed, PromptRefused, PromptTooLong, QueueFull
 from modelsvc.engine.generation import Generation
 from modelsvc.engine.model import Model
-from modelsvc.engine.scheduler import Piece
+from modelsvc.engine.steps import Piece
 from modelsvc.engine.types import ChatPrompt, EngineOptions, Finished, GenerationRequest, Message, Sampling, Token
 
 QUESTIONS = [f"Count to {number}." for number in (3, 5, 10, 12, 20, 25, 30)] + ["What is drain?", "What is mmap?"]

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from modelsvc.engine.cache import Cache
 from modelsvc.engine.cells import Copy, Trim
-from modelsvc.engine.scheduler import WORTH_WAITING, Piece, Scheduler, Step, Work
+from modelsvc.engine.scheduler import WORTH_WAITING, Scheduler
+from modelsvc.engine.steps import Piece, Step, Work
 
 SLOTS, CACHE, STEP = 3, 100, 16
 

@@ -9,7 +9,7 @@ from modelsvc.engine.errors import DecodeFailed, LoadFailed
 from modelsvc.engine.library import captured_log, lib
 from modelsvc.engine.load_log import failure_reason
 from modelsvc.engine.model import Model
-from modelsvc.engine.scheduler import Piece
+from modelsvc.engine.steps import Piece
 from modelsvc.engine.types import EngineOptions, ModelInfo
 
 # What one step computes at most. More cost compute buffers (memory) for little speed.

@@ -8,7 +8,8 @@ supervisor tells, or after `YIELD_S`, the loop is run at normal priority; it alw
 import asyncio
 from threading import Thread
 
-from modelsvc.engine.loop import DecodeLoop, HandOver, Stop, UseThreads
+from modelsvc.engine.loop import DecodeLoop
+from modelsvc.engine.messages import HandOver, Stop, UseThreads
 from modelsvc.engine.priority import stand_back
 
 YIELD_S = 30.0

@@ -20,7 +20,8 @@ from modelsvc.engine.decoder import Decoder
 from modelsvc.engine.encoder import Encoder
 from modelsvc.engine.errors import EmbeddingsRefused, EngineStopped, LoadFailed
 from modelsvc.engine.generation import Generation
-from modelsvc.engine.loop import Cancel, DecodeLoop, Failed, Letters, Submit, Task
+from modelsvc.engine.loop import DecodeLoop
+from modelsvc.engine.messages import Cancel, Failed, Letters, Submit, Task
 from modelsvc.engine.model import Model, OnProgress
 from modelsvc.engine.output import Output
 from modelsvc.engine.prompt_thread import PromptThread

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from modelsvc.engine.loop import Embedded, Failed, News, Started
+from modelsvc.engine.messages import Embedded, Failed, News, Started
 from modelsvc.engine.types import Event, Finished, Token
 
 

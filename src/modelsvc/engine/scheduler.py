@@ -13,53 +13,17 @@ A request is in exactly one place: `_waiting`, `_running`, or gone.
 """
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelsvc.engine.cache import Cache, Line
-from modelsvc.engine.cells import Edit
 from modelsvc.engine.pace import Pace
 from modelsvc.engine.retention import OF_USE_TOKENS
+from modelsvc.engine.steps import Piece, Step, Work
 
 ANSWER_TOKENS = 64  # the room for its answer without which a request is not let in
 WORTH_WAITING = OF_USE_TOKENS  # for so long a common beginning, which another prompt is computing anyway
 GROUP_TOKENS = 128  # a step of several prompts is smaller: the first ones need not wait for the last
 HEAD_START_TOKENS = 512  # prompts that came together are read in one go up to this
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    id: int
-    prompt: Sequence[int]
-    max_tokens: int
-
-    @property
-    def cache_tokens(self) -> int:
-        return len(self.prompt) + self.max_tokens
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A run of one sequence's tokens in a step; `samples` says that a token is drawn after its last one."""
-
-    id: int
-    line: int
-    start: int
-    tokens: tuple[int, ...]
-    samples: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """`edits` are made in the cache first. `answers` of its tokens go on with answers, the others are of prompts."""
-
-    edits: tuple[Edit, ...]
-    pieces: tuple[Piece, ...]
-    answers: int
-
-    @property
-    def tokens(self) -> int:
-        return sum(len(piece.tokens) for piece in self.pieces)
 
 
 @dataclass(slots=True, eq=False)

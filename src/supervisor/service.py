@@ -16,13 +16,14 @@ from supervisor.control.server import ControlServer
 from supervisor.core import events as ev
 from supervisor.core.records import Warned
 from supervisor.core.state import Color
-from supervisor.edge import Edge, EdgeOptions
+from supervisor.edge import Edge
 from supervisor.errors import ActivationError, SupervisorError
 from supervisor.front.server import FrontServer, build_front
 from supervisor.hooks.hooks import missing_programs
 from supervisor.journal.reserve import Reserve
 from supervisor.manager.activation import Inherited
 from supervisor.nginx.config import EdgeLimits
+from supervisor.nginx.folder import EdgeOptions
 from supervisor.page.page import Page
 from supervisor.parts import Parts
 from supervisor.salvage import open_journal

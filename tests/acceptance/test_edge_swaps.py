@@ -163,7 +163,7 @@ async def test_a_changed_configuration_loses_nothing(as_version: Version | None)
         edge.write_route(Color.BLUE)
         async with traffic(edge.address.port) as load:
             for number in range(RELOADS):
-                edge.options = replace(edge.options, limits=EdgeLimits(body_bytes=2**20 + number + 1))
+                edge.folder.options = replace(edge.options, limits=EdgeLimits(body_bytes=2**20 + number + 1))
                 assert edge.write_config()
                 await edge.test_config()
                 assert await edge.apply_config()

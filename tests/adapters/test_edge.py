@@ -19,11 +19,12 @@ from tests.support.edge_client import StrictClient
 from tests.support.edge_fixture import NGINX, edge_folder, running_edge
 
 from supervisor.core.state import Color
-from supervisor.edge import CONFIG, Edge, EdgeOptions
+from supervisor.edge import Edge
 from supervisor.errors import ConfigError, EdgeError, PortTaken
 from supervisor.nginx import command
 from supervisor.nginx import master as nginx_master
 from supervisor.nginx.config import EdgeLimits, NginxBuild, Version
+from supervisor.nginx.folder import CONFIG, EdgeOptions
 from supervisor.nginx.master import group_members
 from supervisor.nginx.reload import MARKERS, MinTimeoutReload, RetireThenReload, strategy_for
 from supervisor.patience import eventually
@@ -185,7 +186,7 @@ async def test_a_reload_that_nginx_rejects_changes_nothing(as_version: Version |
     """The old workers go on, and keep their clients' connections."""
     async with running_edge(as_version=as_version) as edge:
         workers = edge.workers()
-        edge.options = replace(edge.options, limits=NONSENSE)
+        edge.folder.options = replace(edge.options, limits=NONSENSE)
         assert edge.write_config()
         with pytest.raises(EdgeError, match='nginx did not reload: "client_max_body_size" directive'):
             await edge.apply_config()
@@ -248,7 +249,7 @@ async def test_a_configuration_is_made_right_only_when_it_is_wrong(folder: Path)
     assert edge.write_config() and config.read_text() == right
     config.unlink()
     assert edge.write_config() and config.read_text() == right
-    edge.options = replace(edge.options, limits=EdgeLimits(body_bytes=9))
+    edge.folder.options = replace(edge.options, limits=EdgeLimits(body_bytes=9))
     assert edge.write_config() and "client_max_body_size 9;" in config.read_text()
 
 
@@ -272,7 +273,7 @@ async def test_nginx_is_reloaded_only_when_it_runs_with_something_else(as_versio
 async def test_an_nginx_that_is_down_needs_no_reload() -> None:
     """A deployment that meets it between a crash and its restart goes on: the next one reads what is on disk."""
     async with running_edge() as edge:
-        edge.options = replace(edge.options, limits=EdgeLimits(body_bytes=9))
+        edge.folder.options = replace(edge.options, limits=EdgeLimits(body_bytes=9))
         assert edge.write_config()
         for member in group_members(edge.identity().pid):
             os.kill(member, signal.SIGKILL)

@@ -14,9 +14,9 @@ from tests.support.edge_backend import edge_backend
 from tests.support.edge_client import StrictClient
 from tests.support.edge_fixture import running_edge
 
-from supervisor import edge as edges
 from supervisor.core.state import Color
 from supervisor.edge import Edge
+from supervisor.nginx import listener
 from supervisor.nginx.inherit import listening_socket
 from supervisor.nginx.master import group_members
 from supervisor.patience import eventually
@@ -155,7 +155,7 @@ async def test_a_later_supervisor_takes_the_socket_from_orphans() -> None:
 
 async def test_where_the_socket_cannot_be_had_the_address_is_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on macOS: the orphans give it up first."""
-    monkeypatch.setattr(edges, "listening_socket", lambda pid, address: None)
+    monkeypatch.setattr(listener, "listening_socket", lambda pid, address: None)
     async with two_colored_edge() as edge, adopted(edge) as later:
         await kill_master(later)
         await later.start()

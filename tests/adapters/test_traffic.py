@@ -11,9 +11,10 @@ from tests.support.edge_fixture import running_edge
 
 from supervisor import logs
 from supervisor.core.state import Color
-from supervisor.edge import ACCESS_LOG, Edge
+from supervisor.edge import Edge
 from supervisor.logs import rotate_in_place
 from supervisor.nginx.access_log import READ_BYTES, EdgeEntry, LogFollower, parse
+from supervisor.nginx.folder import ACCESS_LOG
 from supervisor.nginx.traffic import EdgeTraffic
 from supervisor.patience import eventually
 

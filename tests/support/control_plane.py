@@ -17,7 +17,7 @@ from supervisor.control.status import StatusReporter
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.state import Color
-from supervisor.edge import Edge, EdgeOptions
+from supervisor.edge import Edge
 from supervisor.feed.feed import Feed
 from supervisor.journal import Journal
 from supervisor.memory.appraisal import Appraiser
@@ -27,6 +27,7 @@ from supervisor.monitor.keeper import Keeper
 from supervisor.monitor.report import MonitorReporter
 from supervisor.monitor.routes import MonitorDesk
 from supervisor.nginx.config import NginxBuild
+from supervisor.nginx.folder import EdgeOptions
 from supervisor.paths import StatePaths
 from supervisor.releases.baseline import Baseline
 from supervisor.releases.store import ReleaseStore

@@ -12,10 +12,11 @@ from pathlib import Path
 from disposable.ports import free_port
 
 from supervisor.core.state import Color
-from supervisor.edge import Edge, EdgeOptions
+from supervisor.edge import Edge
 from supervisor.holder import Holder
 from supervisor.nginx.command import inspect
 from supervisor.nginx.config import EdgeLimits, Version
+from supervisor.nginx.folder import EdgeOptions
 from supervisor.nginx.master import group_members
 from supervisor.unix_server import UnixServer
 

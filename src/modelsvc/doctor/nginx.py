@@ -12,10 +12,11 @@ from modelsvc.doctor.findings import Finding, found
 from modelsvc.doctor.situation import Situation
 from supervisor import ports
 from supervisor.config import Config
-from supervisor.edge import Edge, EdgeOptions
+from supervisor.edge import Edge
 from supervisor.errors import SupervisorError
 from supervisor.nginx import command
 from supervisor.nginx.config import OLDEST, EdgeLimits, NginxBuild
+from supervisor.nginx.folder import EdgeOptions
 from supervisor.protocol import Color
 
 INSTALL = "brew install nginx" if sys.platform == "darwin" else "sudo apt-get install nginx"

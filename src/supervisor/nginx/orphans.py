@@ -11,7 +11,7 @@ from signal import SIGKILL, SIGQUIT
 
 from supervisor.nginx.instance import clients
 from supervisor.nginx.master import group_members, signal_members
-from supervisor.nginx.reload import mark
+from supervisor.nginx.reload import mark_retiring
 from supervisor.patience import POLL_S
 from supervisor.ports import Address
 
@@ -62,7 +62,7 @@ class Orphans:
     async def _tell(self) -> None:
         """Which of its connections are idle an orphan tells nobody, so those that stay silent cost the whole time."""
         members = self.members()
-        mark(self.folder, members)
+        mark_retiring(self.folder, members)
         deadline = asyncio.get_running_loop().time() + TELL_TIMEOUT_S
         untold = await clients(members, self.address)
         while untold and asyncio.get_running_loop().time() < deadline:

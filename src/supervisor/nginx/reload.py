@@ -81,18 +81,18 @@ class RetireThenReload:
     async def reload(self, nginx: Instance) -> frozenset[int]:
         remove_stale_markers(nginx.folder)
         old = nginx.master.workers()
-        mark(nginx.folder, old)
+        mark_retiring(nginx.folder, old)
         try:
             await self._tell(nginx, old)
             await nginx.replace_workers(old)
         except BaseException:
-            unmark(nginx.folder, old & nginx.master.workers())
+            unmark_retiring(nginx.folder, old & nginx.master.workers())
             raise
         return old
 
     async def retire(self, nginx: Instance) -> None:
         workers = nginx.master.workers()
-        mark(nginx.folder, workers)
+        mark_retiring(nginx.folder, workers)
         await self._tell(nginx, workers)
 
     async def _tell(self, nginx: Instance, old: frozenset[int]) -> None:
@@ -112,13 +112,13 @@ def strategy_for(build: NginxBuild) -> ReloadStrategy:
     return MinTimeoutReload() if build.swap == "keepalive_min_timeout" else RetireThenReload()
 
 
-def mark(folder: Path, workers: Iterable[int]) -> None:
+def mark_retiring(folder: Path, workers: Iterable[int]) -> None:
     """From now on these workers tell every client that its connection ends."""
     for pid in workers:
         (folder / MARKERS / str(pid)).touch()
 
 
-def unmark(folder: Path, workers: Iterable[int]) -> None:
+def unmark_retiring(folder: Path, workers: Iterable[int]) -> None:
     for pid in workers:
         (folder / MARKERS / str(pid)).unlink(missing_ok=True)
 

@@ -56,6 +56,19 @@ def signal_group(leader: int, number: signal.Signals) -> None:
         os.killpg(leader, number)
 
 
+async def finish_child(child: asyncio.subprocess.Process, timeout_s: float) -> tuple[bytes, bytes]:
+    """What a helper process wrote until its end, to output and errors, as far as they are pipes.
+
+    It has ended on return, whatever happens. Raises TimeoutError.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            output, errors = await child.communicate()
+    finally:
+        await end_child(child)
+    return output or b"", errors or b""
+
+
 async def end_child(child: asyncio.subprocess.Process) -> None:
     """Kill and collect a helper process that has not ended: its caller gave up, or was cancelled.
 

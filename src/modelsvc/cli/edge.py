@@ -55,14 +55,20 @@ class ServerEvent:
 def edge_url(given: str | None) -> SplitResult:
     """The edge to talk to: `--url`, else where the running service says it listens, else the default."""
     text = given or f"http://{_listening()}"
+    url = web_address(text)
+    if url is None:
+        raise InvalidRequest(f"{text!r} is no address of the service: write it as http://{DEFAULT_LISTEN}")
+    return url
+
+
+def web_address(text: str) -> SplitResult | None:
+    """None for what is no address of a web server."""
     try:
         url = urlsplit(text)
         usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
     except ValueError:
-        usable = False
-    if not usable:
-        raise InvalidRequest(f"{text!r} is no address of the service: write it as http://{DEFAULT_LISTEN}")
-    return url
+        return None
+    return url if usable else None
 
 
 def listen_address(listen: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from supervisor.errors import MonitorError
 from supervisor.monitor.files import CONFIG_NAME
 from supervisor.monitor.prometheus import USUAL_FOLDERS, locate
-from supervisor.processes import end_child
+from supervisor.processes import finish_child
 from supervisor.protocol import MonitorCheck
 
 TIMEOUT_S = 30.0
@@ -37,10 +37,7 @@ async def check(prometheus: str, folder: Path) -> MonitorCheck:
     except OSError as error:
         raise MonitorError(f"cannot run {command[0]}: {error.strerror}", code="promtool_missing") from error
     try:
-        async with asyncio.timeout(TIMEOUT_S):
-            output, _ = await process.communicate()
+        output, _ = await finish_child(process, TIMEOUT_S)
     except TimeoutError as error:
         raise MonitorError(f"{command[0]} did not end within {TIMEOUT_S:.0f} s") from error
-    finally:
-        await end_child(process)
     return MonitorCheck(passed=process.returncode == 0, command=command, output=output.decode(errors="replace").strip())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from supervisor.errors import EdgeError
 from supervisor.nginx.config import TEMP_FOLDERS, NginxBuild, Version
-from supervisor.processes import end_child
+from supervisor.processes import finish_child
 
 TIMEOUT_S = 10.0
 START_LOG = "start.log"
@@ -107,12 +107,9 @@ async def _output(*command: str, folder: Path | None = None, listener: socket.so
 
 async def _finished(process: asyncio.subprocess.Process) -> str:
     try:
-        async with asyncio.timeout(TIMEOUT_S):
-            output, _ = await process.communicate()
+        output, _ = await finish_child(process, TIMEOUT_S)
     except TimeoutError as error:
         raise EdgeError(f"nginx did not answer within {TIMEOUT_S:.0f} s") from error
-    finally:
-        await end_child(process)
     text = output.decode(errors="replace")
     if process.returncode:
         why = complaint(text) or text.strip()

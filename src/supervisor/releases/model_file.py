@@ -16,7 +16,7 @@ from modelsvc.models import demo_model_path
 from supervisor.config import ModelSection
 from supervisor.core.ledger import ModelShape
 from supervisor.errors import Refused
-from supervisor.processes import end_child
+from supervisor.processes import finish_child
 from supervisor.releases.store import ModelFile
 
 INSPECT_TIMEOUT_S = 60.0
@@ -109,11 +109,9 @@ async def _inspection(path: Path) -> dict[str, object]:
         *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     try:
-        output, problems = await asyncio.wait_for(process.communicate(), INSPECT_TIMEOUT_S)
+        output, problems = await finish_child(process, INSPECT_TIMEOUT_S)
     except TimeoutError:
         raise Refused(f"{path} could not be read within {INSPECT_TIMEOUT_S:g} s", code="model_unreadable") from None
-    finally:
-        await end_child(process)
     return _facts(path, output, problems, process.returncode)
 
 

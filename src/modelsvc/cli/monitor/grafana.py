@@ -14,6 +14,7 @@ import click
 from modelsvc.cli import output
 from modelsvc.cli.base import Command
 from modelsvc.cli.ctl import Target
+from modelsvc.cli.edge import web_address
 from supervisor.errors import InvalidRequest
 from supervisor.protocol import GrafanaFiles
 
@@ -57,12 +58,7 @@ def grafana(target: Target, url: str) -> None:
 
 def _check(url: str) -> None:
     """Raise InvalidRequest for what is no address of a server."""
-    try:
-        address = urlsplit(url)
-        usable = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    if web_address(url) is None:
         raise InvalidRequest(f"{url!r} is no address of a Grafana: write it as http://127.0.0.1:{PORT}")
 
 

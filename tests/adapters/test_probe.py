@@ -1,4 +1,4 @@
-"""Asking workers, whatever they answer."""
+"""Asking workers, directly or through the edge, once or for a while, whatever they answer."""
 
 import asyncio
 import time
@@ -11,6 +11,9 @@ from tests.support.scripted_worker import ScriptedWorker, scripted_worker
 from supervisor.core.sharing import Load
 from supervisor.core.state import Color
 from supervisor.errors import WorkerError
+from supervisor.steps import bake
+from supervisor.steps.bake import stays_ready
+from supervisor.steps.routing import verify_route
 from supervisor.workers import probe as module
 from supervisor.workers.probe import InFlight, Probe
 
@@ -134,7 +137,7 @@ async def test_a_bad_look_at_the_end_of_a_bake_is_followed_up(blue: ScriptedWork
     """A worker that froze just before is not passed."""
     blue.answers["/ready"] = [(200, {}), (503, {"error": {"message": "frozen"}})]
     with pytest.raises(WorkerError, match="frozen"):
-        await probe.bake(BLUE, 0.3)
+        await stays_ready(probe, BLUE, 0.3)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +192,7 @@ async def test_a_route_is_verified_by_answers_in_a_row(blue: ScriptedWorker, pro
     blue.answers["/healthz"] = (200, {})
     blue.headers = {"X-Modelsvc-Color": "blue", "X-Modelsvc-Release": "7"}
 
-    assert await probe.verify_route(BLUE, 7) == "5 answers from blue, release 7"
+    assert await verify_route(probe, BLUE, 7) == "5 answers from blue, release 7"
     assert len(blue.asked) == 5
 
 
@@ -201,7 +204,7 @@ async def test_a_route_to_another_is_an_error_that_names_it(
     blue.answers["/healthz"] = (200, {})
     blue.headers = {"X-Modelsvc-Color": "blue", "X-Modelsvc-Release": "7"}
     with pytest.raises(WorkerError, match=rf"still answers from blue \(release 7\).*not from {color}"):
-        await probe.verify_route(color, release, timeout_s=0.05)
+        await verify_route(probe, color, release, timeout_s=0.05)
 
 
 async def test_an_edge_that_does_not_answer_fails_the_verification(blue: ScriptedWorker) -> None:
@@ -209,32 +212,32 @@ async def test_an_edge_that_does_not_answer_fails_the_verification(blue: Scripte
     with reserved_ports(1) as (nobody,):
         probe = Probe({BLUE: blue.port}, f"http://127.0.0.1:{nobody}")
         with pytest.raises(WorkerError, match=f"the edge at http://127.0.0.1:{nobody} does not answer"):
-            await probe.verify_route(BLUE, 7, timeout_s=1)
+            await verify_route(probe, BLUE, 7, timeout_s=1)
         await probe.close()
 
 
 async def test_a_bake_takes_its_time(blue: ScriptedWorker, probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
     """And no look is skipped; without time there is none."""
-    monkeypatch.setattr(module, "BAKE_INTERVAL_S", 0.02)
+    monkeypatch.setattr(bake, "INTERVAL_S", 0.02)
     blue.answers["/ready"] = (200, {})
     started = time.monotonic()
-    told = await probe.bake(BLUE, 0.1)
+    told = await stays_ready(probe, BLUE, 0.1)
 
     assert time.monotonic() - started >= 0.1
     assert told.startswith("ready in ")
     assert len(blue.asked) > 2
-    await probe.bake(BLUE, 0)
+    await stays_ready(probe, BLUE, 0)
 
 
 async def test_one_late_answer_is_no_breach(
     blue: ScriptedWorker, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bad looks count only in a row."""
-    monkeypatch.setattr(module, "BAKE_INTERVAL_S", 0.005)
+    monkeypatch.setattr(bake, "INTERVAL_S", 0.005)
     ready: tuple[int, object] = (200, {})
     script = [NOT_READY, NOT_READY, ready, NOT_READY, NOT_READY, ready]
     blue.answers["/ready"] = list(script)
-    told = await probe.bake(BLUE, 0.2)
+    told = await stays_ready(probe, BLUE, 0.2)
 
     looks = len(blue.asked)
     bad = script[:looks].count(NOT_READY)
@@ -245,8 +248,8 @@ async def test_a_worker_that_stays_bad_fails_the_bake(
     blue: ScriptedWorker, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At once, not at the end of the bake."""
-    monkeypatch.setattr(module, "BAKE_INTERVAL_S", 0.005)
+    monkeypatch.setattr(bake, "INTERVAL_S", 0.005)
     blue.answers["/ready"] = [(200, {}), NOT_READY]
     async with asyncio.timeout(10):
         with pytest.raises(WorkerError, match="loading 42 %"):
-            await probe.bake(BLUE, 60)
+            await stays_ready(probe, BLUE, 60)

@@ -1,12 +1,17 @@
 """The watch after the switch, with the old colour still there to go back to."""
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from supervisor.core.bake import Baseline, BreachKind, Limits, Look, breach, counts, medians, unjudged
 from supervisor.core.state import Color
 from supervisor.errors import WorkerError
 from supervisor.workers.probe import Probe
+
+INTERVAL_S = 0.25
+READY_TIMEOUT_S = 2.0
+FAILURES = 3  # in a row: one late answer is no breach
 
 
 class Bake:
@@ -27,7 +32,7 @@ class Bake:
         """Detail and evidence. Raises WorkerError at the first breach, whose kind is in its evidence as `breach`."""
         self._began, self._now = time.monotonic(), None
         try:
-            told = await self._probe.bake(color, seconds, self._judge)
+            told = await stays_ready(self._probe, color, seconds, self._judge)
         except WorkerError as error:
             error.evidence = {"breach": BreachKind.NOT_READY, **error.evidence}
             raise
@@ -60,3 +65,26 @@ class Bake:
 
     def _baked_s(self) -> float:
         return time.monotonic() - self._began
+
+
+async def stays_ready(
+    probe: Probe, color: Color, seconds: float, judge: Callable[[Color], Awaitable[None]] | None = None
+) -> str:
+    """Watch for `seconds`. Raises WorkerError after FAILURES bad answers in a row, and what `judge` raises.
+
+    A bad answer at the end is followed up until it is clear what it meant.
+    """
+    deadline, bad, good, asked = time.monotonic() + seconds, 0, 0, 0
+    while bad or time.monotonic() < deadline:
+        asked += 1
+        try:
+            await probe.ready(color, READY_TIMEOUT_S)
+            bad, good = 0, good + 1
+        except WorkerError:
+            bad += 1
+            if bad == FAILURES:
+                raise
+        if judge is not None:
+            await judge(color)
+        await asyncio.sleep(INTERVAL_S if bad else min(INTERVAL_S, max(0.0, deadline - time.monotonic())))
+    return f"ready in {good} of {asked} looks"

@@ -1,9 +1,8 @@
 """Asking workers, directly or through the edge."""
 
-import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +18,6 @@ WARM_UP_TIMEOUT_S = 120.0
 WARM_UP_PROMPTS = ("Hello.",)
 WARM_UP_TOKENS = 2  # the first one brings all weights into memory
 WARM_UP_HEADERS = {"X-Modelsvc-Warm-Up": "1"}  # by which a worker in the background knows that no client waits
-BAKE_INTERVAL_S = 0.25
-BAKE_TIMEOUT_S = 2.0
-BAKE_FAILURES = 3  # in a row: one late answer is no breach
-VERIFIED_ANSWERS = 5  # in a row, each on a connection of its own
 NONSENSE = (ValueError, KeyError, TypeError, AttributeError)  # what reading an answer of another shape raises
 
 
@@ -74,29 +69,29 @@ class Probe:
 
     async def load(self, color: Color) -> Load:
         """How the worker says that it holds its weights. Raises WorkerError when it does not tell."""
-        health = await self._get(f"{self._url(color)}/health/deep", f"the {color} worker", PROBE_TIMEOUT_S)
+        health = await self._get(self._report_url(color), f"the {color} worker", PROBE_TIMEOUT_S)
         try:
             model = health.json()["model"]
-            mapped, copied, device = (
-                int(model["mapped_bytes"]),
-                int(model["copied_bytes"]),
-                int(model.get("device_bytes", 0)),
+            return Load(
+                mapped_bytes=int(model["mapped_bytes"]),
+                copied_bytes=int(model["copied_bytes"]),
+                repacked=bool(model["repacked"]),
+                device_bytes=int(model.get("device_bytes", 0)),
             )
-            return Load(mapped, copied, bool(model["repacked"]), device)
         except NONSENSE as error:
             raise WorkerError(f"the {color} worker does not tell how it holds its weights: {error!r}") from error
 
     async def counts(self, color: Color) -> tuple[str, int, int] | None:
         """(worker id, chat requests so far, those of them that failed); None when the worker does not tell."""
         try:
-            told = (await self._client.get(f"{self._url(color)}/health/deep")).json()
+            told = (await self._client.get(self._report_url(color))).json()
             return str(told["worker_id"]), int(told["requests"]["total"]), int(told["requests"]["failed"])
         except (httpx.HTTPError, *NONSENSE):
             return None
 
     async def report(self, color: Color) -> dict[str, Any]:
         """What the worker tells of itself; empty when it makes no sense. Raises WorkerError when it does not answer."""
-        health = await self._get(f"{self._url(color)}/health/deep", f"the {color} worker", PROBE_TIMEOUT_S)
+        health = await self._get(self._report_url(color), f"the {color} worker", PROBE_TIMEOUT_S)
         try:
             return dict(health.json())
         except NONSENSE:
@@ -105,7 +100,7 @@ class Probe:
     async def health(self, color: Color) -> dict[str, Any] | None:
         """The worker's own report, or None when it does not answer at once."""
         try:
-            response = await self._client.get(f"{self._url(color)}/health/deep", timeout=STATUS_TIMEOUT_S)
+            response = await self._client.get(self._report_url(color), timeout=STATUS_TIMEOUT_S)
             return dict(response.json())
         except (httpx.HTTPError, *NONSENSE):
             return None
@@ -126,7 +121,7 @@ class Probe:
     async def in_flight(self, color: Color) -> InFlight:
         """What the worker is busy with; nothing when it is gone. Raises WorkerError when it does not tell."""
         try:
-            response = await self._client.get(f"{self._url(color)}/health/deep")
+            response = await self._client.get(self._report_url(color))
             told = response.json()
             left_s = (told.get("engine") or {}).get("longest_left_s")
             return InFlight(int(told["requests"]["in_flight"]), None if left_s is None else float(left_s))
@@ -142,41 +137,6 @@ class Probe:
         except httpx.HTTPError as error:
             raise WorkerError(f"the edge at {self._edge_url} does not answer: {_said(error)}") from error
         return Answerer(response.headers.get("x-modelsvc-color"), response.headers.get("x-modelsvc-release"))
-
-    async def verify_route(self, color: Color, release: int | None, timeout_s: float = 10.0) -> str:
-        """Ask until `color` answered VERIFIED_ANSWERS times in a row. Raises WorkerError at the deadline."""
-        wanted = Answerer(color, str(release))
-        deadline, right, last = time.monotonic() + timeout_s, 0, Answerer(None, None)
-        while time.monotonic() < deadline:
-            last = await self.through_edge()
-            right = right + 1 if last == wanted else 0
-            if right == VERIFIED_ANSWERS:
-                return f"{right} answers from {color}, release {release}"
-            await asyncio.sleep(0.01)
-        raise WorkerError(
-            f"the edge still answers from {last.color or 'nobody'} (release {last.release}) after {timeout_s:g} s,"
-            f" not from {color} (release {release})"
-        )
-
-    async def bake(self, color: Color, seconds: float, judge: Callable[[Color], Awaitable[None]] | None = None) -> str:
-        """Watch for `seconds`. Raises WorkerError after BAKE_FAILURES bad answers in a row, and what `judge` raises.
-
-        A bad answer at the end is followed up until it is clear what it meant.
-        """
-        deadline, bad, good, asked = time.monotonic() + seconds, 0, 0, 0
-        while bad or time.monotonic() < deadline:
-            asked += 1
-            try:
-                await self.ready(color, BAKE_TIMEOUT_S)
-                bad, good = 0, good + 1
-            except WorkerError:
-                bad += 1
-                if bad == BAKE_FAILURES:
-                    raise
-            if judge is not None:
-                await judge(color)
-            await asyncio.sleep(BAKE_INTERVAL_S if bad else min(BAKE_INTERVAL_S, max(0.0, deadline - time.monotonic())))
-        return f"ready in {good} of {asked} looks"
 
     async def ask(
         self, color: Color, prompt: str, max_tokens: int, headers: Mapping[str, str], what: str = "a warm-up prompt"
@@ -200,6 +160,9 @@ class Probe:
             return await self._client.get(url, timeout=timeout_s)
         except httpx.HTTPError as error:
             raise WorkerError(f"{who} does not answer at {url}: {_said(error)}", code="no_answer") from error
+
+    def _report_url(self, color: Color) -> str:
+        return f"{self._url(color)}/health/deep"
 
     def _url(self, color: Color) -> str:
         return f"http://127.0.0.1:{self._ports[color]}"

@@ -15,9 +15,10 @@ from supervisor.formats import rfc3339
 from supervisor.memory.appraisal import Appraisal, Appraiser
 from supervisor.memory.messages import account_report, forecast_report, plain
 from supervisor.paths import StatePaths
-from supervisor.protocol import Plan, SettingValue
+from supervisor.protocol import Plan
 from supervisor.releases import model_file
 from supervisor.releases.baseline import Baseline, recorded_section
+from supervisor.releases.spec import settings_of
 from supervisor.releases.store import Release, ReleaseStore
 
 DISK_RESERVE_BYTES = 50_000_000  # for journal, history and logs
@@ -50,28 +51,23 @@ class Admission:
     async def admit(self, order: fx.Admit) -> Admitted:
         """Make the release, or take the recorded one. Raises Refused or InvalidRequest with what is in the way."""
         self._check_disk()
-        if order.release is None:
-            appraisal = await self._appraise(order, changed(self.baseline.section(order.base), order.change))
-            release = self._release(order.number, appraisal)
-        else:
-            release = self.releases.read(order.release)
-            await model_file.verify_unchanged(release.model)
-            appraisal = await self._appraise(order, recorded_section(release))
-        evidence = self._evidence(order, release, appraisal)
+        is_recorded = order.release is not None
+        release, appraisal = await (self._new(order) if order.release is None else self._recorded(order, order.release))
+        evidence = _evidence(order, release, appraisal)
         if not appraisal.verdict.admitted:
             raise Refused(appraisal.verdict.message, code=appraisal.verdict.code, evidence=evidence)
         if appraisal.monitor_leaves:
             await self.free_monitor()
-        again = " again" if order.release is not None else ""
-        if not again:
+        if not is_recorded:
             self.releases.write(release)
+        again = " again" if is_recorded else ""
         return Admitted(release.number, f"release {release.number}{again}: {_summary(appraisal)}", evidence)
 
     async def plan(self, order: fx.Admit) -> Plan:
         """What `admit` would do with the order, without doing it. Raises what it would raise, but for the memory."""
         self._check_disk()
         appraisal = await self._appraise(order, changed(self.baseline.section(order.base), order.change))
-        verdict, settings = appraisal.verdict, self._settings(appraisal.section)
+        verdict = appraisal.verdict
         return Plan(
             admitted=verdict.admitted,
             code=verdict.code,
@@ -79,7 +75,7 @@ class Admission:
             release=order.number,
             model_path=appraisal.model.path,
             model_sha256=appraisal.model.sha256,
-            settings=settings,
+            settings=settings_of(appraisal.section),
             changed=self._changed(order.base, appraisal),
             in_place=order.in_place,
             forecast=forecast_report(appraisal.forecast),
@@ -87,16 +83,22 @@ class Admission:
             monitor_leaves=appraisal.monitor_leaves,
         )
 
+    async def _new(self, order: fx.Admit) -> tuple[Release, Appraisal]:
+        """What the order makes of the release it starts from; not on record yet."""
+        appraisal = await self._appraise(order, changed(self.baseline.section(order.base), order.change))
+        return self._release(order.number, appraisal), appraisal
+
+    async def _recorded(self, order: fx.Admit, number: int) -> tuple[Release, Appraisal]:
+        release = self.releases.read(number)
+        await model_file.verify_unchanged(release.model)
+        return release, await self._appraise(order, recorded_section(release))
+
     async def _appraise(self, order: fx.Admit, section: ModelSection) -> Appraisal:
         return await self.appraiser.appraise(section, set(Color) if order.in_place else {order.to_color})
 
     def _release(self, number: int, appraisal: Appraisal) -> Release:
-        settings = {**self._settings(appraisal.section), "allowed_hosts": list(self.config.security.allowed_hosts)}
+        settings = {**settings_of(appraisal.section), "allowed_hosts": list(self.config.security.allowed_hosts)}
         return Release(number, rfc3339(datetime.now(UTC).timestamp()), __version__, appraisal.model, settings)
-
-    @staticmethod
-    def _settings(section: ModelSection) -> dict[str, SettingValue]:
-        return section.model_dump(exclude={"path"})
 
     def _changed(self, base: int | None, appraisal: Appraisal) -> dict[str, list[object]]:
         """Settings and model that differ from the release that serves: before and after."""
@@ -107,22 +109,8 @@ class Admission:
         if before is None:
             return {}
         was = {**before.model_settings(tuple(ModelSection.model_fields)), "model": before.model.sha256}
-        now = {**self._settings(appraisal.section), "model": appraisal.model.sha256}
+        now = {**settings_of(appraisal.section), "model": appraisal.model.sha256}
         return {key: [was.get(key), now[key]] for key in now if was.get(key) != now[key]}
-
-    def _evidence(self, order: fx.Admit, release: Release, appraisal: Appraisal) -> dict[str, object]:
-        asked = {"model": order.change.path, "settings": dict(order.change.settings), "in_place": order.in_place}
-        model = {"path": release.model.path, "sha256": release.model.sha256, "size_bytes": release.model.size_bytes}
-        return {
-            "asked": asked,
-            "release": release.number,
-            "base": order.base,
-            "model": model,
-            "settings": self._settings(appraisal.section),
-            "package_version": release.package_version,
-            "forecast": plain(forecast_report(appraisal.forecast)),
-            "account": plain(account_report(appraisal.verdict.account)),
-        }
 
     def _check_disk(self) -> None:
         free = shutil.disk_usage(self.paths.root).free
@@ -140,6 +128,21 @@ def changed(base: ModelSection, change: Change) -> ModelSection:
     if change.path is not None:
         settings["model.path"] = change.path
     return with_settings(base, settings)
+
+
+def _evidence(order: fx.Admit, release: Release, appraisal: Appraisal) -> dict[str, object]:
+    asked = {"model": order.change.path, "settings": dict(order.change.settings), "in_place": order.in_place}
+    model = {"path": release.model.path, "sha256": release.model.sha256, "size_bytes": release.model.size_bytes}
+    return {
+        "asked": asked,
+        "release": release.number,
+        "base": order.base,
+        "model": model,
+        "settings": settings_of(appraisal.section),
+        "package_version": release.package_version,
+        "forecast": plain(forecast_report(appraisal.forecast)),
+        "account": plain(account_report(appraisal.verdict.account)),
+    }
 
 
 def _summary(appraisal: Appraisal) -> str:

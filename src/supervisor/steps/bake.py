@@ -36,6 +36,12 @@ class Bake:
         except WorkerError as error:
             error.evidence = {"breach": BreachKind.NOT_READY, **error.evidence}
             raise
+        said, evidence = self._result(told)
+        self._baseline = Baseline()
+        return said, evidence
+
+    def _result(self, told: str) -> tuple[str, Mapping[str, object]]:
+        """What the looks came to, compared with how the old colour did."""
         baseline, now, baked_s = self._baseline, self._now or Look(), self._baked_s()
         answered, failed = counts(baseline, now) if self._now else (0, 0)
         why_not = unjudged(baseline, now, baked_s, self._limits)
@@ -48,9 +54,7 @@ class Bake:
             "latency_after": medians(now.since(baked_s)),
             "unjudged": why_not,
         }
-        said = f"{told}; {failed} of {answered} requests failed; {why_not or 'latency as before'}"
-        self._baseline = Baseline()
-        return said, evidence
+        return f"{told}; {failed} of {answered} requests failed; {why_not or 'latency as before'}", evidence
 
     async def _judge(self, color: Color) -> None:
         now = await self._look(color)

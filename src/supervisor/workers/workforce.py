@@ -51,13 +51,13 @@ class Workforce:
     def _command(self, order: StartWorker) -> WorkerCommand:
         keys = self.config.security.api_keys_file
         return WorkerCommand(
-            order.color,
-            order.worker_id,
-            self.config.port(order.color),
-            self.releases.path(order.release),
-            self.paths.chat_history,
-            Path(keys) if keys else None,
-            self.paths.probe_key if keys else None,
-            self.program,
-            order.background,
+            color=order.color,
+            worker_id=order.worker_id,
+            port=self.config.port(order.color),
+            release=self.releases.path(order.release),
+            chat_history=self.paths.chat_history,
+            api_keys=Path(keys) if keys else None,
+            probe_key=self.paths.probe_key if keys else None,
+            program=self.program,
+            background=order.background,
         )

@@ -168,11 +168,19 @@ def service_folder(make: type[AnyService], tables: Tables | None = None, **kind:
                 yield service
             except BaseException as error:
                 error.add_note(service.tails())
+                _end_after(error, service)
                 raise
-            finally:
-                service.end()
+            service.end()
     finally:
         shutil.rmtree(folder)
+
+
+def _end_after(error: BaseException, service: Service) -> None:
+    """What is left does not hide why: who is interrupted while a process is being started has no time to know it."""
+    try:
+        service.end()
+    except Failed as also:
+        error.add_note(str(also))
 
 
 def is_settled(status: Status) -> bool:

@@ -40,6 +40,20 @@ def test_what_is_left_of_a_service_is_told_and_killed() -> None:
     assert not processes_of(folder)
 
 
+def test_an_interruption_is_told_whatever_is_left() -> None:
+    """It may come before we know of a process that is there already."""
+    with (
+        pytest.raises(KeyboardInterrupt) as caught,
+        service_folder(Service, program=LEAVES_A_CHILD) as service,
+    ):
+        folder = service.folder
+        service.launch()
+        service.exit_code()
+        raise KeyboardInterrupt
+    assert "left over" in caught.value.__notes__[-1]
+    assert not processes_of(folder)
+
+
 def test_what_does_not_come_is_told_by_its_name() -> None:
     """At the deadline."""
     with pytest.raises(Failed, match="after 0 s still not: pigs fly"):

@@ -6,13 +6,29 @@ from contextlib import suppress
 from supervisor.core import records as rec
 from supervisor.core.desired import VerdictKind
 from supervisor.core.state import Outcome
+from supervisor.protocol import Struct, encode
 
 
 def say(text: str) -> None:
-    """One line on stderr; lost where that goes to a full disk, or to a terminal that was closed."""
+    """One line on stderr; lost where that goes to a full disk, to a terminal that was closed, or nowhere."""
+    if sys.stderr is None:  # its descriptor was closed before we began
+        return
     with suppress(OSError):
         sys.stderr.write(f"modelsvc: {text}\n")
         sys.stderr.flush()
+
+
+def tell_program(message: Struct) -> None:
+    """One line of JSON on stdout. That it cannot be written is said, but to a reader who left."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.write(f"{encode(message).decode()}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        say(f"stdout cannot be written: {error.strerror}; free its disk, or send the output elsewhere")
 
 
 class Console:

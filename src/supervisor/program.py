@@ -2,17 +2,16 @@
 
 import argparse
 import asyncio
-import sys
 from pathlib import Path
 
 from supervisor import config as configuration
 from supervisor import logs, startup
-from supervisor.console import say
+from supervisor.console import say, tell_program
 from supervisor.errors import SupervisorError
 from supervisor.manager.activation import inherit
 from supervisor.manager.notifier import Notifier
 from supervisor.paths import control_socket, find_config, state_paths
-from supervisor.protocol import ErrorReply, encode
+from supervisor.protocol import ErrorReply
 from supervisor.service import serve
 from supervisor.settings import Settings
 
@@ -27,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     except SupervisorError as error:
         say(error.message)
         if options.json:
-            sys.stdout.write(encode(ErrorReply(error=error.body())).decode() + "\n")
+            tell_program(ErrorReply(error=error.body()))
         return error.exit_code
     except KeyboardInterrupt:
         say("interrupted before it was up")

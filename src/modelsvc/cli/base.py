@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from modelsvc.cli import output
+from modelsvc.cli.streams import OutputFailed, guarded_streams
 from supervisor.errors import InvalidRequest, SupervisorError
 from supervisor.protocol import ErrorBody, ExitCode
 
@@ -70,11 +71,12 @@ class Root(LazyGroup):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         given = args[0] if args else kwargs.pop("args", None)
         argv = sys.argv[1:] if given is None else list(given)
-        try:
-            code = self._run(argv, **{**kwargs, "standalone_mode": False})
-        except BrokenPipeError:  # as `| head` ends it
-            output.abandon()
-            code = ExitCode.FAILED
+        with guarded_streams():
+            try:
+                code = self._run(argv, **{**kwargs, "standalone_mode": False})
+            except OutputFailed as error:
+                output.give_up(error)
+                code = ExitCode.FAILED
         sys.exit(code)
 
     def _run(self, argv: list[str], **kwargs: Any) -> int:

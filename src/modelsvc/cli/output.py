@@ -1,6 +1,5 @@
 """How commands speak: results on stdout, as text or JSON; an error as one line on stderr."""
 
-import os
 import select
 import sys
 from contextlib import suppress
@@ -8,6 +7,7 @@ from typing import Any
 
 import click
 
+from modelsvc.cli.streams import OutputFailed, abandon_stdout
 from supervisor.protocol import ErrorBody, ErrorReply, encode
 
 _JSON = "modelsvc.json"
@@ -42,13 +42,18 @@ def say(line: str) -> None:
     click.echo(f"modelsvc: {line}", err=True)
 
 
-def abandon() -> None:
-    """Nobody reads stdout any more: what its buffer still has must not be an error of its own at the end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def give_up(error: OutputFailed) -> None:
+    """Say once why stdout is not written to any more, but to whom nobody listens."""
+    abandon_stdout()
+    if not error.reader_left:
+        say(str(error))
 
 
 def report(error: ErrorBody, as_json: bool) -> None:
-    """Tell an error: to people on stderr, to programs on stdout too."""
+    """Tell an error: to people on stderr, to programs on stdout too. That it happened outweighs that it cannot be."""
     say(error.message)
     if as_json:
-        emit(ErrorReply(error=error))
+        try:
+            emit(ErrorReply(error=error))
+        except OutputFailed as failed:
+            give_up(failed)

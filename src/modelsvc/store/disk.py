@@ -33,8 +33,6 @@ def storing(path: Path) -> Iterator[None]:
     """Translate what the file system refuses below `path`."""
     try:
         yield
-    except BrokenPipeError:  # whoever is told of a pull went away
-        raise
     except OSError as error:
         if error.errno in NO_ROOM:
             raise Refused(

@@ -10,7 +10,8 @@ import pytest
 from tests.cli.conftest import Run
 
 from modelsvc.cli.completion import INSTALL
-from supervisor.protocol import SETTABLE_KEYS
+from modelsvc.store.entry import Origin
+from supervisor.protocol import SETTABLE_KEYS, encode
 
 # Asks the script's own function, as bash does on Tab.
 BASH = """
@@ -85,6 +86,7 @@ def test_bash_completes_the_stores_models(run: Run, world: Path, home: Path) -> 
     folder = home / "models" / ("a" * 64)
     folder.mkdir(parents=True)
     (folder / "smol.gguf").touch()
+    (folder / "origin.json").write_bytes(encode(Origin(key="k", source="s", pulled_at="t", name="smol.gguf")))
 
     assert bash(run, world, "modelsvc ctl deploy --model sm") == ["smol.gguf"]
     assert bash(run, world, "modelsvc ctl deploy --model ./x") == []

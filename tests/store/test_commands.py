@@ -187,6 +187,7 @@ def test_a_model_whose_file_is_gone_is_damaged(run: Run, entry: Entry) -> None:
     entry.path.unlink()
     ended = run("verify")
     assert ended.exit_code == 1 and entry.sha256 in ended.stderr and "holds no model file" in ended.stderr
+    assert run("pull", demo_model_path()).exit_code == 0 and run("verify").exit_code == 0
 
 
 # --- removing ---------------------------------------------------------------------------------------------------------

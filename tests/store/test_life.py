@@ -175,15 +175,6 @@ def test_a_file_of_this_machine_is_copied(run: Run, store: Store, tmp_path: Path
     assert "is there already" in run("pull", demo_model_path()).output
 
 
-def test_a_folder_that_is_in_the_way_of_an_entry_gives_way(run: Run, store: Store) -> None:
-    """It holds no model, so nobody can need it."""
-    (store.folder / SUM).mkdir(parents=True)
-    (store.folder / SUM / "notes.txt").write_text("?")
-    assert [folder.name for folder in store.broken()] == [SUM]
-    assert run("pull", demo_model_path()).exit_code == 0
-    assert left(store) == [f"{SUM}/demo.gguf", f"{SUM}/origin.json"]
-
-
 @contextmanager
 def small_disk(folder: Path, size_mb: int) -> Iterator[None]:
     folder.mkdir()

@@ -55,6 +55,7 @@ WARNINGS = (
     "model_of_previous_release",
     "store_partial",
     "store_writable",
+    "store_strangers",
     "daemon_other_version",
     "daemon_other_config",
     "daemon_lost",

@@ -1,6 +1,7 @@
 """The disk that the store is on: is there room, and what it refuses."""
 
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -45,10 +46,21 @@ def storing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make what is in a file survive a power cut. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive one. Raises OSError."""
+    sync(folder)
+
+
+def sha256_of(path: Path) -> str:
+    """Read all of a file. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,6 @@
 """A model in the store."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ class Origin(Struct, frozen=True):
     key: str  # of the source
     source: str  # for people: without secrets
     pulled_at: str
+    name: str = ""  # of the model's file; empty: as earlier versions wrote it
     revision: str = ""  # the commit, of a repository
     etag: str = ""
     last_modified: str = ""
@@ -20,13 +22,13 @@ class Origin(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file, by its content. Neither the file nor its folder is ever changed."""
+    """One file, by its content. The file is never changed, only replaced or removed as a whole."""
 
     sha256: str
     name: str
     path: Path
     size_bytes: int
-    origin: Origin | None = None
+    origin: Origin
 
 
 class EntryReport(Struct, frozen=True):
@@ -45,8 +47,13 @@ def report(entry: Entry) -> EntryReport:
         name=entry.name,
         path=str(entry.path),
         size_bytes=entry.size_bytes,
-        source=entry.origin.source if entry.origin else "",
+        source=entry.origin.source,
     )
+
+
+def repair_command(entry: Entry) -> str:
+    """What puts a sound file in the place of a damaged one."""
+    return f"modelsvc model pull {shlex.quote(entry.origin.source)} --repair"
 
 
 def short(sha256: str) -> str:

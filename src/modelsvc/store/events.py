@@ -42,11 +42,12 @@ class Checking(Struct, frozen=True, tag_field="event", tag="checking"):
 
 
 class Finished(Struct, frozen=True, tag_field="event", tag="finished"):
-    """The store has it; `already` when it had it before."""
+    """The store has it; `already` when it had it before. `strangers` lie beside it, and are not the store's."""
 
     entry: EntryReport
     already: bool
     seconds: float
+    strangers: tuple[str, ...] = ()
 
 
 Event = Waiting | Began | Progress | Retrying | Checking | Finished

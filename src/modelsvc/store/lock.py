@@ -29,7 +29,7 @@ def _acquire(folder: Path, waiting: Callable[[int | None], None] | None) -> int 
         if not _lock(descriptor, waiting):
             os.close(descriptor)
             return None
-        if _is_there(descriptor, folder / NAME):
+        if is_at(descriptor, folder / NAME):
             os.truncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
             return descriptor
@@ -64,7 +64,8 @@ def _holder(descriptor: int) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def _is_there(descriptor: int, path: Path) -> bool:
+def is_at(descriptor: int, path: Path) -> bool:
+    """Whether what is open is still what lies at `path`."""
     ours = os.fstat(descriptor)
     with suppress(FileNotFoundError):
         theirs = path.stat()

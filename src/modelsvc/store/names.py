@@ -3,6 +3,7 @@
 from supervisor.errors import InvalidRequest
 
 SUFFIX = ".gguf"
+ORIGIN = "origin.json"  # where a model came from, beside it
 LONGEST_BYTES = 200  # file systems allow 255
 
 
@@ -19,6 +20,11 @@ def file_name(text: str) -> str:
 def is_model(name: str) -> bool:
     """Whether a file of that name can be a model of the store; hidden ones are the system's own."""
     return name.lower().endswith(SUFFIX) and not name.startswith(".")
+
+
+def is_of_system(name: str) -> bool:
+    """Whether a file manager wrote a file of that name, of whatever it shows."""
+    return name == ".DS_Store" or name.startswith("._")
 
 
 def bare(name: str) -> str:

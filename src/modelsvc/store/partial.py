@@ -9,7 +9,6 @@ since bytes beyond it may be holes.
 """
 
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,16 +17,19 @@ from typing import IO
 
 import msgspec
 
+from modelsvc.store import lock
 from modelsvc.store import notes as noted
-from modelsvc.store.disk import storing, sync_folder
+from modelsvc.store.disk import storing, sync, sync_folder
 from modelsvc.store.entry import Origin
-from modelsvc.store.names import is_model
+from modelsvc.store.names import ORIGIN
 from modelsvc.store.notes import Notes
+from modelsvc.store.owned import remove_own
+from supervisor.errors import StorageError
 from supervisor.protocol import encode
 
 SYNC_EVERY_S = 1.0
 SYNC_EVERY_BYTES = 64 * 2**20
-NOTES, FILE, PART, ORIGIN = "notes.json", "file", "part", "origin.json"
+NOTES, FILE, PART = "notes.json", "file", "part"
 
 
 class Partial:
@@ -38,8 +40,8 @@ class Partial:
         self.folder = folder
         with storing(folder):
             (folder / FILE).mkdir(exist_ok=True)
-            self._part = _found_part(folder / FILE)
             known = noted.read(folder / NOTES)
+            self._part = _found_part(folder / FILE, known.name if known else PART)
             if known and known.goes_on(wanted):
                 have = min(self._part.stat().st_size, known.synced_bytes)
                 os.truncate(self._part, have)
@@ -85,17 +87,18 @@ class Partial:
     def discard(self) -> None:
         """Leave nothing of it."""
         with storing(self.folder):
-            shutil.rmtree(self.folder)
+            erase(self.folder, self._part.name)
 
     def staged(self, origin: Origin) -> Path:
         """The folder, with the complete file under its name and read-only, ready to be renamed into place."""
         folder = self.folder / FILE
         with storing(folder):
+            self.note(self.notes)  # by its name the file is found again, should the pull be killed now
             (folder / ORIGIN).write_bytes(encode(origin))
             self._part.chmod(0o444)
-            self._part = self._part.rename(folder / self.notes.name)
+            self._part = _named(self._part, self.notes.name)
             for path in (self._part, folder / ORIGIN):
-                _sync(path)
+                sync(path)
             sync_folder(folder)
         return folder
 
@@ -122,20 +125,24 @@ class Sink:
         self._synced_at = time.monotonic()
 
 
-def _found_part(folder: Path) -> Path:
-    """Where the bytes are: under the file's name when a pull was killed just before it was done."""
+def erase(folder: Path, model_name: str) -> None:
+    """Remove what a pull made in `folder`; the model may have its name already. Raises OSError."""
+    remove_own(folder / FILE, (ORIGIN, f"{ORIGIN}.new", PART, model_name))
+    remove_own(folder, (NOTES, f"{NOTES}.new", lock.NAME))
+
+
+def _found_part(folder: Path, name: str) -> Path:
+    """Where the bytes are: under the model's name when a pull was killed just before it was done."""
     (folder / ORIGIN).unlink(missing_ok=True)
-    part = folder / PART
-    for found in [path for path in folder.iterdir() if path == part or is_model(path.name)]:
-        found.chmod(0o600)
-        found.replace(part)
+    part, named = folder / PART, folder / name
+    if named.is_file() and not part.exists():
+        named.chmod(0o600)
+        named.rename(part)
     part.touch(mode=0o600)
     return part
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _named(part: Path, name: str) -> Path:
+    if os.path.lexists(part.with_name(name)):
+        raise StorageError(f"{part.with_name(name)} is not the store's: move it away, and pull again", code="bad_entry")
+    return part.rename(part.with_name(name))

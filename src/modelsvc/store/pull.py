@@ -1,22 +1,21 @@
 """Bringing a model into the store: find it, transfer it, check it, publish it."""
 
-import hashlib
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import assert_never
 
 from modelsvc.store import hub, local
-from modelsvc.store.disk import storing
+from modelsvc.store.disk import sha256_of, storing
 from modelsvc.store.entry import Entry, Origin, report
+from modelsvc.store.entry_folder import damage
 from modelsvc.store.events import Began, Checking, Finished, Tell, Waiting
 from modelsvc.store.notes import Notes
 from modelsvc.store.partial import Partial
 from modelsvc.store.patience import Patience
 from modelsvc.store.remote import Remote
 from modelsvc.store.source import HubFile, LocalFile, Source, WebFile
-from modelsvc.store.store import Store
+from modelsvc.store.store import Store, strangers
 from modelsvc.store.unfinished import KEPT_S, clean, partial
 from modelsvc.store.web import WebTransfer
 from supervisor import offline
@@ -44,7 +43,8 @@ class Pull:
         """
         began = time.monotonic()
         entry, already = self._have(tell)
-        tell(Finished(entry=report(entry), already=already, seconds=round(time.monotonic() - began, 3)))
+        seconds = round(time.monotonic() - began, 3)
+        tell(Finished(entry=report(entry), already=already, strangers=strangers(entry), seconds=seconds))
         return entry
 
     def _have(self, tell: Tell) -> tuple[Entry, bool]:
@@ -66,7 +66,7 @@ class Pull:
             return earlier, True
         sha256, quantization = self._checked(unfinished, expected, tell)
         staged = unfinished.staged(_origin(unfinished.notes, quantization))
-        published = self.store.publish(staged, sha256, repair=self.repair)
+        published = self.store.publish(staged, unfinished.path.name, sha256, repair=self.repair)
         unfinished.discard()
         return published
 
@@ -96,7 +96,7 @@ class Pull:
         path, source = unfinished.path, unfinished.notes.source
         with storing(path):
             tell(Checking(size_bytes=path.stat().st_size))
-            found = _sha256(path)
+            found = sha256_of(path)
         if expected and found != expected:
             raise BadModel(
                 f"{source} is not what it must be: its SHA-256 is {found}, and {expected} was expected; nothing of it"
@@ -136,26 +136,22 @@ class Pull:
     def _pulled_before(self) -> Entry | None:
         """The latest entry from the same source."""
         key, entries = self.source.key, self.store.entries()
-        found = [(entry.origin.pulled_at, entry) for entry in entries if entry.origin and entry.origin.key == key]
+        found = [(entry.origin.pulled_at, entry) for entry in entries if entry.origin.key == key]
         return self._sound(max(found, key=lambda pair: pair[0])[1]) if found else None
 
     def _sound(self, entry: Entry | None) -> Entry | None:
         """The entry, unless it is to be repaired."""
-        return None if entry is None or (self.repair and self.store.damage(entry)) else entry
+        return None if entry is None or (self.repair and damage(entry)) else entry
 
 
 def _origin(notes: Notes, quantization: str) -> Origin:
     return Origin(
         key=notes.key,
         source=notes.source,
+        name=notes.name,
         pulled_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         revision=notes.revision,
         etag=notes.etag,
         last_modified=notes.last_modified,
         quantization=quantization,
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,23 +1,19 @@
 """The model store: `models/<sha256>/name.gguf`, each file read-only and never changed.
 
-A folder appears by one rename, when its file is complete, hashed and on the disk; so whatever is there is whole.
+A folder appears by one rename, when its file is complete, hashed and on the disk; so whatever is there is whole. What
+somebody else put into it stays there, whatever is done (`entry_folder`).
 """
 
 import errno
-import hashlib
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import msgspec
-
 from modelsvc.store.disk import storing, sync_folder
-from modelsvc.store.entry import Entry, Origin, short
-from modelsvc.store.names import bare, is_model
-from modelsvc.store.partial import ORIGIN
+from modelsvc.store.entry import Entry, short
+from modelsvc.store.entry_folder import EntryFolder
+from modelsvc.store.names import bare
 from modelsvc.store.source import alias_name
 from supervisor.errors import InvalidRequest, NotFound, StorageError
 
@@ -25,7 +21,7 @@ PARTIAL = ".partial"
 SHORTEST_DIGITS = 6
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIGITS = re.compile(rf"[0-9a-f]{{{SHORTEST_DIGITS},64}}")
-_TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
 class Store:
@@ -41,16 +37,16 @@ class Store:
 
     def entries(self) -> tuple[Entry, ...]:
         """All models, by name. Raises StorageError when the folder cannot be read."""
-        found = filter(None, map(self._entry, self._folders()))
+        found = filter(None, (folder.entry() for folder in self._folders()))
         return tuple(sorted(found, key=lambda entry: (entry.name, entry.sha256)))
 
     def broken(self) -> tuple[Path, ...]:
-        """Folders of models that do not hold exactly one file: somebody else was at work there."""
-        return tuple(sorted(folder for folder in self._folders() if self._entry(folder) is None))
+        """Folders without the model that they are named after: somebody else was at work there."""
+        return tuple(sorted(folder.path for folder in self._folders() if folder.is_broken()))
 
     def get(self, sha256: str) -> Entry | None:
         """The model of that content."""
-        return self._entry(self.folder / sha256) if _SHA256.fullmatch(sha256) else None
+        return EntryFolder(self.folder / sha256).entry() if _SHA256.fullmatch(sha256) else None
 
     def find(self, reference: str) -> Entry:
         """By name, name without suffix, alias, or the first digits of the SHA-256.
@@ -77,76 +73,53 @@ class Store:
         names = [bare(entry.name) for entry in self.entries()]
         return f"it has {', '.join(names)}" if names else "it is empty; `modelsvc model pull` fills it"
 
-    def damage(self, entry: Entry) -> str:
-        """Read all of the file; what is wrong with it, empty when nothing is."""
-        try:
-            with entry.path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            return f"it cannot be read: {error.strerror}"
-        return "" if found == entry.sha256 else f"its SHA-256 is {found} now"
-
-    def publish(self, staged: Path, sha256: str, repair: bool = False) -> tuple[Entry, bool]:
+    def publish(self, staged: Path, name: str, sha256: str, repair: bool = False) -> tuple[Entry, bool]:
         """Rename a complete folder into place; the entry, and whether one was there already.
 
-        That one stays, unless it holds no model, or `repair` is asked for and its file is damaged.
+        That one stays, unless `repair` is asked for and its file is damaged. Into a folder of somebody else's making
+        the model alone is brought.
         """
+        place, already = EntryFolder(self.folder / sha256), False
         with storing(self.folder):
-            taken = not self._renamed(staged, self.folder / sha256)
-            if taken and self._is_useless(sha256, repair):
-                self._set_aside(self.folder / sha256)
-                taken = not self._renamed(staged, self.folder / sha256)
+            while not _renamed(staged, place.path):
+                if place.entry() and not repair:
+                    already = True
+                    break
+                with place.held() as is_there:
+                    if is_there:
+                        already = place.receive(staged, name, repair)
+                        break
             sync_folder(self.folder)
-        return self._must_be(sha256), taken
+        return self._must_be(place), already
 
     def remove(self, entry: Entry) -> None:
-        """Take the model out, in one rename; processes that map it go on."""
+        """Take the model out, but not what else is in its folder; processes that map it go on."""
         with storing(self.folder):
-            self._set_aside(entry.path.parent)
-
-    def _set_aside(self, folder: Path) -> None:
-        self.partials.mkdir(mode=0o700, exist_ok=True)
-        aside = self.partials / f"removed-{short(folder.name)}-{os.getpid()}"
-        folder.rename(aside)
-        sync_folder(self.folder)
-        shutil.rmtree(aside)
+            EntryFolder(entry.path.parent).remove(entry)
+            sync_folder(self.folder)
 
     @staticmethod
-    def _renamed(staged: Path, target: Path) -> bool:
-        try:
-            staged.rename(target)
-        except OSError as error:
-            if error.errno in _TAKEN:
-                return False
-            raise
-        return True
-
-    def _is_useless(self, sha256: str, repair: bool) -> bool:
-        entry = self.get(sha256)
-        return entry is None or (repair and bool(self.damage(entry)))
-
-    def _must_be(self, sha256: str) -> Entry:
-        entry = self.get(sha256)
+    def _must_be(place: EntryFolder) -> Entry:
+        entry = place.entry()
         if entry is None:
-            folder = self.folder / sha256
-            raise StorageError(f"{folder} holds no model, or several: move it away, and pull again", code="bad_entry")
+            raise StorageError(f"{place.path} was changed by somebody just now: pull again", code="bad_entry")
         return entry
 
-    def _folders(self) -> Iterator[Path]:
+    def _folders(self) -> Iterator[EntryFolder]:
         with storing(self.folder), suppress(FileNotFoundError):
-            yield from [folder for folder in self.folder.iterdir() if _SHA256.fullmatch(folder.name)]
-
-    def _entry(self, folder: Path) -> Entry | None:
-        try:
-            models = [path for path in folder.iterdir() if is_model(path.name)]
-            (model,) = models
-            return Entry(folder.name, model.name, model, model.stat().st_size, _origin(folder / ORIGIN))
-        except (OSError, ValueError):
-            return None
+            yield from [EntryFolder(path) for path in self.folder.iterdir() if _SHA256.fullmatch(path.name)]
 
 
-def _origin(path: Path) -> Origin | None:
+def strangers(entry: Entry) -> tuple[str, ...]:
+    """What lies beside a model and is not the store's."""
+    return EntryFolder(entry.path.parent).strangers()
+
+
+def _renamed(staged: Path, target: Path) -> bool:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Origin)
-    except (OSError, msgspec.DecodeError):
-        return None
+        staged.rename(target)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            return False
+        raise
+    return True

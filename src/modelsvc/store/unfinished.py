@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-import shutil
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,16 +13,17 @@ from modelsvc.store import lock
 from modelsvc.store import notes as noted
 from modelsvc.store.disk import storing
 from modelsvc.store.notes import Notes
-from modelsvc.store.partial import FILE, NOTES, Partial
+from modelsvc.store.partial import FILE, NOTES, PART, Partial, erase
 from modelsvc.store.store import Store
 from supervisor.errors import BadModel
 
 KEPT_S = 7 * 86_400
+_KEY = re.compile(r"[0-9a-f]{16}")  # of a source
 
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """`running`: a pull is at work on it now. `source` is empty for what is left of a removed model."""
+    """`running`: a pull is at work on it now. `source` is empty where its notes are lost."""
 
     folder: str
     source: str
@@ -58,7 +59,7 @@ def unfinished(store: Store) -> tuple[Unfinished, ...]:
     """All there is, changing nothing. Raises StorageError."""
     with storing(store.partials):
         found = sorted(store.partials.iterdir()) if store.partials.is_dir() else []
-        return tuple(left for folder in found if folder.is_dir() and (left := _look(folder)))
+        return tuple(left for folder in found if _KEY.fullmatch(folder.name) and (left := _look(folder)))
 
 
 def clean(store: Store, older_than_s: float = 0.0) -> tuple[Unfinished, ...]:
@@ -70,24 +71,31 @@ def clean(store: Store, older_than_s: float = 0.0) -> tuple[Unfinished, ...]:
 def _removed(folder: Path) -> bool:
     with storing(folder), lock.locked(folder, None) as held:
         if held:
-            shutil.rmtree(folder)
+            erase(folder, _name(folder))
         return held
 
 
 def _look(folder: Path) -> Unfinished | None:
+    """None for a folder in which no pull was at work."""
+    notes, parts = noted.read(folder / NOTES), (folder / FILE / PART, folder / FILE / _name(folder))
+    if not any(path.is_file() for path in (folder / lock.NAME, folder / NOTES, *parts)):
+        return None
     with suppress(FileNotFoundError):  # it came to its end just now
-        notes = noted.read(folder / NOTES)
-        files = [path for path in (folder / FILE, folder) if path.is_dir()][:1]
-        sizes = [path.stat().st_size for top in files for path in top.iterdir() if path.is_file()]
         return Unfinished(
             folder=str(folder),
             source=notes.source if notes else "",
-            have_bytes=max(sizes, default=0),
+            have_bytes=max((path.stat().st_size for path in parts if path.is_file()), default=0),
             size_bytes=notes.size_bytes if notes else None,
             age_s=max(0.0, time.time() - _touched(folder)),
             running=_is_held(folder / lock.NAME),
         )
     return None
+
+
+def _name(folder: Path) -> str:
+    """What the file will be called; as it is called until then where that is not known."""
+    notes = noted.read(folder / NOTES)
+    return notes.name if notes else PART
 
 
 def _touched(folder: Path) -> float:

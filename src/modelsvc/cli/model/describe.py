@@ -27,9 +27,15 @@ def event_line(event: Event) -> str:
             return f"checking {mb(event.size_bytes)}"
         case Finished():
             how = "is there already" if event.already else f"is there, after {duration(event.seconds)}"
-            return f"{event.entry.name} ({short(event.entry.sha256)}, {mb(event.entry.size_bytes)}) {how}"
+            beside = f"; its folder {strangers_phrase(event.strangers)}" if event.strangers else ""
+            return f"{event.entry.name} ({short(event.entry.sha256)}, {mb(event.entry.size_bytes)}) {how}{beside}"
         case _:
             assert_never(event)
+
+
+def strangers_phrase(strangers: Sequence[str]) -> str:
+    """Of the folder of a model."""
+    return f"also has {', '.join(strangers)}, which the store did not put there and leaves alone"
 
 
 def next_step(event: Finished) -> str:
@@ -54,8 +60,8 @@ def list_lines(entries: Sequence[Entry], needed: Mapping[str, Sequence[str]] | N
 
 
 def _row(entry: Entry, needed: Sequence[str]) -> list[str]:
-    quantization = entry.origin.quantization if entry.origin else ""
-    return [bare(entry.name), mb(entry.size_bytes), quantization or "?", short(entry.sha256), ", ".join(needed) or "-"]
+    quantization = entry.origin.quantization or "?"
+    return [bare(entry.name), mb(entry.size_bytes), quantization, short(entry.sha256), ", ".join(needed) or "-"]
 
 
 def unfinished_lines(unfinished: Sequence[Unfinished]) -> list[str]:

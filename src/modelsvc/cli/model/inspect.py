@@ -9,8 +9,8 @@ from modelsvc.cli import output
 from modelsvc.cli.base import Command
 from modelsvc.cli.ctl.ledger import account_lines, forecast_lines
 from modelsvc.cli.model import Target
-from modelsvc.cli.model.beside import Outlook, outlook
 from modelsvc.cli.model.describe import facts_lines
+from modelsvc.cli.model.outlook import Outlook, outlook
 from modelsvc.store.source import local_path
 from supervisor import config, offline
 

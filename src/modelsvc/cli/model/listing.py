@@ -31,7 +31,7 @@ def list_models(target: Target) -> None:
         models = [
             {
                 **msgspec.to_builtins(report(entry)),
-                "quantization": entry.origin.quantization if entry.origin else "",
+                "quantization": entry.origin.quantization,
                 "needed_by": None if needed is None else list(needed.get(entry.sha256, ())),
             }
             for entry in entries

@@ -5,10 +5,12 @@ import click
 from modelsvc.cli import output
 from modelsvc.cli.base import Command
 from modelsvc.cli.model import Target
+from modelsvc.cli.model.describe import strangers_phrase
 from modelsvc.cli.model.needed import needed_by
 from modelsvc.cli.text import mb
 from modelsvc.store.entry import report, short
 from modelsvc.store.names import bare
+from modelsvc.store.store import strangers
 from modelsvc.store.unfinished import clean
 from supervisor import offline
 from supervisor.errors import Refused
@@ -51,11 +53,14 @@ def _remove_model(target: Target, reference: str) -> None:
             " does not run any more, start it once (`modelsvc up`)",
             code="deployment_running",
         )
+    beside = strangers(entry)
     target.store.remove(entry)
     if output.json_wanted():
-        output.emit({"removed": report(entry)})
-    else:
-        click.echo(f"removed {bare(entry.name)} ({short(entry.sha256)}), {mb(entry.size_bytes)}")
+        output.emit({"removed": report(entry), "strangers": beside})
+        return
+    click.echo(f"removed {bare(entry.name)} ({short(entry.sha256)}), {mb(entry.size_bytes)}")
+    if beside:
+        output.say(f"{entry.path.parent} {strangers_phrase(beside)}: look at it, and remove it if you do not need it")
 
 
 def _remove_partial(target: Target) -> None:

@@ -13,6 +13,7 @@ import click
 
 from modelsvc.cli import output
 from modelsvc.cli.streams import OutputFailed, guarded_streams
+from modelsvc.process_exit import exit_now
 from supervisor.errors import InvalidRequest, SupervisorError
 from supervisor.protocol import ErrorBody, ExitCode
 
@@ -68,15 +69,20 @@ class LazyGroup(click.Group):
 class Root(LazyGroup):
     """The whole command line: nothing a user does wrong leaves it as a traceback."""
 
+    waits_for_threads = True  # whatever the command's end, Ctrl-C or output that cannot be written included
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         given = args[0] if args else kwargs.pop("args", None)
         argv = sys.argv[1:] if given is None else list(given)
+        self.waits_for_threads = True
         with guarded_streams():
             try:
                 code = self._run(argv, **{**kwargs, "standalone_mode": False})
             except OutputFailed as error:
                 output.give_up(error)
                 code = ExitCode.FAILED
+        if not self.waits_for_threads:
+            exit_now(code)
         sys.exit(code)
 
     def _run(self, argv: list[str], **kwargs: Any) -> int:
@@ -95,6 +101,13 @@ class Root(LazyGroup):
             return error.exit_code
         except (click.Abort, KeyboardInterrupt):
             return INTERRUPTED
+
+
+def wait_for_threads(wait: bool) -> None:
+    """Whether the process, once the command is over, waits for threads that still run, as the interpreter does."""
+    root = click.get_current_context().find_root().command
+    assert isinstance(root, Root), "a command is run below the whole command line"
+    root.waits_for_threads = wait
 
 
 def _load(where: str) -> click.Command:

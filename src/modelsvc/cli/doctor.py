@@ -1,14 +1,16 @@
 """`modelsvc doctor`."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
+import psutil
 
 from modelsvc.cli import output
-from modelsvc.cli.base import Command
+from modelsvc.cli.base import Command, wait_for_threads
 from modelsvc.doctor.checks import CHECKS
-from modelsvc.doctor.examination import examine
+from modelsvc.doctor.examination import SURVEY_S, examine, is_complete, within
 from modelsvc.doctor.findings import AreaReport, Finding, Report
 from modelsvc.doctor.situation import survey
 from supervisor.protocol import ExitCode
@@ -24,19 +26,32 @@ def doctor(config: Path | None, deep: bool) -> int:
     """Look at everything the service needs, and say how to mend what is wrong.
 
     It changes nothing, and works while the service runs and while it does not. Exit code 0 when nothing failed,
-    warnings allowed; 1 when something did. docs/doctor.md tells of every finding.
+    warnings allowed; 1 when something did; 5 when the configuration could not even be looked for in time.
+    docs/doctor.md tells of every finding.
 
     \b
     Example:
       modelsvc doctor
       modelsvc doctor --json
     """
-    report = examine(survey(config, deep), CHECKS)
+    wait_for_threads(False)  # one that hangs would keep the interpreter from ending, and Ctrl-C as well
+    report = examine(within(SURVEY_S, lambda: survey(config, deep)), CHECKS)
+    if is_complete(report):
+        wait_for_threads(True)
+    else:
+        _end_children()
     if output.json_wanted():
         output.emit(report)
     else:
         click.echo("\n".join(report_lines(report)))
     return ExitCode.FAILED if report.failures else ExitCode.DONE
+
+
+def _end_children() -> None:
+    """What checks that were given up have asked, and would leave behind."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            child.kill()
 
 
 def report_lines(report: Report) -> list[str]:

@@ -1,19 +1,24 @@
 """Runs the checks: each in a thread of its own, none for longer than its time, none spoiling another's.
 
-A check that hangs is left behind; its thread ends with the process.
+A check that hangs is left behind: who calls this must end the process without waiting for threads (`process_exit`), for
+what a check runs in a pool, such as the hash of a model, is joined by the interpreter even so.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from traceback import extract_tb
 
 from modelsvc import __version__
 from modelsvc.doctor.findings import AreaReport, Finding, Level, Report, count, found
 from modelsvc.doctor.situation import Situation
+from supervisor.errors import DeadlineExceeded
 
+SURVEY_S = 20.0  # for the configuration's file alone
 PATIENCE_S = 90.0  # a model file is looked into for 60 s at most
+TIMED_OUT = "check_timed_out"
 DEEP_PATIENCE_S = 3600.0  # every byte of the store is read
 
 
@@ -43,6 +48,26 @@ class _Run:
             self.findings.append(_crash(self.check.area, error))
 
 
+def within(patience_s: float, look: Callable[[], Situation]) -> Situation:
+    """What `look` finds. Raises what it raises, or DeadlineExceeded when it hangs."""
+    found: Future[Situation] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(look())
+        except Exception as error:
+            found.set_exception(error)
+
+    threading.Thread(target=run, name="survey", daemon=True).start()
+    try:
+        return found.result(patience_s)
+    except TimeoutError:
+        raise DeadlineExceeded(
+            f"the configuration could not be looked for within {patience_s:g} s: see whether a disk or a network folder"
+            " hangs (`df`), or name another file with --config"
+        ) from None
+
+
 def examine(situation: Situation, checks: Sequence[Check], patience_s: float | None = None) -> Report:
     """Everything the checks find, in their order."""
     patience_s = patience_s or (DEEP_PATIENCE_S if situation.deep else PATIENCE_S)
@@ -62,6 +87,11 @@ def examine(situation: Situation, checks: Sequence[Check], patience_s: float | N
     )
 
 
+def is_complete(report: Report) -> bool:
+    """Whether no check was left behind."""
+    return all(finding.code != TIMED_OUT for area in report.areas for finding in area.findings)
+
+
 def _report(run: _Run, unfinished: bool, patience_s: float) -> AreaReport:
     late = [_timed_out(run.check.area, patience_s)] if unfinished else []
     return AreaReport(area=run.check.area, findings=[*run.findings, *late])
@@ -79,7 +109,7 @@ def _crash(area: str, error: Exception) -> Finding:
 
 def _timed_out(area: str, patience_s: float) -> Finding:
     return found(
-        "check_timed_out",
+        TIMED_OUT,
         f"the check of {area} was not done after {patience_s:g} s",
-        "look whether a disk or a network folder hangs (`df`), and run it again",
+        "see whether a disk or a network folder hangs (`df`), and run it again; for a large file --deep has more time",
     )

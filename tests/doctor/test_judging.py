@@ -3,17 +3,14 @@
 import resource
 from collections.abc import Iterable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Literal, cast
+from typing import Literal
 
 import msgspec
-import psutil
 import pytest
 from tests.cli import samples
 
 from modelsvc import __version__
 from modelsvc.doctor import clock, daemon, disk, llama, memory, model, nginx, open_files, processors, python, service
-from modelsvc.doctor.belonging import is_ours
 from modelsvc.doctor.findings import Finding
 from modelsvc.doctor.situation import Situation, usable
 from modelsvc.service import ServiceState
@@ -61,23 +58,6 @@ def test_a_build_of_llama_cpp(
     """A set it uses and the processor lacks ends workers; one it could use costs speed; Metal is missed on a Mac."""
     config = Config(model=ModelSection.model_validate({"gpu_layers": layers}))
     assert codes(llama.judge(found, processor, config, apple)) == expected
-
-
-@pytest.mark.parametrize(
-    ("word", "ours"),
-    [
-        ("/srv/ms", True),
-        ("/srv/ms/releases/7.toml", True),
-        ("--storage.tsdb.path=/srv/ms/monitor", True),
-        ("nginx: master process /usr/sbin/nginx -p /srv/ms/edge/ -c nginx.conf", True),
-        ("/srv/ms2/releases/7.toml", False),
-        ("/backup/srv/ms/releases/7.toml", False),
-    ],
-)
-def test_a_process_is_ours_by_the_folder_it_names(word: str, ours: bool) -> None:
-    """Of two services on one machine each has its own."""
-    process = SimpleNamespace(cmdline=lambda: ["program", word], cwd=lambda: "/", environ=dict, parent=lambda: None)
-    assert is_ours(cast(psutil.Process, process), StatePaths(Path("/srv/ms"))) is ours
 
 
 def test_what_linux_tells_of_processors() -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
-from modelsvc.cli import leftover, output, removal
+from modelsvc.cli import output, removal
 from modelsvc.cli.base import Command
 from modelsvc.cli.daemon import daemon_socket
+from modelsvc.cli.leftover import check_none_left
 from modelsvc.cli.locked import holder
 from modelsvc.cli.text import columns, mb
 from supervisor.client import ABSENT, ControlClient
@@ -37,8 +38,7 @@ def reset(models: bool, yes: bool, config: Path | None) -> None:
     if found:
         _confirm(paths.root, found, yes)
         _shut_down(ControlClient(daemon_socket(config), ANSWER_S))
-        if left := leftover.left_behind(paths):
-            raise Refused(leftover.explained(left, holder(paths)), code="left_behind")
+        check_none_left(paths, holder(paths))
         removal.remove(paths, models=models)
     _tell(paths.root, found)
 

@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
-
 from modelsvc import __version__
-from modelsvc.doctor.belonging import is_ours, supervisor_pid
 from modelsvc.doctor.findings import Finding, found
 from modelsvc.doctor.situation import Situation
+from modelsvc.own_processes import left_behind, supervisor_pid
 from supervisor.client import ControlClient
 from supervisor.client.exchange import TimedOut, Unreachable
 from supervisor.errors import ConfigError, SupervisorError
@@ -117,19 +115,8 @@ def _unreachable(situation: Situation, error: Unreachable) -> Finding:
     if pid := supervisor_pid(situation.paths):
         seen = f"the supervisor, pid {pid}, runs, but {error.message}"
         return found("daemon_unusable", seen, "if it has just begun, wait; else name its socket by control.socket")
-    left = [each.pid for each in psutil.process_iter() if _is_left(each, situation)]
-    if left:
-        shown = ", ".join(map(str, left[:LEFT_SHOWN]))
-        seen = f"the daemon does not run, but its processes do: pid {shown}"
+    if left := left_behind(situation.paths):
+        more = f" and {len(left) - LEFT_SHOWN} more" if len(left) > LEFT_SHOWN else ""
+        seen = f"the daemon does not run, but its processes do: {', '.join(left[:LEFT_SHOWN])}{more}"
         return found("daemon_lost", seen, "`modelsvc up` takes them over; `modelsvc service start` if it is installed")
     return found("daemon_absent", f"the daemon does not run ({situation.control_socket}); `modelsvc up` starts it")
-
-
-def _is_left(process: psutil.Process, situation: Situation) -> bool:
-    """Workers and nginx; not a shell that stands in the folder, nor whoever asks."""
-    try:
-        words = process.cmdline()
-    except psutil.Error:
-        return False
-    worker_or_nginx = "--worker-id" in words or "nginx: master" in " ".join(words)
-    return worker_or_nginx and is_ours(process, situation.paths)

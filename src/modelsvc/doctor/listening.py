@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import psutil
 
-from modelsvc.doctor.belonging import is_ours
 from modelsvc.doctor.findings import Finding, found
 from modelsvc.doctor.situation import Situation
+from modelsvc.own_processes import role
 from modelsvc.service import look
 from supervisor import ports
 from supervisor.config import Config
@@ -63,7 +63,7 @@ def _is_taken(obstacle: OSError | None) -> bool:
 def judge(door: Door, holders: list[psutil.Process], situation: Situation) -> Finding:
     """What it means that these listen there."""
     who = ", ".join(f"{ports.name_of(each)} (pid {each.pid})" for each in holders)
-    if holders and all(is_ours(each, situation.paths) for each in holders):
+    if holders and all(role(each, situation.paths) for each in holders):
         return found("port_ours", f"{door.setting}: {door.address} is held by this service: {who}")
     if holders and all(_keeps_sockets(each, situation) for each in holders):
         return found("port_inherited", f"{door.setting}: {door.address} is held for this service by {who}")
@@ -75,7 +75,7 @@ NOBODY_SEEN = "a process of another user, or a connection that has this port at 
 
 
 def _keeps_sockets(process: psutil.Process, situation: Situation) -> bool:
-    if is_ours(process, situation.paths):
+    if role(process, situation.paths):
         return True
     return ports.name_of(process) in SERVICE_MANAGERS and look(situation.config_path).installed
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 
 from modelsvc import __version__
-from modelsvc.doctor.belonging import is_ours
 from modelsvc.doctor.findings import Finding, found
 from modelsvc.doctor.shapes import shape_of
 from modelsvc.doctor.situation import Situation
+from modelsvc.own_processes import role
 from supervisor import offline
 from supervisor.config import Config
 from supervisor.core import account, ledger
@@ -157,6 +157,6 @@ def _look(situation: Situation) -> Machinery:
 
 
 def _own_bytes(situation: Situation) -> int:
-    """Private bytes of the service's processes; this one is none of them."""
-    ours = (each for each in psutil.process_iter() if each.pid != os.getpid() and is_ours(each, situation.paths))
+    """Private bytes of the service's processes."""
+    ours = (each for each in psutil.process_iter() if role(each, situation.paths))
     return sum(memory.private_bytes for each in ours if (memory := measure(each)))

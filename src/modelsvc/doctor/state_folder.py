@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from modelsvc.doctor.belonging import supervisor_pid
 from modelsvc.doctor.findings import Finding, found
 from modelsvc.doctor.situation import Situation
+from modelsvc.own_processes import supervisor_pid
 from supervisor.errors import ConfigError
 from supervisor.nginx.instance import STATUS_SOCKET
 from supervisor.paths import StatePaths, check_socket_path

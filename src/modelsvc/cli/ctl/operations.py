@@ -7,7 +7,6 @@ from modelsvc.cli.base import Command
 from modelsvc.cli.ctl import Target
 from modelsvc.cli.ctl.operate import operate, patience_option
 from supervisor.client import Unreachable
-from supervisor.errors import Refused
 from supervisor.paths import state_paths
 from supervisor.protocol import Color, ExitCode
 
@@ -153,10 +152,10 @@ def handover(target: Target, patience_s: float | None) -> int:
 
 def _nothing_to_stop() -> int:
     """Raises Refused when workers or nginx live on without a supervisor."""
-    from modelsvc.cli import leftover  # looks at all processes, which is not for other operations to pay for
+    # Looks at all processes, which is not for other operations to pay for.
+    from modelsvc.cli.leftover import check_none_left
 
-    if left := leftover.left_behind(state_paths()):
-        raise Refused(leftover.explained(left), code="left_behind")
+    check_none_left(state_paths())
     if output.json_wanted():
         output.emit({"running": False})
     else:

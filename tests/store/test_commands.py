@@ -162,6 +162,8 @@ def test_what_is_no_model_is_not_looked_into(run: Run, tmp_path: Path) -> None:
     ended = run("inspect", tmp_path / "letter.gguf")
     assert ended.exit_code == 4 and "not a GGUF file" in ended.stderr
     assert run("inspect", "nothing").exit_code == 2
+    missing = run("inspect", "./nothing.gguf")
+    assert missing.exit_code == 2 and f"there is no file {tmp_path / 'nothing.gguf'}: check the path" in missing.stderr
 
 
 def test_a_damaged_model_is_named_and_can_be_replaced(run: Run, entry: Entry, other: Entry) -> None:

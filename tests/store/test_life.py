@@ -17,8 +17,10 @@ from tests.support import file_server as fs
 from tests.support.file_server import FileServer
 
 from modelsvc.models import demo_model_path
-from modelsvc.store import Store
-from modelsvc.store.unfinished import unfinished
+from modelsvc.store import Store, local
+from modelsvc.store.notes import Notes
+from modelsvc.store.unfinished import partial, unfinished
+from supervisor.errors import InvalidRequest
 
 SUM = hashlib.sha256(MODEL).hexdigest()
 DEADLINE_S = 20
@@ -173,6 +175,14 @@ def test_a_file_of_this_machine_is_copied(run: Run, store: Store, tmp_path: Path
     entry = store.find("my modèl")
     assert entry.path.read_bytes() == MODEL and entry.path.stat().st_nlink == 1
     assert "is there already" in run("pull", demo_model_path()).output
+
+
+def test_a_file_that_goes_away_before_it_is_copied_is_named(store: Store, tmp_path: Path) -> None:
+    """It is not the store that cannot be used, and nothing is left in it."""
+    notes, path = Notes(key="0123456789abcdef", source="s", name="m.gguf", sha256=SUM), tmp_path / "gone.gguf"
+    with pytest.raises(InvalidRequest, match=f"there is no file {path}"), partial(store, notes, print) as unfinished:
+        local.copy(path, unfinished, print)
+    assert left(store) == [] and list(store.partials.iterdir()) == []
 
 
 @contextmanager

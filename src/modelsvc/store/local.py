@@ -14,12 +14,11 @@ from typing import IO
 from modelsvc.store.disk import check_room, storing
 from modelsvc.store.events import Progress, Tell
 from modelsvc.store.partial import Partial
-from modelsvc.store.remote import Remote
+from modelsvc.store.remote import MAGIC, Remote
 from supervisor.errors import BadModel, InvalidRequest
 
 PIECE_BYTES = 16 * 2**20
 CANNOT_CLONE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
-MAGIC = b"GGUF"
 
 
 def look(path: Path) -> Remote:
@@ -32,21 +31,33 @@ def look(path: Path) -> Remote:
             file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             return Remote(path.as_uri(), sha256=sha256, size_bytes=os.fstat(file.fileno()).st_size)
-    except FileNotFoundError:
-        raise InvalidRequest(f"there is no file {path}: check the path", code="no_model_file") from None
     except OSError as error:
-        raise InvalidRequest(f"{path} cannot be read: {error.strerror}", code="no_model_file") from error
+        raise _unreadable(path, error) from error
 
 
 def copy(path: Path, partial: Partial, tell: Tell) -> None:
-    """Bring all bytes of `path` into `partial`. Raises Refused without room, StorageError."""
+    """Bring all bytes of `path` into `partial`. Raises InvalidRequest, Refused without room, StorageError."""
     partial.begin_anew(partial.notes)
     size, done = partial.notes.size_bytes or 0, 0
     check_room(partial.folder, size)
-    with storing(partial.folder), path.open("rb") as source, partial.path.open("r+b") as target:
+    with _opened(path) as source, storing(partial.folder), partial.path.open("r+b") as target:
         for piece_bytes in _pieces(source, target):
             done += piece_bytes
             tell(Progress(bytes=done, size_bytes=size))
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """It may have gone since it was looked at, while another pull was waited for."""
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> InvalidRequest:
+    if isinstance(error, FileNotFoundError):
+        return InvalidRequest(f"there is no file {path}: check the path", code="no_model_file")
+    return InvalidRequest(f"{path} cannot be read: {error.strerror}; mend its rights", code="no_model_file")
 
 
 def _check_magic(path: Path, head: bytes) -> None:

@@ -20,3 +20,6 @@ class Patience:
         if failed >= self.tries or (asked_s is not None and asked_s > self.longest_asked_s):
             return None
         return max(asked_s or 0.0, min(self.longest_pause_s, self.first_pause_s * 2.0 ** (failed - 1)))
+
+
+USUAL = Patience()

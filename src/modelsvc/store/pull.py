@@ -12,7 +12,7 @@ from modelsvc.store.entry_folder import damage
 from modelsvc.store.events import Began, Checking, Finished, Tell, Waiting
 from modelsvc.store.notes import Notes
 from modelsvc.store.partial import Partial
-from modelsvc.store.patience import Patience
+from modelsvc.store.patience import USUAL, Patience
 from modelsvc.store.remote import Remote
 from modelsvc.store.source import HubFile, LocalFile, Source, WebFile
 from modelsvc.store.store import Store, strangers
@@ -20,8 +20,6 @@ from modelsvc.store.unfinished import KEPT_S, clean, partial
 from modelsvc.store.web import WebTransfer
 from supervisor import offline
 from supervisor.errors import BadModel, Refused
-
-USUAL = Patience()
 
 
 @dataclass(frozen=True, slots=True)

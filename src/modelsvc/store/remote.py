@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+MAGIC = b"GGUF"  # how every model's file begins
+
 
 @dataclass(frozen=True, slots=True)
 class Remote:

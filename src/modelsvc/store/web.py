@@ -15,10 +15,9 @@ from modelsvc.store.entry import Origin
 from modelsvc.store.events import Progress, Retrying, Tell
 from modelsvc.store.partial import Partial
 from modelsvc.store.patience import CONNECT_S, Patience
-from modelsvc.store.remote import Remote
+from modelsvc.store.remote import MAGIC, Remote
 from supervisor.errors import BadModel, DeadlineExceeded, DownloadError, InvalidRequest, Refused, SupervisorError
 
-MAGIC = b"GGUF"
 REDIRECTS = 10
 ROOM_CHECKED_BYTES = 16 * 2**20  # where the server does not tell how much there will be
 

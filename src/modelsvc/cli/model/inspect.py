@@ -1,6 +1,7 @@
 """`modelsvc model inspect`."""
 
 import os
+from pathlib import Path
 
 import click
 import msgspec
@@ -11,8 +12,10 @@ from modelsvc.cli.ctl.ledger import account_lines, forecast_lines
 from modelsvc.cli.model import Target
 from modelsvc.cli.model.describe import facts_lines
 from modelsvc.cli.model.outlook import Outlook, outlook
+from modelsvc.store import Store
 from modelsvc.store.source import local_path
 from supervisor import config, offline
+from supervisor.errors import InvalidRequest
 
 
 @click.command(cls=Command)
@@ -28,15 +31,23 @@ def inspect(target: Target, model: str) -> None:
       modelsvc model inspect smollm2
       modelsvc model inspect ~/models/b.gguf
     """
-    path = local_path(model)
-    if not os.path.isfile(path):  # noqa: PTH113  # Path's raises for a long name
-        path = target.store.find(model).path
+    path = _path_of(target.store, model)
     facts, settings = offline.facts(path), config.load(target.config_file)
     found = outlook(target, path, facts, settings)
     if output.json_wanted():
         output.emit({"path": str(path), "facts": facts, **msgspec.to_builtins(found)})
         return
     click.echo("\n".join([str(path), *facts_lines(facts), *_outlook_lines(found)]))
+
+
+def _path_of(store: Store, model: str) -> Path:
+    """A file as it is named, else one of the store. Raises InvalidRequest for a path where there is none, NotFound."""
+    path = local_path(model)
+    if os.path.isfile(path):  # noqa: PTH113  # Path's raises for a long name
+        return path
+    if os.sep in model:  # which no name in the store has
+        raise InvalidRequest(f"there is no file {path}: check the path", code="no_model_file")
+    return store.find(model).path
 
 
 def _outlook_lines(found: Outlook) -> list[str]:

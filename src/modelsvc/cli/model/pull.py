@@ -11,11 +11,9 @@ from modelsvc.cli.model import Target
 from modelsvc.cli.model.progress import choose_view
 from modelsvc.store import Store
 from modelsvc.store import source as sources
-from modelsvc.store.patience import Patience
+from modelsvc.store.patience import USUAL, Patience
 from modelsvc.store.unfinished import unfinished
 from supervisor.errors import InvalidRequest
-
-USUAL = Patience()
 
 
 def _checked_sum(_ctx: click.Context, _param: click.Parameter, value: str) -> str:

@@ -7,7 +7,7 @@ import sys
 
 import psutil
 import pytest
-from tests.support.service_processes import until
+from disposable.waiting import until
 
 from supervisor.processes import is_alive
 from supervisor.protocol import ExitCode

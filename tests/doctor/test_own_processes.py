@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from disposable.waiting import until
 from tests.support.service_fixture import Service, running_service
-from tests.support.service_processes import until
 
 from modelsvc import own_processes
 from modelsvc.own_processes import left_behind, role, supervisor_pid

@@ -5,7 +5,7 @@ import asyncio
 from pathlib import Path
 
 from supervisor import config as configuration
-from supervisor import logs, startup
+from supervisor import lock, logs, startup
 from supervisor.console import say, tell_program
 from supervisor.errors import SupervisorError
 from supervisor.manager.activation import inherit
@@ -40,7 +40,7 @@ def _run(config_option: Path | None) -> None:
     config = configuration.load(path)
     paths = state_paths()
     startup.lay_out(paths)
-    with startup.lock(paths.lock):
+    with lock.take(paths.lock):
         logs.configure(paths.logs / "supervisor.log")
         settings = Settings(config, path, paths, control_socket(path), inherited=inherited, manager=manager)
         asyncio.run(serve(settings))

@@ -1,11 +1,7 @@
-"""Before the loop runs: the state folder locked, what an earlier supervisor left, and what is to be booted."""
+"""Before the loop runs: the state folder laid out, what an earlier supervisor left, and what is to be booted."""
 
 import asyncio
-import fcntl
-import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TextIO
 
 from supervisor import processes
 from supervisor.config import ModelSection
@@ -13,7 +9,7 @@ from supervisor.core.desired import differences
 from supervisor.core.reconcile import Found, Survivor, Unfinished
 from supervisor.core.state import Boot, Color, Policy
 from supervisor.core.steps import Step
-from supervisor.errors import AlreadyRunning, ConfigError, NotFound, Refused, WorkerError
+from supervisor.errors import ConfigError, NotFound, Refused, WorkerError
 from supervisor.journal import Journal, WorkerRow
 from supervisor.paths import StatePaths, check_socket_path
 from supervisor.releases import model_file
@@ -39,30 +35,6 @@ def lay_out(paths: StatePaths) -> None:
         raise ConfigError(
             f"the state folder {paths.root} cannot be used: {error.strerror}; set MODELSVC_HOME to one that can"
         ) from error
-
-
-def lock(path: Path) -> TextIO:
-    """Hold the state folder until the file is closed. Raises AlreadyRunning, naming the holder."""
-    try:
-        file = path.open("a+")
-    except OSError as error:
-        raise ConfigError(
-            f"the lock {path} cannot be opened: {error.strerror}; mend its rights, or remove it"
-        ) from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        pid = file.read().strip() or "unknown"
-        file.close()
-        raise AlreadyRunning(
-            f"a supervisor (pid {pid}) runs on {path.parent.parent} already: use `modelsvc ctl`,"
-            " or set MODELSVC_HOME to another folder"
-        ) from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
-    return file
 
 
 @dataclass(frozen=True, slots=True)

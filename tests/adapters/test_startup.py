@@ -1,4 +1,4 @@
-"""Before the loop runs: the folder, its lock, what an earlier supervisor left, and what is booted."""
+"""Before the loop runs: the folder, what an earlier supervisor left, and what is booted."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ from supervisor.core import records as rec
 from supervisor.core.reconcile import Unfinished
 from supervisor.core.state import Boot, Change, Color, DeploymentKind, Outcome, Policy, State
 from supervisor.core.steps import Step, StepState
-from supervisor.errors import AlreadyRunning, ConfigError, Refused
+from supervisor.errors import ConfigError, Refused
 from supervisor.journal import Journal
 from supervisor.memory.appraisal import Appraiser
 from supervisor.memory.holdings import Holdings
@@ -30,7 +30,7 @@ from supervisor.paths import StatePaths
 from supervisor.protocol import ExitCode
 from supervisor.releases.baseline import Baseline
 from supervisor.releases.store import ReleaseStore
-from supervisor.startup import Discovery, lay_out, lock
+from supervisor.startup import Discovery, lay_out
 from supervisor.steps.admission import Admission
 from supervisor.workers.probe import Probe
 from supervisor.workers.process import WorkerProcesses
@@ -75,27 +75,6 @@ def test_a_folder_too_deep_for_sockets_is_an_error(folder: Path) -> None:
         lay_out(StatePaths(root))
     assert caught.value.code == "socket_path_too_long"
     assert not root.exists()
-
-
-def test_a_second_supervisor_is_refused(folder: Path) -> None:
-    """With the first one's pid; the first one's death, however it came, frees the folder."""
-    paths = StatePaths(folder)
-    lay_out(paths)
-    script = (
-        "import sys\nfrom pathlib import Path\nfrom supervisor.startup import lock\nheld = lock(Path(sys.argv[1]))\n"
-    )
-    script += "print('held', flush=True)\ninput()"
-    command = [sys.executable, "-c", script, str(paths.lock)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
-        assert first.stdout is not None
-        assert first.stdout.readline() == b"held\n"
-        with pytest.raises(AlreadyRunning, match=rf"\(pid {first.pid}\) runs on {folder} already") as caught:
-            lock(paths.lock)
-        assert caught.value.exit_code is ExitCode.REFUSED
-        first.kill()
-        first.wait()
-    with lock(paths.lock):
-        assert paths.lock.read_text() == f"{os.getpid()}\n"
 
 
 # --- what an earlier supervisor left ----------------------------------------------------------------------------------

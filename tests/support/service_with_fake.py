@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from supervisor import config as configuration
-from supervisor import logs, startup
+from supervisor import lock, logs, startup
 from supervisor.core import bake
 from supervisor.manager.activation import inherit
 from supervisor.manager.notifier import Notifier
@@ -28,7 +28,7 @@ def main() -> None:
     inherited, manager = inherit(), Notifier.take()
     paths = state_paths()
     startup.lay_out(paths)
-    with startup.lock(paths.lock):
+    with lock.take(paths.lock):
         logs.configure(paths.logs / "supervisor.log")
         program = (sys.executable, str(FAKE_WORKER))
         config = configuration.load(config_path)

@@ -20,7 +20,7 @@ from disposable.processes import is_alive
 from disposable.waiting import until
 
 from supervisor import config as configuration
-from supervisor import logs, service, startup
+from supervisor import lock, logs, service, startup
 from supervisor.config import Config
 from supervisor.core.records import Record, StepChanged
 from supervisor.core.state import Color, Policy, State
@@ -126,7 +126,7 @@ def main() -> None:
     service.Parts = FaultyParts  # type: ignore[attr-defined]  # the very class that `serve` makes
     paths = state_paths()
     startup.lay_out(paths)
-    with startup.lock(paths.lock):
+    with lock.take(paths.lock):
         logs.configure(paths.logs / "supervisor.log")
         config = PatientConfig.model_validate(configuration.load(config_path).model_dump())
         asyncio.run(service.serve(Settings(config, config_path, paths, control_socket(config_path))))

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from modelsvc.cli import output
 from modelsvc.cli.ctl.describe import not_serving, under_way
-from modelsvc.cli.locked import is_locked
 from supervisor.client import ABSENT, ControlClient
 from supervisor.errors import ConfigError, DeadlineExceeded, Refused, SupervisorError
+from supervisor.lock import is_held
 from supervisor.paths import StatePaths, control_socket, state_paths
 from supervisor.protocol import DeploymentStatus, ErrorType, ExitCode, Outcome, Status
 
@@ -113,11 +113,11 @@ def _wait(
             _check_same(status, config)
         if status is not None and is_up(status):
             return status, launch
-        if launch is not None and launch.process.poll() == ExitCode.REFUSED and is_locked(paths):
+        if launch is not None and launch.process.poll() == ExitCode.REFUSED and is_held(paths.lock):
             launch = None  # another was quicker
         elif launch is not None:
             _check(launch, client, status)
-        elif status is None and not is_locked(paths):
+        elif status is None and not is_held(paths.lock):
             launch = launch_supervisor(config, paths)
         told = _show_progress(status, told)
         time.sleep(LOOK_S)

@@ -1,7 +1,6 @@
 """What can be done with the service: install, remove, start, stop, restart."""
 
 import errno
-import fcntl
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from modelsvc.service.files import File
 from modelsvc.service.installation import Installation
 from modelsvc.service.manager import Manager
 from supervisor import config as configuration
+from supervisor import lock
 from supervisor.config import split_listen
 from supervisor.errors import StorageError
 from supervisor.paths import StatePaths, find_config, state_paths
@@ -110,7 +110,7 @@ def _check_installed(manager: Manager) -> None:
 
 def _check_folder(manager: Manager, paths: StatePaths) -> None:
     """No other supervisor runs on the state folder. Raises InTheWay."""
-    holder = holder_of(paths.lock)
+    holder = lock.holder(paths.lock)
     if holder and holder != manager.seen().pid:
         raise InTheWay(
             f"a supervisor that {manager.name} did not start (pid {holder}) runs on {paths.root}: end it with"
@@ -126,22 +126,6 @@ def _check_address(manager: Manager, listen: str) -> None:
             f"somebody listens on {listen} (edge.listen) already: if that is modelsvc's own nginx, whose supervisor was"
             " killed, run `modelsvc up` and `modelsvc ctl shutdown`; else stop it, or set another address"
         )
-
-
-def holder_of(lock: Path) -> int:
-    """The pid of the supervisor that holds the state folder; 0 when none does. Raises StorageError."""
-    try:
-        with lock.open("r") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                told = file.read().strip()
-                return int(told) if told.isdecimal() else -1
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except OSError as error:
-        raise StorageError(f"the lock {lock} cannot be opened: {error.strerror}; mend its rights") from error
-    return 0
 
 
 def is_taken(listen: str) -> bool:

@@ -1,0 +1,97 @@
+"""The lock on the state folder: one has it, and those who look keep nobody from it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from supervisor import lock
+from supervisor.errors import AlreadyRunning
+from supervisor.protocol import ExitCode
+
+LOOKERS, STARTS = 3, 300
+# As the doctor, `service install` and `up --detach` do, but without end. It looks as soon as it says so.
+HAMMER = """
+import sys; from pathlib import Path; from supervisor.lock import is_held
+path = Path(sys.argv[1]); is_held(path); print("looks", flush=True)
+while True: is_held(path)
+"""
+STARTER = """
+import sys; from pathlib import Path; from supervisor import errors, lock
+sys.stdin.readline()
+try: held = lock.take(Path(sys.argv[1])); print("has it", flush=True)
+except errors.AlreadyRunning: print("refused", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "lock").touch()
+    return tmp_path / "run" / "lock"
+
+
+@contextmanager
+def running(script: str, path: Path) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-c", script, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_it_is_had_by_one(path: Path) -> None:
+    """The other one is told who; the first one's death, however it came, gives it back."""
+    with running(STARTER, path) as first:
+        assert first.stdin is not None and first.stdout is not None
+        first.stdin.write("go\n")
+        first.stdin.flush()
+        assert first.stdout.readline() == "has it\n"
+        assert lock.holder(path) == first.pid
+        with pytest.raises(
+            AlreadyRunning, match=rf"\(pid {first.pid}\) runs on {path.parent.parent} already"
+        ) as caught:
+            lock.take(path)
+        assert caught.value.exit_code is ExitCode.REFUSED
+        first.kill()
+        first.wait()
+    assert not lock.is_held(path) and lock.holder(path) == 0
+    with lock.take(path):
+        assert lock.holder(path) == os.getpid()
+
+
+def test_one_that_has_not_written_its_pid_is_one(path: Path) -> None:
+    """It has just begun."""
+    with lock.take(path) as file:
+        file.truncate(0)
+        assert lock.holder(path) == -1
+
+
+def test_those_who_look_keep_nobody_from_it(path: Path) -> None:
+    """However often they do."""
+    with ExitStack() as stack:
+        lookers = [stack.enter_context(running(HAMMER, path)) for _ in range(LOOKERS)]
+        for looker in lookers:
+            assert looker.stdout is not None and looker.stdout.readline() == "looks\n"
+        for _ in range(STARTS):
+            lock.take(path).close()
+        assert all(looker.poll() is None for looker in lookers)
+
+
+def test_of_many_that_begin_at_once_one_has_it(path: Path) -> None:
+    """Also while somebody looks: each looks itself before it gives up."""
+    with ExitStack() as stack:
+        stack.enter_context(running(HAMMER, path))
+        starters = [stack.enter_context(running(STARTER, path)) for _ in range(4)]
+        for go in starters:
+            assert go.stdin is not None
+            go.stdin.write("go\n")
+            go.stdin.flush()
+        said = sorted(each.stdout.readline().strip() for each in starters if each.stdout)
+    assert said == ["has it", *["refused"] * 3]

@@ -7,23 +7,16 @@ from pathlib import Path
 import click
 
 from modelsvc.cli import output
-from modelsvc.cli.base import MAX_S, Command, Finite
+from modelsvc.cli.base import Command
 from modelsvc.cli.detach import detach
+from modelsvc.cli.serving.wait import WAIT_S, timeout_option
 from supervisor.paths import find_config
-
-WAIT_S = 600.0  # a big model on a slow disk takes minutes
 
 
 @click.command(cls=Command)
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The configuration file to use.")
 @click.option("-d", "--detach", "in_background", is_flag=True, help="In the background; return when a colour serves.")
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=Finite(min=0, min_open=True, max=MAX_S),
-    metavar="SECONDS",
-    help=f"With --detach: give up waiting after this long (exit code 5), {WAIT_S:.0f} if not given; it goes on.",
-)
+@timeout_option("With --detach: give up waiting")
 def up(config: Path | None, in_background: bool, timeout_s: float | None) -> None:
     """Run the service in the foreground until Ctrl-C, or with --detach in the background until `ctl shutdown`.
 

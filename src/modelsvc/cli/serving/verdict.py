@@ -1,0 +1,99 @@
+"""Whether what was started serves, will not by itself, or is to be waited for. Pure: a look in, a verdict out."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from modelsvc.cli.ctl.describe import not_serving
+from supervisor.protocol import DeploymentStatus, ErrorType, ExitCode, Outcome, Status
+
+ENDED_WELL = (None, Outcome.SUCCEEDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """What is waited for. Deployments count from `since` on, None: not at all; `instead_of` is a pid to be replaced."""
+
+    since: datetime | None = None
+    instead_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is to be seen at one moment.
+
+    `status` is None where no supervisor answers; `latest` is the deployment that began last. `ended` is how the
+    supervisor's process ended, -N by signal N, and None while it lives, or is being started or replaced as asked.
+    """
+
+    status: Status | None = None
+    latest: DeploymentStatus | None = None
+    ended: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Serves:
+    """A colour serves, or would if an operator did not have requests held."""
+
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """To be waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The supervisor's process ended so."""
+
+    how: str
+    kind: ErrorType
+
+
+@dataclass(frozen=True, slots=True)
+class CameToNothing:
+    """The first deployment did; the supervisor tries again, but nobody should wait for that."""
+
+    what: str
+    kind: ErrorType
+
+
+Verdict = Serves | Undecided | Ended | CameToNothing
+
+
+def judge(look: Look, awaited: Awaited) -> Verdict:
+    """The supervisor that is being replaced counts for nothing, whatever it does."""
+    status = look.status
+    if status is not None and status.pid != awaited.instead_of:
+        if is_up(status):
+            return Serves(status)
+        if failed := _came_to_nothing(look.latest, awaited.since):
+            return failed
+    if look.ended is not None:
+        how = f"signal {-look.ended}" if look.ended < 0 else f"exit code {look.ended}"
+        return Ended(how, _kind(look.ended))
+    return Undecided()
+
+
+def is_up(status: Status) -> bool:
+    """A colour serves, or would if an operator did not have requests held."""
+    return not not_serving(status) or (status.edge.paused and status.deployment is None)
+
+
+def _came_to_nothing(latest: DeploymentStatus | None, since: datetime | None) -> CameToNothing | None:
+    if latest is None or since is None or latest.outcome in ENDED_WELL:
+        return None
+    if datetime.fromisoformat(latest.started_at) < since:
+        return None
+    kind: ErrorType = "refused" if latest.outcome is Outcome.REFUSED else "failed"
+    return CameToNothing(f"deployment {latest.deployment} came to nothing: {latest.reason}", kind)
+
+
+def _kind(code: int) -> ErrorType:
+    """What kind of error a supervisor's exit code tells."""
+    kinds: dict[int, ErrorType] = {
+        ExitCode.MISUSE: "invalid_request",
+        ExitCode.REFUSED: "refused",
+        ExitCode.TIMED_OUT: "timed_out",
+    }
+    return kinds.get(code, "failed")

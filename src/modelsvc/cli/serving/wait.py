@@ -1,0 +1,111 @@
+"""The waiting itself: look, tell of progress, until there is a verdict or the time is over."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar, assert_never
+
+import click
+
+from modelsvc.cli import output
+from modelsvc.cli.base import MAX_S, Finite
+from modelsvc.cli.ctl.describe import under_way
+from modelsvc.cli.serving.verdict import Awaited, CameToNothing, Ended, Look, Serves, Undecided, judge
+from supervisor.client import ABSENT, ControlClient
+from supervisor.errors import DeadlineExceeded, SupervisorError
+from supervisor.protocol import DeploymentStatus, ErrorType, Status
+
+WAIT_S = 600.0  # a big model on a slow disk takes minutes
+ANSWER_S = 5.0
+LOOK_S = 0.1
+WORDS_LINES = 20
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+class NotUp(SupervisorError):
+    """The service does not serve, and will not by itself; `type` is that of the supervisor's own exit code."""
+
+    code = "not_up"
+
+    def __init__(self, message: str, kind: ErrorType) -> None:
+        super().__init__(message)
+        self.type = kind
+
+
+class Keeper(Protocol):
+    """Who keeps the supervisor that is waited for, and knows what a person can do about it."""
+
+    @property
+    def awaited(self) -> Awaited: ...
+
+    def tend(self, status: Status | None) -> None:
+        """After each look, before it is judged. Raises SupervisorError where it makes no sense to go on."""
+        ...
+
+    def ended(self, status: Status | None) -> int | None:
+        """As `Look.ended`."""
+        ...
+
+    def explained(self, end: Ended | CameToNothing) -> str:
+        """With what to do, and the supervisor's last words."""
+        ...
+
+    def late(self, timeout_s: float, status: Status | None) -> str:
+        """After `timeout_s` nothing is decided yet."""
+        ...
+
+
+def timeout_option(of: str) -> Callable[[Decorated], Decorated]:
+    """`--timeout` of a command that waits; `of` says when it does."""
+    return click.option(
+        "--timeout",
+        "timeout_s",
+        type=Finite(min=0, min_open=True, max=MAX_S),
+        metavar="SECONDS",
+        help=f"{of} after this long (exit code 5), {WAIT_S:.0f} if not given; it goes on.",
+    )
+
+
+def until_it_serves(client: ControlClient, keeper: Keeper, timeout_s: float) -> Status:
+    """Raises NotUp when it will not by itself, DeadlineExceeded when it does not within `timeout_s`."""
+    deadline, told, status = time.monotonic() + timeout_s, "", None
+    while time.monotonic() < deadline:
+        status = _status(client)
+        keeper.tend(status)
+        match judge(Look(status, _latest(client) if status else None, keeper.ended(status)), keeper.awaited):
+            case Serves(status=serving):
+                return serving
+            case Ended() | CameToNothing() as end:
+                raise NotUp(keeper.explained(end), end.kind)
+            case Undecided():
+                told = _show_progress(status, told)
+            case other:
+                assert_never(other)
+        time.sleep(LOOK_S)
+    raise DeadlineExceeded(keeper.late(timeout_s, status))
+
+
+def facts(status: Status) -> dict[str, Any]:
+    """What programs are told of a service that serves."""
+    return {"pid": status.pid, "active": status.active, "listen": status.edge.listen}
+
+
+def _status(client: ControlClient) -> Status | None:
+    with suppress(*ABSENT):
+        return client.status()
+    return None
+
+
+def _latest(client: ControlClient) -> DeploymentStatus | None:
+    with suppress(*ABSENT):
+        return next(iter(client.history(1)), None)
+    return None
+
+
+def _show_progress(status: Status | None, told: str) -> str:
+    """A line when the step is another one; what was told last."""
+    now = under_way(status.deployment, details=False) if status and status.deployment else told
+    if now != told and not output.json_wanted():
+        output.say(now)
+    return now

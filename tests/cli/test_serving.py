@@ -1,0 +1,84 @@
+"""What a command that waits for the service makes of one look at it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from tests.cli.samples import PAST, STATUS
+
+from modelsvc.cli.serving.verdict import Awaited, CameToNothing, Ended, Look, Serves, Undecided, judge
+from supervisor.protocol import DeploymentStatus, Outcome, Status
+
+BEGUN = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+SERVING = msgspec.structs.replace(STATUS, deployment=None)
+NOBODY = msgspec.structs.replace(STATUS, active=None, deployment=None)
+AWAITED = Awaited(since=BEGUN)
+
+
+def deployment(outcome: Outcome | None, began: datetime = BEGUN) -> DeploymentStatus:
+    changes: dict[str, Any] = {"outcome": outcome, "reason": "no room", "started_at": began.isoformat()}
+    return msgspec.structs.replace(PAST, **changes)
+
+
+def edge(status: Status, **changes: Any) -> Status:
+    return msgspec.structs.replace(status, edge=msgspec.structs.replace(status.edge, **changes))
+
+
+def test_a_colour_that_serves_ends_the_waiting() -> None:
+    """Whatever a deployment before it came to."""
+    assert judge(Look(SERVING, deployment(Outcome.FAILED)), AWAITED) == Serves(SERVING)
+
+
+def test_requests_that_an_operator_holds_are_not_waited_for() -> None:
+    """Nobody but the operator ends that; while something is deployed it may be the deployment that holds them."""
+    held = edge(SERVING, paused=True)
+    assert judge(Look(held), AWAITED) == Serves(held)
+    assert judge(Look(edge(STATUS, paused=True)), AWAITED) == Undecided()
+
+
+@pytest.mark.parametrize("status", [None, NOBODY, edge(SERVING, routes_to=None)], ids=["absent", "none", "no route"])
+@pytest.mark.parametrize("latest", [None, Outcome.SUCCEEDED, "running"])
+def test_what_is_under_way_is_waited_for(status: Status | None, latest: Any) -> None:
+    """No answer yet, no colour yet, a deployment that runs."""
+    told = latest and deployment(None if latest == "running" else latest)
+    assert judge(Look(status, told), AWAITED) == Undecided()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind"), [(Outcome.REFUSED, "refused"), (Outcome.FAILED, "failed"), (Outcome.ROLLED_BACK, "failed")]
+)
+def test_a_first_deployment_that_came_to_nothing_is_told(outcome: Outcome, kind: str) -> None:
+    """With its reason; one from before does not count, nor any where nobody asked."""
+    told = judge(Look(NOBODY, deployment(outcome)), AWAITED)
+    assert told == CameToNothing(f"deployment {PAST.deployment} came to nothing: no room", kind)  # type: ignore[arg-type]
+    earlier = deployment(outcome, BEGUN - timedelta(seconds=1))
+    assert judge(Look(NOBODY, earlier), AWAITED) == Undecided()
+    assert judge(Look(NOBODY, deployment(outcome)), Awaited()) == Undecided()
+
+
+@pytest.mark.parametrize(
+    ("code", "end"),
+    [
+        (0, Ended("exit code 0", "failed")),
+        (1, Ended("exit code 1", "failed")),
+        (2, Ended("exit code 2", "invalid_request")),
+        (4, Ended("exit code 4", "refused")),
+        (5, Ended("exit code 5", "timed_out")),
+        (-9, Ended("signal 9", "failed")),
+        (203, Ended("exit code 203", "failed")),
+    ],
+)
+def test_a_supervisor_that_ended_is_told(code: int, end: Ended) -> None:
+    """As what its exit code says."""
+    assert judge(Look(ended=code), AWAITED) == end
+
+
+def test_the_supervisor_that_is_replaced_is_not_the_one() -> None:
+    """It serves on until the new one has taken over."""
+    replacing = replace(AWAITED, instead_of=SERVING.pid)
+    assert judge(Look(SERVING, deployment(Outcome.FAILED)), replacing) == Undecided()
+    assert judge(Look(None), replacing) == Undecided()
+    new = msgspec.structs.replace(SERVING, pid=SERVING.pid + 1)
+    assert judge(Look(new), replacing) == Serves(new)

@@ -111,16 +111,19 @@ def state_paths(environ: Mapping[str, str] = os.environ) -> StatePaths:
     return StatePaths(Path(home).expanduser().absolute() if home else _user_folder("user_state_dir"))
 
 
-def find_config(explicit: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path | None:
+def find_config(
+    explicit: Path | None = None, environ: Mapping[str, str] = os.environ, folder: Path | None = None
+) -> Path | None:
     """The configuration file to use, absolute, or None when there is none and the defaults hold.
 
-    `--config`, then `$MODELSVC_CONFIG`, then ./config/modelsvc.toml, then the user's configuration folder.
+    `--config`, then `$MODELSVC_CONFIG`, then ./config/modelsvc.toml, then the user's configuration folder. `folder`
+    is another one than the working directory.
     Raises ConfigError when one of the first two names a file that is not there.
     """
     named = explicit or (Path(environ[CONFIG_ENV]) if environ.get(CONFIG_ENV) else None)
     if named is not None:
         return _existing(named.expanduser().absolute(), "--config" if explicit else f"${CONFIG_ENV}")
-    return next((path for path in _usual_configs() if path.is_file()), None)
+    return next((path for path in _usual_configs(folder or Path()) if path.is_file()), None)
 
 
 def control_socket(config: Path | None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -155,8 +158,8 @@ def check_socket_path(path: Path) -> Path:
     return path
 
 
-def _usual_configs() -> Iterator[Path]:
-    yield Path("config").absolute() / CONFIG_NAME
+def _usual_configs(folder: Path) -> Iterator[Path]:
+    yield folder.absolute() / "config" / CONFIG_NAME
     yield _user_folder("user_config_dir") / CONFIG_NAME
 
 

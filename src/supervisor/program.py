@@ -35,7 +35,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(config_option: Path | None) -> None:
-    manager, inherited = Notifier.take(), inherit()
+    manager = Notifier.take()
+    try:
+        _serve(config_option, manager)
+    except SupervisorError as error:
+        manager.failed(error.message)
+        raise
+
+
+def _serve(config_option: Path | None, manager: Notifier) -> None:
+    inherited = inherit()
     path = find_config(config_option)
     config = configuration.load(path)
     paths = state_paths()

@@ -49,6 +49,12 @@ def ending(state: State) -> State:
 # --- what is sent -----------------------------------------------------------------------------------------------------
 
 
+def test_why_it_ends_is_told_in_one_line(folder: Path, inbox: Inbox) -> None:
+    """A line of its own would be another field."""
+    Notifier(str(folder / "m.sock")).failed("these are wrong:\n  edge.listen=x\n  READY=1")
+    assert inbox.messages() == [{"STATUS": "these are wrong: edge.listen=x READY=1"}]
+
+
 def test_the_status_is_told_when_it_changes(folder: Path, inbox: Inbox) -> None:
     """And the time that a start, or an end, may still take each time."""
     notifier = Notifier(str(folder / "m.sock"))

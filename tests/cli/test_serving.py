@@ -59,20 +59,21 @@ def test_a_first_deployment_that_came_to_nothing_is_told(outcome: Outcome, kind:
 
 
 @pytest.mark.parametrize(
-    ("code", "end"),
+    ("code", "how", "kind"),
     [
-        (0, Ended("exit code 0", "failed")),
-        (1, Ended("exit code 1", "failed")),
-        (2, Ended("exit code 2", "invalid_request")),
-        (4, Ended("exit code 4", "refused")),
-        (5, Ended("exit code 5", "timed_out")),
-        (-9, Ended("signal 9", "failed")),
-        (203, Ended("exit code 203", "failed")),
+        (0, "exit code 0", "failed"),
+        (1, "exit code 1", "failed"),
+        (2, "exit code 2", "invalid_request"),
+        (4, "exit code 4", "refused"),
+        (5, "exit code 5", "timed_out"),
+        (-9, "signal 9", "failed"),
+        (203, "exit code 203", "failed"),
     ],
 )
-def test_a_supervisor_that_ended_is_told(code: int, end: Ended) -> None:
+def test_a_supervisor_that_ended_is_told(code: int, how: str, kind: str) -> None:
     """As what its exit code says."""
-    assert judge(Look(ended=code), AWAITED) == end
+    end = judge(Look(ended=code), AWAITED)
+    assert isinstance(end, Ended) and (end.how, end.kind) == (how, kind)
 
 
 def test_the_supervisor_that_is_replaced_is_not_the_one() -> None:

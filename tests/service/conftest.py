@@ -85,9 +85,11 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
 
 @pytest.fixture
 def run(machine: Machine) -> Callable[..., Result]:
-    """`modelsvc service …`, in this process."""
+    """`modelsvc service …`, in this process. The fake managers start nothing that could be waited for."""
 
     def run(*arguments: str) -> Result:
-        return CliRunner().invoke(cli, ["service", *arguments], catch_exceptions=False)
+        begins = not {"install", "start", "restart"}.isdisjoint(arguments) and "--dry-run" not in arguments
+        patience = ["--no-wait"] if begins and "--timeout" not in arguments else []
+        return CliRunner().invoke(cli, ["service", *arguments, *patience], catch_exceptions=False)
 
     return run

@@ -15,6 +15,7 @@ from click.testing import Result
 from tests.service.conftest import Machine
 
 from modelsvc.service import look
+from modelsvc.service.systemd import Systemd
 from supervisor.protocol import ExitCode
 
 Run = Callable[..., Result]
@@ -306,6 +307,71 @@ def test_logs_are_the_journals(
     monkeypatch.setattr("os.execvp", lambda program, words: became.append(words))
     run("logs", *arguments)
     assert became == [["journalctl", *command]]
+
+
+# --- waiting for it ---------------------------------------------------------------------------------------------------
+
+
+def test_the_service_is_only_ordered_when_it_is_waited_for(installed: Machine, run: Run) -> None:
+    """systemctl would say nothing until it is up; the socket is bound first, which may fail. Exit 5 after --timeout."""
+    late = run("start", "--timeout", "0.1")
+    assert late.exit_code == ExitCode.TIMED_OUT and "did not answer within 0.1 s" in late.stderr
+    assert installed.orders == [
+        "systemctl --user start modelsvc.socket",
+        "systemctl --user start --no-block modelsvc.service",
+        *(call for call in installed.orders if call.startswith("journalctl")),
+    ]
+    installed.forget()
+    assert run("restart", "--timeout", "0.1").exit_code == ExitCode.TIMED_OUT
+    assert installed.orders[0] == "systemctl --user restart --no-block modelsvc.service"
+
+
+def test_waiting_and_not_waiting_exclude_each_other(installed: Machine, run: Run) -> None:
+    """Misuse, and nothing is done."""
+    refused = run("start", "--timeout", "3", "--no-wait")
+    assert refused.exit_code == ExitCode.MISUSE and installed.orders == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "ended"),
+    [
+        ({"SubState": "auto-restart", "ExecMainCode": "1", "ExecMainStatus": "2"}, 2),
+        ({"SubState": "failed", "ExecMainCode": "2", "ExecMainStatus": "9"}, -9),
+        ({"SubState": "failed", "ExecMainCode": "3", "ExecMainStatus": "11"}, -11),
+        ({"SubState": "dead", "ExecMainCode": "1", "ExecMainStatus": "0"}, 0),
+        ({"SubState": "auto-restart", "Job": "17", "ExecMainCode": "1", "ExecMainStatus": "2"}, None),
+        ({"SubState": "start", "Job": "17"}, None),
+        ({"SubState": "running"}, None),
+        ({}, None),
+    ],
+)
+def test_how_the_supervisor_ended(machine: Machine, shown: dict[str, str], ended: int | None) -> None:
+    """Not while it runs, or systemd is at it."""
+    for name, value in shown.items():
+        machine.knows(f"modelsvc.service.{name}", value)
+    assert Systemd("modelsvc").ended() == ended
+
+
+def test_a_supervisor_that_ended_is_not_waited_for(installed: Machine, run: Run) -> None:
+    """Its last words are told; its exit code is that of the command."""
+    for name, value in {"SubState": "auto-restart", "ExecMainCode": "1", "ExecMainStatus": "4"}.items():
+        installed.knows(f"modelsvc.service.{name}", value)
+    told = run("start", "--json", "--timeout", "60")
+    error = json.loads(told.stdout)["error"]
+    assert (told.exit_code, error["code"], error["type"]) == (ExitCode.REFUSED, "not_up", "refused")
+    assert "ended with exit code 4; systemd starts it again" in error["message"]
+    assert error["message"].endswith("\nwhat it said")
+    assert any(call.startswith("journalctl --user --unit=modelsvc.service --since=@") for call in installed.orders)
+
+
+def test_without_a_journal_the_units_status_is_the_last_word(installed: Machine, run: Run) -> None:
+    """Not every user may read one, and not everywhere is it kept."""
+    states = {"SubState": "failed", "ExecMainCode": "1", "ExecMainStatus": "1", "StatusText": "no nginx=here"}
+    for name, value in states.items():
+        installed.knows(f"modelsvc.service.{name}", value)
+    installed.refuses("journalctl")
+    told = run("start", "--timeout", "60")
+    assert told.exit_code == ExitCode.FAILED and told.stderr.endswith("\nno nginx=here\n")
 
 
 # --- how it is --------------------------------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ class Fake:
     def _show(self, unit: str) -> None:
         active = self._get(unit, "inactive")
         sys.stdout.write(f"ActiveState={active}\nUnitFileState={self._get(f'{unit}.enabled', 'disabled')}\n")
+        for name in ("Job", "SubState", "ExecMainCode", "ExecMainStatus", "StatusText"):
+            sys.stdout.write(f"{name}={self._get(f'{unit}.{name}', '')}\n")
         if unit.endswith(".service"):
             sys.stdout.write(f"MainPID={self._get('pid', PID) if active == 'active' else 0}\n")
 

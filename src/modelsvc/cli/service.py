@@ -11,6 +11,10 @@ import click
 
 from modelsvc.cli import output
 from modelsvc.cli.base import Command, LazyGroup
+from modelsvc.cli.ctl.describe import not_serving
+from modelsvc.cli.serving.managed import Before, before
+from modelsvc.cli.serving.options import Patience, waits
+from modelsvc.cli.serving.wait import facts
 from modelsvc.cli.text import columns, yes_no
 from modelsvc.service import look, operations
 from modelsvc.service.errors import ManagerFailed
@@ -57,9 +61,10 @@ def service(ctx: click.Context, name: str, config: Path | None) -> None:
 
 @click.command(cls=Command)
 @click.option("--dry-run", "--print", is_flag=True, help="Show the files, and write none.")
+@waits
 @click.pass_obj
-def install(target: Target, dry_run: bool) -> None:
-    """Install the service and start it; done again, take up what changed.
+def install(target: Target, dry_run: bool, patience: Patience) -> None:
+    """Install the service, start it, and return when a colour serves; done again, take up what changed.
 
     Paths of interpreter and nginx are taken as they are now; so are those of configuration and state folder, unless it
     is installed already and neither --config nor the environment names others.
@@ -73,22 +78,13 @@ def install(target: Target, dry_run: bool) -> None:
     if dry_run:
         _show_files(manager.files(installation))
         return
-    done = operations.install(manager, installation)
+    earlier = before(manager, target.name, installation.state)
+    done = operations.install(manager, installation, at_once=patience.waits)
+    _show_installed(installation, done)
     written = [str(file.path) for file in done.changed]
     config = str(installation.config) if installation.config else None
-    _tell(
-        {"files": [str(file.path) for file in done.files], "changed": written, "config": config, "note": done.note},
-        columns(
-            [
-                *(["wrote" if file in done.changed else "unchanged", str(file.path)] for file in done.files),
-                ["config", config or "none, the defaults hold"],
-                ["state", str(installation.state.root)],
-                ["runs", f"http://{installation.listen}"],
-            ]
-        ),
-    )
-    if done.note and not output.json_wanted():
-        output.say(done.note)
+    answer = {"files": [str(file.path) for file in done.files], "changed": written, "config": config, "note": done.note}
+    _conclude(earlier, patience, answer, "", replaced=bool(done.changed))
 
 
 @click.command(cls=Command)
@@ -108,16 +104,19 @@ def uninstall(target: Target) -> None:
 
 
 @click.command(cls=Command)
+@waits
 @click.pass_obj
-def start(target: Target) -> None:
-    """Start the installed service.
+def start(target: Target, patience: Patience) -> None:
+    """Start the installed service, and return when a colour serves.
 
     \b
     Example:
       modelsvc service start
     """
-    operations.start(target.manager())
-    _tell({"running": True}, ["it runs"])
+    manager = target.manager()
+    earlier = before(manager, target.name, operations.state_folder(manager))
+    operations.start(manager, at_once=patience.waits)
+    _conclude(earlier, patience, {"running": True}, "it runs")
 
 
 @click.command(cls=Command)
@@ -134,19 +133,22 @@ def stop(target: Target) -> None:
 
 
 @click.command(cls=Command)
+@waits
 @click.pass_obj
-def restart(target: Target) -> None:
+def restart(target: Target, patience: Patience) -> None:
     """Replace the supervisor by a new one, losing no request: nginx and the workers serve on.
 
-    A running deployment is finished first. The new one has the code and the configuration of now; workers that run
-    older code are replaced by `modelsvc ctl deploy`.
+    A running deployment is finished first. The command returns when a colour serves under the new one, which has the
+    code and the configuration of now; workers that run older code are replaced by `modelsvc ctl deploy`.
 
     \b
     Example:
       modelsvc service restart
     """
-    operations.restart(target.manager())
-    _tell({"running": True}, ["the supervisor was replaced"])
+    manager = target.manager()
+    earlier = before(manager, target.name, operations.state_folder(manager))
+    operations.restart(manager, at_once=patience.waits)
+    _conclude(earlier, patience, {"running": True}, "the supervisor was replaced", replaced=True)
 
 
 @click.command(cls=Command)
@@ -200,8 +202,35 @@ def _show_files(files: Sequence[File]) -> None:
     _tell({"files": [{"path": str(file.path), "text": file.text} for file in files]}, shown)
 
 
+def _show_installed(installation: Installation, done: operations.Installed) -> None:
+    """To people, before the waiting."""
+    if output.json_wanted():
+        return
+    rows = [
+        *(["wrote" if file in done.changed else "unchanged", str(file.path)] for file in done.files),
+        ["config", str(installation.config or "none, the defaults hold")],
+        ["state", str(installation.state.root)],
+        ["runs", f"http://{installation.listen}"],
+    ]
+    click.echo("\n".join(columns(rows)))
+    if done.note:
+        output.say(done.note)
+
+
+def _conclude(
+    earlier: Before, patience: Patience, answer: Mapping[str, Any], done: str, *, replaced: bool = False
+) -> None:
+    """Wait, if wanted, and tell how it ended. Raises NotUp, DeadlineExceeded."""
+    if patience.timeout_s is None:
+        _tell(answer, [done] if done else [])
+        return
+    status = earlier.until_it_serves(patience.timeout_s, replaced=replaced)
+    serving = not_serving(status) or f"{status.active} serves at http://{status.edge.listen}"
+    _tell({**answer, **facts(status)}, ["; ".join(filter(None, (done, serving, f"pid {status.pid}")))])
+
+
 def _tell(answer: Mapping[str, Any], lines: Sequence[str]) -> None:
     if output.json_wanted():
         output.emit(answer)
     else:
-        click.echo("\n".join(lines))
+        click.echo("".join(f"{line}\n" for line in lines), nl=False)

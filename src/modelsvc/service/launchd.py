@@ -8,17 +8,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelsvc.console import from_now_on
 from modelsvc.service import programs
 from modelsvc.service.errors import ManagerFailed, NoManager, NotInstalled
 from modelsvc.service.files import File
-from modelsvc.service.installation import Installation, Recorded
+from modelsvc.service.installation import LOG_NAME, Installation, Recorded
 from modelsvc.service.manager import ManagerName, Running
 from modelsvc.service.plist import label, plist, recorded
+from modelsvc.service.words import Words
 from supervisor.errors import InvalidRequest
+from supervisor.paths import StatePaths
 
 POLL_S = 0.1
 LOAD_TIMEOUT_S = 30.0
 END_TIMEOUT_S = 1800.0  # launchd itself ends it after ExitTimeOut
+EXIT_CODE = re.compile(r"^\s*last exit code = (\d+)", re.MULTILINE)
+SIGNAL = re.compile(r"^\s*last terminating signal = \D*(\d+)", re.MULTILINE)
 STATE = re.compile(r"^\s*pid = (\d+)$", re.MULTILINE)
 
 
@@ -68,23 +73,37 @@ class Launchd:
         pid = STATE.search(answer.out)
         return Running(loaded=True, enabled=not self._is_disabled(), pid=int(pid[1]) if pid else None)
 
+    def ended(self) -> int | None:
+        """An end with 0 was asked for, and is followed by a start."""
+        answer = programs.ask("launchctl", "print", self.target)
+        if answer.exit_code or STATE.search(answer.out):
+            return None
+        code, number = EXIT_CODE.search(answer.out), SIGNAL.search(answer.out)
+        return -int(number[1]) if number else (int(code[1]) or None) if code else None
+
+    def words(self, state: StatePaths) -> Words:
+        return from_now_on(state.logs / LOG_NAME)
+
     def lingers(self) -> bool | None:
         return None  # an agent lives from login to logout
 
     def linger(self) -> str:
         return ""
 
-    def put_in_force(self, changed: tuple[File, ...]) -> None:
+    def put_in_force(self, changed: tuple[File, ...], at_once: bool = False) -> None:
         """launchd reads a file only when it loads it."""
         if changed and self.seen().loaded:
             self.stop()
         programs.order("launchctl", "enable", self.target)
-        self.start()
+        self.start(at_once)
 
-    def start(self) -> None:
+    def start(self, at_once: bool = False) -> None:
+        """Of a job that is loaded already the process is awaited, for how an earlier one ended is shown until then."""
         seen = self.seen()
         if not seen.loaded:
             programs.order("launchctl", "bootstrap", self.domain, str(self.path))  # RunAtLoad starts it
+            if at_once:
+                return
         elif seen.pid is None:
             programs.order("launchctl", "kickstart", self.target)
         self._await(lambda seen: seen.pid is not None, "is not started", LOAD_TIMEOUT_S)
@@ -94,14 +113,15 @@ class Launchd:
             programs.order("launchctl", "bootout", self.target)
             self._await(lambda seen: not seen.loaded, "does not end", END_TIMEOUT_S)
 
-    def restart(self) -> None:
+    def restart(self, at_once: bool = False) -> None:
         """KeepAlive starts the next one."""
         before = self.seen().pid
         if before is None:
-            self.start()
+            self.start(at_once)
             return
         programs.order("launchctl", "kill", "SIGUSR2", self.target)
-        self._await(lambda seen: seen.pid not in (None, before), "does not hand over", END_TIMEOUT_S)
+        if not at_once:
+            self._await(lambda seen: seen.pid not in (None, before), "does not hand over", END_TIMEOUT_S)
 
     def unload(self) -> None:
         self.stop()

@@ -9,6 +9,8 @@ from modelsvc.service import programs
 from modelsvc.service.errors import NoManager
 from modelsvc.service.files import File
 from modelsvc.service.installation import Installation, Recorded
+from modelsvc.service.words import Words
+from supervisor.paths import StatePaths
 
 ManagerName = Literal["systemd", "launchd"]
 
@@ -23,7 +25,10 @@ class Running:
 
 
 class Manager(Protocol):
-    """For one service, by its name."""
+    """For one service, by its name.
+
+    What starts the supervisor returns when the manager has seen it start; `at_once`: when the manager has its orders.
+    """
 
     @property
     def name(self) -> ManagerName: ...
@@ -46,6 +51,17 @@ class Manager(Protocol):
 
     def seen(self) -> Running: ...
 
+    def ended(self) -> int | None:
+        """How the supervisor ended that does not run, -N by signal N; None while it does, or is being started.
+
+        One that was replaced as asked has not ended in this sense, and one that is tried again after a pause has.
+        """
+        ...
+
+    def words(self, state: StatePaths, /) -> Words:
+        """What the supervisor on that state folder says from now on."""
+        ...
+
     def lingers(self) -> bool | None:
         """Whether the service runs without a login; None where that is no question, or cannot be told."""
         ...
@@ -54,17 +70,17 @@ class Manager(Protocol):
         """See to it that it does; what to tell the user where that is refused, else empty."""
         ...
 
-    def put_in_force(self, changed: tuple[File, ...]) -> None:
+    def put_in_force(self, changed: tuple[File, ...], at_once: bool = False) -> None:
         """Files were written, of which `changed` are new or different: have the service run by them."""
         ...
 
-    def start(self) -> None: ...
+    def start(self, at_once: bool = False) -> None: ...
 
     def stop(self) -> None:
         """All of it, the clients' socket included."""
         ...
 
-    def restart(self) -> None:
+    def restart(self, at_once: bool = False) -> None:
         """The supervisor alone; nginx and the workers serve on."""
         ...
 

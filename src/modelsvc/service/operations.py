@@ -8,13 +8,14 @@ from pathlib import Path
 from modelsvc.service import files
 from modelsvc.service.errors import InTheWay, NotInstalled
 from modelsvc.service.files import File
-from modelsvc.service.installation import Installation
+from modelsvc.service.installation import Installation, Recorded
 from modelsvc.service.manager import Manager
 from supervisor import config as configuration
 from supervisor import lock
 from supervisor.config import split_listen
 from supervisor.errors import StorageError
-from supervisor.paths import StatePaths, find_config, state_paths
+from supervisor.paths import StatePaths, control_socket, find_config, state_paths
+from supervisor.protocol import HOME_ENV
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,8 @@ class Installed:
     note: str = ""
 
 
-def install(manager: Manager, installation: Installation) -> Installed:
-    """Write the files, have them in force, and the service running.
+def install(manager: Manager, installation: Installation, at_once: bool = False) -> Installed:
+    """Write the files, have them in force, and the service running; `at_once` as with `Manager`.
 
     Raises NoManager, InTheWay, StorageError, ManagerFailed.
 
@@ -42,7 +43,7 @@ def install(manager: Manager, installation: Installation) -> Installed:
     if state_folder(manager, installation.state) != installation.state:
         manager.stop()  # its nginx and workers, which the next supervisor would know nothing of
     files.write(changed)
-    manager.put_in_force(changed)
+    manager.put_in_force(changed, at_once)
     return Installed(wanted, changed, manager.linger())
 
 
@@ -58,11 +59,11 @@ def uninstall(manager: Manager) -> tuple[Path, ...]:
     return there
 
 
-def start(manager: Manager) -> None:
+def start(manager: Manager, at_once: bool = False) -> None:
     """Raises NotInstalled, ConfigError, NoManager, InTheWay or ManagerFailed."""
     _check_installed(manager)
     _check_start(manager)
-    manager.start()
+    manager.start(at_once)
 
 
 def stop(manager: Manager) -> None:
@@ -71,17 +72,30 @@ def stop(manager: Manager) -> None:
     manager.stop()
 
 
-def restart(manager: Manager) -> None:
+def restart(manager: Manager, at_once: bool = False) -> None:
     """Raises NotInstalled, ConfigError, NoManager, InTheWay or ManagerFailed; whoever runs goes on then."""
     _check_installed(manager)
     _check_start(manager)
-    manager.restart()
+    manager.restart(at_once)
 
 
 def state_folder(manager: Manager, default: StatePaths | None = None) -> StatePaths:
     """The installed service's own; where none is installed, `default`, or what this shell says."""
     recorded = manager.recorded()
     return StatePaths(recorded.home) if recorded else default or state_paths()
+
+
+def socket_of(manager: Manager) -> Path:
+    """The installed service's control socket, whatever this shell's own is. Raises NotInstalled, ConfigError."""
+    recorded = manager.recorded()
+    if recorded is None:
+        raise NotInstalled("the service's files are not ours any more: run `modelsvc service install` again")
+    return control_socket(_config(recorded), {HOME_ENV: str(recorded.home)})
+
+
+def _config(recorded: Recorded) -> Path | None:
+    """As the supervisor finds it, which begins in `/`."""
+    return find_config(recorded.config, {}, Path("/"))
 
 
 def _make_log_folder(paths: StatePaths) -> None:
@@ -99,7 +113,7 @@ def _check_start(manager: Manager) -> None:
     """A supervisor could begin on what the service is installed with. Raises ConfigError, InTheWay."""
     _check_folder(manager, state_folder(manager))
     if recorded := manager.recorded():
-        configuration.load(find_config(recorded.config, {}))
+        configuration.load(_config(recorded))
 
 
 def _check_installed(manager: Manager) -> None:

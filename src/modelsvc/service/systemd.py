@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,12 @@ from modelsvc.service.files import File
 from modelsvc.service.installation import Installation, Recorded
 from modelsvc.service.manager import ManagerName, Running
 from modelsvc.service.units import recorded, units
+from modelsvc.service.words import Journal, Words
 from supervisor.files import read_text
+from supervisor.paths import StatePaths
 
+SHOWN = ("ActiveState", "MainPID", "UnitFileState", "LoadState")
+OVER = ("dead", "failed", "auto-restart")  # newer versions have longer names that begin so
 ACTIVE = ("active", "activating", "reloading", "deactivating")
 
 
@@ -61,6 +66,17 @@ class Systemd:
             pid=pid or None,
         )
 
+    def ended(self) -> int | None:
+        """While there is a job the supervisor is being started, stopped or replaced."""
+        shown = self._shown(self.service, ("Job", "SubState", "ExecMainCode", "ExecMainStatus"))
+        if int(shown.get("Job") or 0) or not shown.get("SubState", "").startswith(OVER):
+            return None
+        status = int(shown.get("ExecMainStatus") or 0)
+        return -status if int(shown.get("ExecMainCode") or 0) in (os.CLD_KILLED, os.CLD_DUMPED) else status
+
+    def words(self, _state: StatePaths) -> Words:
+        return Journal(self.service, time.time(), self._status_text)
+
     def lingers(self) -> bool | None:
         answer = programs.ask("loginctl", "show-user", getpass.getuser(), "--property=Linger")
         return answer.out.strip() == "Linger=yes" if answer.exit_code == 0 else None
@@ -76,7 +92,7 @@ class Systemd:
             f" `sudo loginctl enable-linger {getpass.getuser()}` to have it start at boot"
         )
 
-    def put_in_force(self, changed: tuple[File, ...]) -> None:
+    def put_in_force(self, changed: tuple[File, ...], at_once: bool = False) -> None:
         """A socket whose unit changed can only be bound anew while the service is down."""
         names, seen = {file.path.name for file in changed}, self.seen()
         self._do("daemon-reload")
@@ -84,18 +100,23 @@ class Systemd:
             self._do("stop", self.service, self.socket)
         self._do("enable", self.service, self.socket)
         if seen.pid and names == {self.service}:
-            self.restart()
+            self.restart(at_once)
         else:
-            self.start()
+            self.start(at_once)
 
-    def start(self) -> None:
-        self._do("start", self.socket, self.service)
+    def start(self, at_once: bool = False) -> None:
+        """The socket is bound when this returns, or the start has failed."""
+        if at_once:
+            self._do("start", self.socket)
+            self._do("start", "--no-block", self.service)
+        else:
+            self._do("start", self.socket, self.service)
 
     def stop(self) -> None:
         self._do("stop", self.service, self.socket)
 
-    def restart(self) -> None:
-        self._do("restart", self.service)
+    def restart(self, at_once: bool = False) -> None:
+        self._do("restart", *(["--no-block"] if at_once else []), self.service)
 
     def unload(self) -> None:
         self._do("disable", "--now", self.service, self.socket)
@@ -112,11 +133,13 @@ class Systemd:
     def _do(self, *words: str) -> None:
         programs.order("systemctl", "--user", *words)
 
-    def _shown(self, unit: str) -> dict[str, str]:
+    def _status_text(self) -> str:
+        """What the supervisor told of itself last."""
+        return self._shown(self.service, ("StatusText",)).get("StatusText", "")
+
+    def _shown(self, unit: str, properties: Sequence[str] = SHOWN) -> dict[str, str]:
         """Empty where nobody answers."""
-        answer = programs.ask(
-            "systemctl", "--user", "show", unit, "--property=ActiveState,MainPID,UnitFileState,LoadState"
-        )
+        answer = programs.ask("systemctl", "--user", "show", unit, f"--property={','.join(properties)}")
         return _fields(answer.out.splitlines()) if answer.exit_code == 0 else {}
 
 

@@ -56,6 +56,10 @@ class Notifier:
         self._ready = True
         self._send({"READY": "1"})
 
+    def failed(self, reason: str) -> None:
+        """The supervisor is about to end by an error: what the manager shows of it where it keeps no words."""
+        self._send({"STATUS": " ".join(reason.split())})
+
     async def run(self, state: Callable[[], State]) -> None:
         """Tell what there is to tell, until cancelled: then for the last time."""
         try:

@@ -1,5 +1,6 @@
 """Waiting until a service in the background serves, whoever runs its supervisor.
 
-`verdict` decides from what is seen (pure), `wait` looks and tells of progress. `modelsvc up --detach` starts a
-supervisor itself, `modelsvc service` has a service manager do it: each is a `Keeper`.
+`verdict` decides from what is seen (pure), `wait` looks and tells of progress. Each way to have a supervisor run in the
+background is a `Keeper`: `modelsvc.cli.detach` starts it itself, `managed` has a service manager do it. `options` are
+those of the commands.
 """

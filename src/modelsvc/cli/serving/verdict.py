@@ -44,10 +44,23 @@ class Undecided:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The supervisor's process ended so."""
+    """The supervisor's process ended, with `code` as in `Look.ended`."""
 
-    how: str
-    kind: ErrorType
+    code: int
+
+    @property
+    def how(self) -> str:
+        return f"signal {-self.code}" if self.code < 0 else f"exit code {self.code}"
+
+    @property
+    def kind(self) -> ErrorType:
+        """What kind of error the code tells."""
+        kinds: dict[int, ErrorType] = {
+            ExitCode.MISUSE: "invalid_request",
+            ExitCode.REFUSED: "refused",
+            ExitCode.TIMED_OUT: "timed_out",
+        }
+        return kinds.get(self.code, "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +82,7 @@ def judge(look: Look, awaited: Awaited) -> Verdict:
             return Serves(status)
         if failed := _came_to_nothing(look.latest, awaited.since):
             return failed
-    if look.ended is not None:
-        how = f"signal {-look.ended}" if look.ended < 0 else f"exit code {look.ended}"
-        return Ended(how, _kind(look.ended))
-    return Undecided()
+    return Undecided() if look.ended is None else Ended(look.ended)
 
 
 def is_up(status: Status) -> bool:
@@ -87,13 +97,3 @@ def _came_to_nothing(latest: DeploymentStatus | None, since: datetime | None) ->
         return None
     kind: ErrorType = "refused" if latest.outcome is Outcome.REFUSED else "failed"
     return CameToNothing(f"deployment {latest.deployment} came to nothing: {latest.reason}", kind)
-
-
-def _kind(code: int) -> ErrorType:
-    """What kind of error a supervisor's exit code tells."""
-    kinds: dict[int, ErrorType] = {
-        ExitCode.MISUSE: "invalid_request",
-        ExitCode.REFUSED: "refused",
-        ExitCode.TIMED_OUT: "timed_out",
-    }
-    return kinds.get(code, "failed")

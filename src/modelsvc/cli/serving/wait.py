@@ -1,26 +1,19 @@
 """The waiting itself: look, tell of progress, until there is a verdict or the time is over."""
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar, assert_never
-
-import click
+from typing import Any, Protocol, assert_never
 
 from modelsvc.cli import output
-from modelsvc.cli.base import MAX_S, Finite
 from modelsvc.cli.ctl.describe import under_way
 from modelsvc.cli.serving.verdict import Awaited, CameToNothing, Ended, Look, Serves, Undecided, judge
 from supervisor.client import ABSENT, ControlClient
 from supervisor.errors import DeadlineExceeded, SupervisorError
 from supervisor.protocol import DeploymentStatus, ErrorType, Status
 
-WAIT_S = 600.0  # a big model on a slow disk takes minutes
 ANSWER_S = 5.0
 LOOK_S = 0.1
 WORDS_LINES = 20
-
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class NotUp(SupervisorError):
@@ -54,17 +47,6 @@ class Keeper(Protocol):
     def late(self, timeout_s: float, status: Status | None) -> str:
         """After `timeout_s` nothing is decided yet."""
         ...
-
-
-def timeout_option(of: str) -> Callable[[Decorated], Decorated]:
-    """`--timeout` of a command that waits; `of` says when it does."""
-    return click.option(
-        "--timeout",
-        "timeout_s",
-        type=Finite(min=0, min_open=True, max=MAX_S),
-        metavar="SECONDS",
-        help=f"{of} after this long (exit code 5), {WAIT_S:.0f} if not given; it goes on.",
-    )
 
 
 def until_it_serves(client: ControlClient, keeper: Keeper, timeout_s: float) -> Status:

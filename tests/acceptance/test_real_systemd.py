@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import tomli_w
 from disposable.processes import processes_of
-from disposable.service import is_settled
+from disposable.service import Tables, is_settled
 from disposable.waiting import until
-from tests.support.service_fixture import Service, Tables, service_folder
+from tests.support.service_fixture import Service, service_folder
 from tests.support.service_traffic import steady_traffic
 from tests.support.user_systemd import UserSystemd, user_systemd
 

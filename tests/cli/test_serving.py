@@ -1,14 +1,19 @@
 """What a command that waits for the service makes of one look at it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from tests.cli.samples import PAST, STATUS
+from tests.cli.scripted import Answer, Script
 
 from modelsvc.cli.serving.verdict import Awaited, CameToNothing, Ended, Look, Serves, Undecided, judge
+from modelsvc.cli.serving.wait import until_it_serves
+from supervisor.client import ControlClient
+from supervisor.errors import SupervisorError
 from supervisor.protocol import DeploymentStatus, Outcome, Status
 
 BEGUN = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
@@ -83,3 +88,34 @@ def test_the_supervisor_that_is_replaced_is_not_the_one() -> None:
     assert judge(Look(None), replacing) == Undecided()
     new = msgspec.structs.replace(SERVING, pid=SERVING.pid + 1)
     assert judge(Look(new), replacing) == Serves(new)
+
+
+@dataclass
+class Replacing:
+    """A keeper; after the first look the new supervisor is there."""
+
+    daemon: Script
+    awaited: Awaited
+
+    def tend(self, status: Status | None) -> None:
+        assert status in (None, SERVING)
+        self.daemon.reply("GET /v1/status", SERVING)
+
+    def ended(self, status: Status | None) -> None:
+        return None
+
+    def explained(self, end: object) -> str:
+        return "not up"
+
+    def late(self, timeout_s: float, status: Status | None) -> str:
+        return "late"
+
+
+def test_an_older_supervisor_that_is_replaced_need_not_be_understood(daemon: Script, socket_path: Path) -> None:
+    """After an upgrade its answers may be of another form; one that stays and is not understood is an error."""
+    client, garbage = ControlClient(socket_path), Answer([b'{"of": "another version"}'])
+    daemon.answers["GET /v1/status"] = garbage
+    assert until_it_serves(client, Replacing(daemon, Awaited(instead_of=1)), 30) == SERVING
+    daemon.answers["GET /v1/status"] = garbage
+    with pytest.raises(SupervisorError, match="cannot be read"):
+        until_it_serves(client, Replacing(daemon, Awaited()), 30)

@@ -12,7 +12,8 @@ import tomli_w
 from click.testing import CliRunner, Result
 from tests.support import fake_launchd
 from tests.support.service_fixture import Service, service_folder
-from tests.support.service_processes import processes_of, until
+from disposable.processes import processes_of
+from disposable.waiting import until
 
 from modelsvc.cli.tree import cli
 from supervisor.protocol import ExitCode

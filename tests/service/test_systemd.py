@@ -372,6 +372,8 @@ def test_without_a_journal_the_units_status_is_the_last_word(installed: Machine,
     installed.refuses("journalctl")
     told = run("start", "--timeout", "60")
     assert told.exit_code == ExitCode.FAILED and told.stderr.endswith("\nno nginx=here\n")
+    installed.knows("modelsvc.service.SubState", "start")
+    assert "no nginx" not in run("start", "--timeout", "0.1").stderr  # it lives: that is what it is at
 
 
 # --- how it is --------------------------------------------------------------------------------------------------------

@@ -86,10 +86,10 @@ def state_folder(manager: Manager, default: StatePaths | None = None) -> StatePa
 
 
 def socket_of(manager: Manager) -> Path:
-    """The installed service's control socket, whatever this shell's own is. Raises NotInstalled, ConfigError."""
+    """The installed service's control socket; this shell's own where its files do not tell. Raises ConfigError."""
     recorded = manager.recorded()
     if recorded is None:
-        raise NotInstalled("the service's files are not ours any more: run `modelsvc service install` again")
+        return control_socket(find_config())
     return control_socket(_config(recorded), {HOME_ENV: str(recorded.home)})
 
 

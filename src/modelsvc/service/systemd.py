@@ -134,8 +134,9 @@ class Systemd:
         programs.order("systemctl", "--user", *words)
 
     def _status_text(self) -> str:
-        """What the supervisor told of itself last."""
-        return self._shown(self.service, ("StatusText",)).get("StatusText", "")
+        """Why the supervisor ended, as it told systemd; one that lives tells what it is at, which is no last word."""
+        shown = self._shown(self.service, ("SubState", "StatusText"))
+        return shown.get("StatusText", "") if shown.get("SubState", "").startswith(OVER) else ""
 
     def _shown(self, unit: str, properties: Sequence[str] = SHOWN) -> dict[str, str]:
         """Empty where nobody answers."""

@@ -21,7 +21,7 @@ class Words(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """systemd's. Where this user may not read it, or it is not kept, `status` asks for the line that the unit shows."""
+    """systemd's. Where this user may not read it, or it is not kept, `status` is asked why the supervisor ended."""
 
     unit: str
     since_s: float  # Unix time

@@ -39,8 +39,8 @@ class Managed:
         if isinstance(end, CameToNothing):
             what = f"{end.what}; it is tried again in the background: `{self.ctl} explain` tells more"
         else:
-            again = f"{self.manager.name} starts it again every few seconds, " if end.code else ""
-            what = f"the supervisor ended with {end.how}; {again}`{self.service} logs` has its output"
+            again = f"; {self.manager.name} starts it again every few seconds" if end.code else ""
+            what = f"the supervisor ended with {end.how}{again}: `{self.service} logs` has its output"
         return f"{what}, `{self.service} stop` ends it{self._last_words()}"
 
     def late(self, timeout_s: float, status: Status | None) -> str:

@@ -53,9 +53,9 @@ def until_it_serves(client: ControlClient, keeper: Keeper, timeout_s: float) -> 
     """Raises NotUp when it will not by itself, DeadlineExceeded when it does not within `timeout_s`."""
     deadline, told, status = time.monotonic() + timeout_s, "", None
     while time.monotonic() < deadline:
-        status = _status(client)
+        status, latest = _ask(client, keeper.awaited)
         keeper.tend(status)
-        match judge(Look(status, _latest(client) if status else None, keeper.ended(status)), keeper.awaited):
+        match judge(Look(status, latest, keeper.ended(status)), keeper.awaited):
             case Serves(status=serving):
                 return serving
             case Ended() | CameToNothing() as end:
@@ -73,16 +73,16 @@ def facts(status: Status) -> dict[str, Any]:
     return {"pid": status.pid, "active": status.active, "listen": status.edge.listen}
 
 
-def _status(client: ControlClient) -> Status | None:
-    with suppress(*ABSENT):
-        return client.status()
-    return None
+def _ask(client: ControlClient, awaited: Awaited) -> tuple[Status | None, DeploymentStatus | None]:
+    """The status, and the deployment that began last, of whoever answers. Raises SupervisorError.
 
-
-def _latest(client: ControlClient) -> DeploymentStatus | None:
-    with suppress(*ABSENT):
-        return next(iter(client.history(1)), None)
-    return None
+    A supervisor that is being replaced may be of another version, whose answers nobody here can read.
+    """
+    status = latest = None
+    with suppress(*([SupervisorError] if awaited.instead_of else ABSENT)):
+        status = client.status()
+        latest = next(iter(client.history(1)), None)
+    return status, latest
 
 
 def _show_progress(status: Status | None, told: str) -> str:

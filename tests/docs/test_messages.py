@@ -21,7 +21,6 @@ PAGE = (ROOT / "docs" / "messages.md").read_text()
 PASSED_ON = {
     "modelsvc/cli/edge.py: told.get('code')",
     "modelsvc/cli/edge.py: code",
-    "modelsvc/cli/serving/verdict.py: look.ended",  # an exit code
     "modelsvc/engine/inspect.py: error.code",
     "modelsvc/store/pull.py: error.code",
     "modelsvc/worker/app.py: code",  # of _CODES

@@ -39,7 +39,7 @@ class Managed:
         if isinstance(end, CameToNothing):
             what = f"{end.what}; it is tried again in the background: `{self.ctl} explain` tells more"
         else:
-            again = f"; {self.manager.name} starts it again every few seconds" if end.code else ""
+            again = f"; {self.manager.name} starts it again every few seconds" if end.exit_code else ""
             what = f"the supervisor ended with {end.how}{again}: `{self.service} logs` has its output"
         return f"{what}, `{self.service} stop` ends it{self._last_words()}"
 

@@ -44,13 +44,13 @@ class Undecided:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The supervisor's process ended, with `code` as in `Look.ended`."""
+    """The supervisor's process ended, with `exit_code` as in `Look.ended`."""
 
-    code: int
+    exit_code: int
 
     @property
     def how(self) -> str:
-        return f"signal {-self.code}" if self.code < 0 else f"exit code {self.code}"
+        return f"signal {-self.exit_code}" if self.exit_code < 0 else f"exit code {self.exit_code}"
 
     @property
     def kind(self) -> ErrorType:
@@ -60,7 +60,7 @@ class Ended:
             ExitCode.REFUSED: "refused",
             ExitCode.TIMED_OUT: "timed_out",
         }
-        return kinds.get(self.code, "failed")
+        return kinds.get(self.exit_code, "failed")
 
 
 @dataclass(frozen=True, slots=True)

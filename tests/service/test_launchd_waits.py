@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 import tomli_w
 from click.testing import CliRunner, Result
-from tests.support import fake_launchd
-from tests.support.service_fixture import Service, service_folder
 from disposable.processes import processes_of
 from disposable.waiting import until
+from tests.support import fake_launchd
+from tests.support.service_fixture import Service, service_folder
 
 from modelsvc.cli.tree import cli
 from supervisor.protocol import ExitCode

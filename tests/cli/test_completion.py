@@ -61,6 +61,14 @@ def bash(run: Run, world: Path, line: str) -> list[str]:
     return sorted(done.stdout.split())
 
 
+def fish(run: Run, world: Path, line: str) -> list[str]:
+    """What Tab offers behind `line`, descriptions behind a tabulator."""
+    env = {**os.environ, "SCRIPT": str(script(run, world, "fish"))}
+    asked = ["fish", "--no-config", "-c", FISH.format(line=line)]
+    done = subprocess.run(asked, env=env, capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.splitlines()
+
+
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
@@ -95,11 +103,19 @@ def test_bash_completes_the_stores_models(run: Run, world: Path, home: Path) -> 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="no fish here")
 def test_fish_completes(run: Run, world: Path) -> None:
     """With the real `complete --do-complete`."""
-    env = {**os.environ, "SCRIPT": str(script(run, world, "fish"))}
     for line, offered in (("modelsvc ctl swap ", ["blue", "green"]), ("modelsvc ctl logs ed", ["edge"])):
-        asked = ["fish", "--no-config", "-c", FISH.format(line=line)]
-        done = subprocess.run(asked, env=env, capture_output=True, text=True, check=True, timeout=60)
-        assert [each.split("\t")[0] for each in done.stdout.splitlines()] == offered
+        assert fish(run, world, line) == offered
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish here")
+def test_fish_shows_names_and_descriptions_to_their_end(run: Run, world: Path, home: Path) -> None:
+    """Though both may have commas, by which click parts what it answers."""
+    folder = home / "models" / ("a" * 64)
+    folder.mkdir(parents=True)
+    (folder / "smol,q8.gguf").touch()
+
+    assert fish(run, world, "modelsvc ctl deploy --model sm") == ["smol,q8.gguf"]
+    assert fish(run, world, "modelsvc ctl stat") == ["status\tShow what serves, what it costs and what..."]
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here")

@@ -53,6 +53,8 @@ def script(shell: str, root: click.Command) -> str:
     assert kind is not None, f"click does not know {shell}"
     # Not source(): for bash it starts a bash to look at its version, and this one need not be the user's.
     source = kind.source_template % kind(root, {}, PROGRAM, VARIABLE).source_vars()
+    if shell == "fish":  # what follows a comma in a name or its description is part of it
+        source = source.replace('string split ","', 'string split --max 1 ","')
     notes = "\n".join(f"# {line}" for line in ("To install it:", *INSTALL[shell]))
     return f"{source.rstrip()}\n\n{notes}\n"
 

@@ -2,8 +2,10 @@
 # Set up everything `make demo` and `make test` need, from a bare macOS (Homebrew) or Debian/Ubuntu machine on.
 #
 #   1. what the system's package manager must give: a Python >= 3.11 with venv, a C++ compiler, nginx
-#   2. what it should give: Prometheus for `modelsvc monitor`, Chromium for the tests of the status page
+#   2. what it should give: Prometheus for `modelsvc monitor`; and for tests alone Chromium, zsh and fish
 #   3. .venv with the packages of requirements.lock, each checked against its hash   (python_packages.sh)
+#
+# Without 1 it fails, and says what whoever is root has to run. Without 2, it says what is then not there, and goes on.
 #
 # QUIET=1 says nothing when all is there: then another target's output is all there is to see.
 # A second run finds the stamp of the first and the programs, and ends at once. What of 2 could not be had is on the
@@ -19,7 +21,7 @@ PATH=$PATH:${MODELSVC_SETUP_PATH-/usr/local/sbin:/usr/sbin:/sbin:/opt/homebrew/b
 stamp=.venv/modelsvc-setup
 applications=${MODELSVC_ROOT-}/Applications
 unavailable=$stamp.unavailable  # names, a line each
-optional='prometheus chromium'
+optional='prometheus chromium zsh fish'
 
 say() { echo "setup: $*"; }
 fail() { echo "setup: $*" >&2; exit 1; }
@@ -69,6 +71,12 @@ no_python() {
 
 # --- the system's packages ------------------------------------------------------------------------------------------
 
+# Sets `wished` to those of the programs that are not there.
+wish_for() {
+    wished=
+    for name; do there "$name" || wished="$wished $name"; done
+}
+
 macos_packages() {
     xcode-select -p > /dev/null 2>&1 ||
         fail "Apple's compilers are missing: run xcode-select --install, wait for it to end, and run this again."
@@ -76,12 +84,15 @@ macos_packages() {
     find_python > /dev/null || missing="$missing python@3.13"
     have nginx || missing="$missing nginx"
     # Chromium is no formula, and its cask fails Gatekeeper: a browser is the user's to install.
-    there prometheus || missing="$missing prometheus"
-    [ -n "$missing" ] || return 0
-    have brew || fail "Homebrew is needed to install$missing: get it as brew.sh says, and run this again."
-    say "brew install$missing"
-    # shellcheck disable=SC2086  # one word for each package
-    brew install $missing
+    wish_for prometheus fish
+    [ -n "$missing$wished" ] || return 0
+    if have brew; then
+        say "brew install$missing$wished"
+        # shellcheck disable=SC2086  # one word for each package
+        brew install $missing $wished || [ -z "$missing" ] || fail "brew could not install all of$missing$wished."
+    else
+        [ -z "$missing" ] || fail "Homebrew is needed to install$missing: get it as brew.sh says, and run this again."
+    fi
 }
 
 debian_packages() {
@@ -93,22 +104,29 @@ debian_packages() {
     fi
     have c++ || missing="$missing build-essential"
     have nginx || missing="$missing nginx"
-    wished=
-    for name in $optional; do there "$name" || wished="$wished $name"; done
+    # shellcheck disable=SC2086  # one word for each program
+    wish_for $optional
     [ -n "$missing$wished" ] || return 0
-    say "apt-get install$missing$wished"
     # shellcheck disable=SC2086  # one word for each package
-    as_root "$scripts/apt_install.sh" $missing -- $wished
+    as_root "$scripts/apt_install.sh" $missing ${wished:+--} $wished
 }
 
+# An installation by apt. What is only wished for may fail.
 as_root() {
-    if [ "$(id -u)" = 0 ]; then
-        "$@"
-    elif have sudo; then
-        sudo "$@"
-    else
-        fail "installing needs root, and there is no sudo. As root, run: $*"
+    sudo=
+    if [ "$(id -u)" != 0 ]; then
+        sudo=sudo
+        have sudo || { without_root "$@"; return; }
     fi
+    say "apt-get install$missing$wished"
+    $sudo "$@" && return
+    [ -z "$missing" ] || fail "installing$missing failed.${sudo:+ As root, run: $*}"
+    say "that failed; going on, since the service runs without$wished"
+}
+
+without_root() {
+    [ -z "$missing" ] || fail "root has to install$missing, and there is no sudo. As root, run: $*"
+    say "the service runs without$wished, but not all of the tests. To install that, as root, run: $*"
 }
 
 other_packages() {
@@ -133,6 +151,7 @@ list_unavailable() {
         case $name in
             prometheus) say "no Prometheus here: \`modelsvc monitor\` cannot be used, and its tests are skipped" ;;
             chromium) say "no Chromium or Chrome here: the tests of the status page in a browser are skipped" ;;
+            zsh | fish) say "no $name here: the tests of its completion are skipped" ;;
         esac >&2
         echo "$name"
     done
@@ -146,7 +165,7 @@ if set_up; then
 fi
 system_packages
 python=$(find_python) || no_python
-"$scripts/python_packages.sh" "$root" "$python"
+"$python" "$scripts/alone.py" "$scripts" "$scripts/python_packages.sh" "$root" "$python"
 list_unavailable > "$unavailable"
 inputs > "$stamp"
 say "done"

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -13,7 +14,7 @@ COREUTILS = (
     "sleep", "tail", "tr",
 )  # fmt: skip
 
-PROGRAMS = ("nginx", "prometheus", "chromium")
+PROGRAMS = ("nginx", "prometheus", "chromium", "zsh", "fish")
 PYTHON = """\
 case "$*" in
     *version_info\\ \\<*) exit {too_old} ;;
@@ -25,6 +26,7 @@ case "$*" in
         echo "VIRTUAL_ENV=$venv" > "$venv/bin/activate"
         cp "$0" "$venv/bin/python" ;;
     *"-m pip"*) {pip} ;;
+    *alone.py*) exec "{python}" "$@" ;;
 esac"""
 
 
@@ -55,7 +57,16 @@ class Machine:
     @property
     def calls(self) -> list[str]:
         """Calls of fake programs, without those that only ask."""
-        asked = ("id ", "uname ", "xcode-select ", "python3 -c", "python -c", "python3 --version", "apt-cache ")
+        asked = (
+            "id ",
+            "uname ",
+            "xcode-select ",
+            "python3 -c",
+            "python -c",
+            "python3 --version",
+            "apt-cache ",
+            "python3 /",
+        )
         lines = self._log.read_text().splitlines() if self._log.exists() else []
         return [line for line in lines if not line.startswith(asked)]
 
@@ -66,11 +77,12 @@ class Machine:
         program.chmod(0o755)
 
     def has_python(self, *, too_old: bool = False, no_venv: bool = False, pip: str = ":") -> None:
-        self.has("python3", PYTHON.format(too_old=int(too_old), no_venv=int(no_venv), pip=pip))
+        self.has("python3", PYTHON.format(python=sys.executable, too_old=int(too_old), no_venv=int(no_venv), pip=pip))
 
     def is_macos(self, *, brew: bool = True) -> None:
-        """Homebrew and Apple's compilers, but neither a new Python nor nginx."""
+        """Homebrew, Apple's compilers and zsh, but neither a new Python nor nginx."""
         self.has("uname", "echo Darwin")
+        self.has("zsh")
         self.has("xcode-select")
         if brew:
             self.has("brew", self._install(PROGRAMS))
@@ -99,7 +111,12 @@ class Machine:
         return f'for name in nginx prometheus; do case " $* " in *" $name "*) {run} ;; esac; done'
 
     def run(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        process = self.started(script, *arguments, **environment)
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def started(self, script: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             ["sh", self.checkout / "scripts" / script, *arguments],
             env={
                 "PATH": str(self.bin),
@@ -109,10 +126,9 @@ class Machine:
                 **environment,
             },
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-            timeout=60,
         )
 
     def setup(self, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,5 +1,8 @@
 """What `make setup` decides, on machines that are folders full of fake programs."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from tests.setup.machine import PROGRAMS, Machine
 
@@ -10,7 +13,7 @@ def bare_debian(machine: Machine) -> None:
     machine.has("c++")
 
 
-def test_a_bare_mac_gets_nginx_and_prometheus_from_homebrew(machine: Machine) -> None:
+def test_a_bare_mac_gets_programs_from_homebrew(machine: Machine) -> None:
     """brew does not start what it installs, so nothing has to be stopped."""
     machine.is_macos()
     machine.has_python()
@@ -18,7 +21,7 @@ def test_a_bare_mac_gets_nginx_and_prometheus_from_homebrew(machine: Machine) ->
     done = machine.setup()
 
     assert done.returncode == 0, done.stderr
-    assert machine.calls[0] == "brew install nginx prometheus"
+    assert machine.calls[0] == "brew install nginx prometheus fish"
     assert not [call for call in machine.calls if "services" in call]
 
 
@@ -29,7 +32,7 @@ def test_a_mac_with_apples_old_python_gets_a_new_one(machine: Machine) -> None:
 
     done = machine.setup()
 
-    assert machine.calls[0] == "brew install python@3.13 nginx prometheus"
+    assert machine.calls[0] == "brew install python@3.13 nginx prometheus fish"
     assert done.returncode == 1  # the fake brew brings no Python
     assert "brew install python@3.13" in done.stderr
 
@@ -42,7 +45,19 @@ def test_a_mac_without_homebrew_is_told_what_is_missing(machine: Machine) -> Non
     done = machine.setup()
 
     assert done.returncode == 1
-    assert "Homebrew is needed to install nginx prometheus" in done.stderr
+    assert "Homebrew is needed to install nginx:" in done.stderr
+
+
+def test_a_mac_with_what_is_needed_needs_no_homebrew(machine: Machine) -> None:
+    """What only tests and the monitor use is left out, and told."""
+    machine.is_macos(brew=False)
+    machine.has_python()
+    machine.has_programs("nginx")
+
+    done = machine.setup()
+
+    assert done.returncode == 0, done.stderr
+    assert "no Prometheus here" in done.stderr
 
 
 def test_a_mac_without_compilers_is_told_the_command(machine: Machine) -> None:
@@ -65,7 +80,7 @@ def test_a_bare_debian_gets_everything_in_one_installation(machine: Machine) -> 
 
     assert machine.calls[0].startswith("apt-get update")
     assert machine.calls[1].startswith("apt-get install")
-    assert machine.calls[1].endswith("python3 python3-venv build-essential nginx prometheus chromium")
+    assert machine.calls[1].endswith("python3 python3-venv build-essential nginx prometheus chromium zsh fish")
     assert done.returncode == 1  # the fake apt brings no Python
     assert "sudo apt-get install python3 python3-venv" in done.stderr
 
@@ -103,7 +118,7 @@ def test_an_ordinary_user_of_debian_installs_with_sudo(machine: Machine) -> None
 
     assert done.returncode == 0, done.stderr
     assert [call.split()[1:] for call in machine.calls if call.startswith("sudo")] == [
-        [str(machine.checkout / "scripts/apt_install.sh"), "nginx", "--", "prometheus", "chromium"]
+        [str(machine.checkout / "scripts/apt_install.sh"), "nginx", "--", *PROGRAMS[1:]]
     ]
 
 
@@ -115,8 +130,50 @@ def test_an_ordinary_user_without_sudo_is_told_what_root_must_run(machine: Machi
     done = machine.setup()
 
     assert done.returncode == 1
-    assert "As root, run:" in done.stderr
-    assert "apt_install.sh nginx" in done.stderr
+    command = f"{machine.checkout}/scripts/apt_install.sh nginx -- prometheus chromium zsh fish"
+    assert f"root has to install nginx, and there is no sudo. As root, run: {command}\n" in done.stderr
+
+
+def test_what_only_tests_need_does_not_need_root(machine: Machine) -> None:
+    """The service runs without; the second run is quick, and asks no more."""
+    bare_debian(machine)
+    machine.has("id", "echo 1000")
+    machine.has_programs("nginx", "prometheus")
+
+    done = machine.setup()
+
+    assert done.returncode == 0, done.stderr
+    assert f"as root, run: {machine.checkout}/scripts/apt_install.sh -- chromium zsh fish\n" in done.stdout
+    assert machine.setup().stdout == "setup: everything is there\n"
+
+
+@pytest.mark.parametrize(("nginx", "code"), [(True, 0), (False, 1)], ids=["wished", "needed"])
+def test_a_user_whom_sudo_refuses_is_told_what_root_must_run(machine: Machine, nginx: bool, code: int) -> None:
+    """Not among the sudoers, or without a terminal for the password. Only what is needed fails the setup."""
+    bare_debian(machine)
+    machine.has("id", "echo 1000")
+    machine.has("sudo", "echo sudo: a password is required >&2; exit 1")
+    if nginx:
+        machine.has_programs("nginx")
+
+    done = machine.setup()
+
+    assert done.returncode == code
+    assert (f"As root, run: {machine.checkout}/scripts/apt_install.sh nginx --" in done.stderr) == (not nginx)
+    assert ("going on" in done.stdout) == nginx
+
+
+@pytest.mark.parametrize(("nginx", "code"), [(True, 0), (False, 1)], ids=["wished", "needed"])
+def test_an_apt_that_fails_is_fatal_only_for_what_is_needed(machine: Machine, nginx: bool, code: int) -> None:
+    """Offline, a machine that can serve is set up all the same."""
+    machine.is_debian(apt="exit 100")
+    machine.has_python()
+    machine.has_programs("c++", *(["nginx"] if nginx else []))
+
+    done = machine.setup()
+
+    assert done.returncode == code
+    assert ("installing nginx failed" in done.stderr) == (not nginx)
 
 
 def test_another_linux_is_told_what_to_install(machine: Machine) -> None:
@@ -218,7 +275,12 @@ def test_a_removed_program_is_installed_again(machine: Machine, name: str) -> No
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("prometheus", "`modelsvc monitor` cannot be used"), ("chromium", "tests of the status page in a browser")],
+    [
+        ("prometheus", "`modelsvc monitor` cannot be used"),
+        ("chromium", "tests of the status page in a browser"),
+        ("zsh", "no zsh here: the tests of its completion"),
+        ("fish", "no fish here: the tests of its completion"),
+    ],
 )
 def test_what_apt_does_not_have_is_told_and_not_asked_for_again(machine: Machine, name: str, told: str) -> None:
     """Ubuntu has no Chromium of its own: the service works without, and a second run is as quick as elsewhere."""
@@ -239,7 +301,7 @@ def test_what_apt_does_not_have_is_told_and_not_asked_for_again(machine: Machine
 
 def test_a_machine_with_nothing_optional_asks_apt_for_nothing_else(machine: Machine) -> None:
     """An installation of no package would be an error of apt's."""
-    machine.is_debian(lacks=("prometheus", "chromium"))
+    machine.is_debian(lacks=PROGRAMS[1:])
     machine.has_python()
     machine.has_programs("c++", "nginx")
 
@@ -297,3 +359,25 @@ def test_a_chosen_python_is_taken(machine: Machine) -> None:
 
     assert done.returncode == 0, done.stderr
     assert [call for call in machine.calls if call.startswith("mine -m venv")]
+
+
+def test_two_setups_at_once_do_not_meet_in_one_environment(machine: Machine) -> None:
+    """Two terminals, or a killed setup whose pip goes on: the second waits for the first."""
+    bare_debian(machine)
+    machine.has_programs()
+    held = machine.checkout / "held"
+    os.mkfifo(held)
+    # The first pip reads until the test lets it end; one beside it fails.
+    machine.has_python(pip=f'[ ! -p "{held}" ] || {{ mkdir "{held}.taken" || exit 9; cat "{held}"; }}')
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(machine.setup)
+        with held.open("w"):  # returns once the first pip reads
+            second = machine.started("setup.sh")
+            assert second.stdout is not None
+            said = next((line for line in second.stdout if "another setup is at work" in line), None)
+            held.unlink()
+        second.communicate(timeout=60)
+
+    assert said
+    assert (first.result().returncode, second.returncode) == (0, 0)

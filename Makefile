@@ -19,6 +19,8 @@ export MESSAGE
 
 PYTHON_ENV ?= .venv/bin/python
 MODELSVC = $(PYTHON_ENV) -m modelsvc
+# For what needs no package: any Python will do.
+PLAIN_PYTHON = $(or $(PYTHON),$(wildcard $(PYTHON_ENV)),python3)
 
 # What a variable becomes as an option, if it is set. Targets that ask a service take the one that `modelsvc ctl` finds:
 # MODELSVC_HOME and MODELSVC_CONFIG choose it.
@@ -243,14 +245,14 @@ container-lint: setup ## what can be said of packaging/container without an engi
 	$(PYTHON_ENV) -m pytest tests/container
 
 # TAG and ARGS reach the programs by the environment: whatever is in them, no shell reads it.
-release-check: setup ## whether TAG may be released: its version, and its section of the changelog; TAG=v0.1.0
-	@$(PYTHON_ENV) -m scripts.release check "$$TAG"
+release-check: ## whether TAG may be released: its version, and its section of the changelog; TAG=v0.1.0
+	@$(PLAIN_PYTHON) -m scripts.release check "$$TAG"
 
-release-notes: setup ## print the changelog's section of TAG; TAG=v0.1.0
-	@$(PYTHON_ENV) -m scripts.release notes "$$TAG"
+release-notes: ## print the changelog's section of TAG; TAG=v0.1.0
+	@$(PLAIN_PYTHON) -m scripts.release notes "$$TAG"
 
 define PUBLISH
-$(PYTHON_ENV) -m scripts.release notes "$$TAG" > dist/notes.md
+$(PLAIN_PYTHON) -m scripts.release notes "$$TAG" > dist/notes.md
 gh release create "$$TAG" dist/*.whl --verify-tag --title "$$TAG" --notes-file dist/notes.md
 endef
 

@@ -21,6 +21,7 @@ class Released:
     ran: Ran
     tree: Path
     asked: list[str]
+    environment: dict[str, str]
 
     @property
     def wheel(self) -> Path:
@@ -41,4 +42,4 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
     more = {"TAG": TAG, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
     ran = make("release", folder=tree, more=more)
     assert ran.code == 0, ran
-    return Released(ran, tree, (programs / "asked").read_text().splitlines())
+    return Released(ran, tree, (programs / "asked").read_text().splitlines(), more)

@@ -1,5 +1,6 @@
 """What the workflows run, run by the real `make`."""
 
+import sys
 from pathlib import Path
 
 from tests.ci.conftest import TAG, Released
@@ -19,6 +20,14 @@ def test_release_publishes_the_wheel_that_was_tried(released: Released) -> None:
     ]
     notes = (released.tree / "dist/notes.md").read_text()
     assert notes.startswith("### ") and "## [" not in notes
+
+
+def test_a_release_is_published_without_a_package_installed(released: Released) -> None:
+    """No setup: what runs beside the right to write is the standard library and GitHub's command line."""
+    said = make(
+        "publish", f"PYTHON={sys.executable} -S", folder=released.tree, more=released.environment, setup=True
+    ).out
+    assert f"{TAG} may be released" in said and "setup" not in said
 
 
 def test_a_tag_of_another_version_is_not_released(released: Released, tmp_path: Path) -> None:

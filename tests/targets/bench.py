@@ -27,9 +27,9 @@ def environment(more: Mapping[str, str]) -> dict[str, str]:
     return {**own, "PYTHON_ENV": sys.executable, **more}
 
 
-def make(*arguments: str, folder: Path = ROOT, more: Mapping[str, str] = {}) -> Ran:
-    """The real `make`, in the checkout or in another folder."""
-    command = ["make", "--no-print-directory", *NO_SETUP, *arguments]
+def make(*arguments: str, folder: Path = ROOT, more: Mapping[str, str] = {}, setup: bool = False) -> Ran:
+    """The real `make`, in the checkout or in another folder; `setup`: it is run where a target asks for it."""
+    command = ["make", "--no-print-directory", *(() if setup else NO_SETUP), *arguments]
     done = subprocess.run(
         command,
         cwd=folder,

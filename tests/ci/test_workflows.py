@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.support.schemas import complaints
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -40,6 +41,21 @@ def test_there_is_a_workflow_for_each_purpose() -> None:
         "release.release",
         "release.deploy",
     } | {"deploy.deploy"}
+
+
+def test_githubs_schemas_have_nothing_to_say() -> None:
+    assert complaints("github-workflows", *WORKFLOWS) == ""
+    assert complaints("dependabot", ROOT / ".github/dependabot.yml") == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("timeout-minutes:", "timeout-minute:"), ("uses: actions", "use: actions")]
+)
+def test_a_misspelt_key_is_found(tmp_path: Path, before: str, after: str) -> None:
+    """The test above can fail."""
+    text = (ROOT / ".github/workflows/test.yml").read_text()
+    (tmp_path / "test.yml").write_text(text.replace(before, after, 1))
+    assert "$.jobs.lint" in complaints("github-workflows", tmp_path / "test.yml")
 
 
 def test_every_command_is_a_make_target() -> None:

@@ -85,6 +85,13 @@ def test_an_init_collects_orphans_and_passes_signals_on() -> None:
     assert RUN.all("STOPSIGNAL") == ["SIGTERM"]
 
 
+def test_the_user_that_it_runs_as_is_made_with_its_group() -> None:
+    """By number, as USER names both; else the files' group is another one."""
+    (made,) = (run for run in RUN.all("RUN") if "useradd" in run)
+    user, group = RUN.all("USER")[0].split(":")
+    assert f"groupadd --gid {group} modelsvc" in made and f"useradd --uid {user} --gid modelsvc " in made
+
+
 def test_image_and_package_have_one_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert SERVICE["image"] == f"modelsvc:{version}" and f"--tag {SERVICE['image']}" in TEXT
@@ -100,6 +107,7 @@ def test_the_context_has_what_is_copied_and_little_else(name: str) -> None:
     for source in copied:
         assert any(source == each or source.startswith(f"{each}/") for each in allowed), source
     assert all((ROOT / each).exists() for each in allowed)
+    assert lines[-3] == f"packaging/container/{Path(SERVICE['volumes'][1].split(':')[0])}"  # gigabytes of models
     assert any(fnmatch.fnmatch("src/modelsvc/__pycache__", line) for line in lines[1:] if not line.startswith("!"))
 
 

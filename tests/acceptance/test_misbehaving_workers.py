@@ -2,13 +2,14 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from disposable.processes import is_alive
 from disposable.waiting import until
-from tests.support.service_fakes import begin_anew, behave, fake_service
+from tests.support.service_fakes import PATIENCE, begin_anew, behave, fake_service
 from tests.support.service_fixture import Service, passed, streaming
 from tests.support.service_traffic import steady_traffic
 
@@ -175,10 +176,13 @@ def test_memory_that_grows_is_shown(service: Service) -> None:
 
 
 def test_shutdown_lets_a_stream_finish(fakes: Service) -> None:
-    """The stream is complete, and all exit with 0."""
+    """Also one that takes longer than a worker may take to end. It is complete, and all exit with 0."""
+    longer_s = 1.5 * PATIENCE["workers"]["stop_timeout_s"]
     behave(fakes, **{active(fakes.settled()): {"talks_on": True}})
     with streaming(fakes) as lines, fakes.watching("shutdown") as events:
         until(lambda: fakes.status().edge.state == "stopping", "the shutdown has begun")
+        began = time.monotonic()
+        assert any(time.monotonic() > began + longer_s for _ in lines)
         behave(fakes)
         assert "event: done" in lines
         *_, finished = events

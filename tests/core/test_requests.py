@@ -272,11 +272,11 @@ def shut_down(world: World) -> World:
 
 
 def test_the_edge_ends_first_then_the_workers_then_the_supervisor() -> None:
-    """Nothing is accepted that nobody would answer."""
-    world = shut_down(second(Policy(stop_timeout_s=4)))
+    """Nothing is accepted that nobody would answer. Running answers have as long as in a deployment."""
+    world = shut_down(second(Policy(stop_timeout_s=4, drain_timeout_s=60)))
 
     assert orders(world.effects) == [
-        fx.StopEdge(4),
+        fx.StopEdge(60),
         fx.StopWorker("blue-1", 4),
         fx.StopWorker("green-2", 4),
         fx.Exit(),

@@ -58,10 +58,10 @@ def test_the_socket_is_the_edges(machine: Machine) -> None:
 
 
 def test_it_gets_more_time_than_an_end_may_take(machine: Machine) -> None:
-    """A deployment at its first step, both drains, held requests, both workers."""
+    """A deployment at its first step, both drains, held requests, running answers, the workers."""
     machine.configure(deploy={"drain_timeout_s": 1000.0, "ready_timeout_s": 200.0, "bake_s": 30.0})
     installation = resolve()
-    assert int(parsed(installation, 0, "Service")["TimeoutStopSec"]) > 2 * 1000 + 200 + 30 + 30 + 2 * 30
+    assert int(parsed(installation, 0, "Service")["TimeoutStopSec"]) > 2 * 1000 + 200 + 30 + 30 + 1000 + 30
     assert installation.stop_timeout_s == stop_timeout_s(configuration.load(machine.config))
 
 

@@ -97,7 +97,8 @@ def stop_timeout_s(config: Config) -> int:
     """Longer than whatever an end may wait for: a deployment that is finished or taken back, held requests, streams."""
     deploy, stop_s = config.deploy, config.workers.stop_timeout_s
     deployment_s = deploy.ready_timeout_s + 2 * deploy.drain_timeout_s + deploy.bake_s
-    return STOP_MARGIN_S + round(deployment_s + config.edge.hold_timeout_s + 2 * stop_s)
+    streams_s = max(deploy.drain_timeout_s, stop_s)
+    return STOP_MARGIN_S + round(deployment_s + config.edge.hold_timeout_s + streams_s + stop_s)
 
 
 def _environment(environ: Mapping[str, str], recorded: Recorded | None) -> Mapping[str, str]:

@@ -43,7 +43,7 @@ def _started(state: State, event: ev.EdgeStarted) -> Decision:
     """It serves. A shutdown that was asked for meanwhile may have found nothing to stop yet, so it is ordered again."""
     began = written(EdgeChanged(event.pid, event.created_at))
     if state.shutdown:
-        return replace(state, edge=EdgePhase.STOPPING), (*began, StopEdge(state.policy.stop_timeout_s))
+        return replace(state, edge=EdgePhase.STOPPING), (*began, StopEdge(state.policy.patience_s))
     stable = After(state.policy.stable_after_s, ev.EdgeStable(event.pid))
     running = replace(state, edge=EdgePhase.RUNNING, edge_pid=event.pid)
     return then((running, (*began, stable)), _boot)

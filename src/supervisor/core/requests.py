@@ -205,7 +205,7 @@ def refuse(state: State, request: str, reason: str) -> Decision:
 def _stop_edge(state: State) -> Decision:
     if state.edge is EdgePhase.ABSENT:
         return proceed_with_shutdown(state)
-    return replace(state, edge=EdgePhase.STOPPING), (fx.StopEdge(state.policy.stop_timeout_s),)
+    return replace(state, edge=EdgePhase.STOPPING), (fx.StopEdge(state.policy.patience_s),)
 
 
 def _held(state: State) -> str:

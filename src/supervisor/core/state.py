@@ -124,7 +124,7 @@ class Policy:
 
     @property
     def patience_s(self) -> float:
-        """For a worker that may still have streams from when it was active."""
+        """For whom running answers are waited for at the end: nginx, or a worker that may still have streams."""
         return max(self.drain_timeout_s, self.stop_timeout_s)
 
     def pause_s(self, attempt: int) -> float:

@@ -16,8 +16,8 @@ def check(situation: Situation) -> Iterator[Finding]:
 def judge(state: ServiceState) -> Iterator[Finding]:
     """Everything that is wrong about it, or that nothing is."""
     if state.manager == "none":
-        seen = f"no service manager here: {state.problem}" if state.problem else "there is no service manager here"
-        yield found("service_absent", f"{seen}; `modelsvc up` runs the service without one")
+        seen = state.problem or "there is no service manager here; `modelsvc up` runs the service without one"
+        yield found("service_absent", seen)
     elif not state.files and not state.problem:
         seen = f"it is not installed in {state.manager}; `modelsvc service install` does it"
         yield found("service_absent", seen)

@@ -1,22 +1,53 @@
 """An ASGI application on a Unix socket that only the owner can open: Granian inside our own loop."""
 
 import asyncio
-import os
 import socket
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
 from supervisor.errors import AlreadyRunning, ConfigError, SupervisorError
 from supervisor.paths import check_socket_path
-from supervisor.patience import eventually
+from supervisor.private_socket import bind_private
 
-OWNER_ONLY = 0o600
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
+BACKLOG = 128
+
+_holder: Any = SocketHolder  # whose constructor Granian's type stubs do not know
+
+
+class _Server(Server):
+    """On a socket that listens already: Granian would open it to all for a moment. `took_up`: it has it."""
+
+    def __init__(self, app: Any, listener: socket.socket, path: Path, concurrency: int) -> None:
+        self._listener, self._backlog = listener, max(concurrency, BACKLOG)
+        self.took_up = asyncio.Event()
+        super().__init__(
+            app,
+            uds=path,
+            interface=Interfaces.ASGINL,
+            http=HTTPModes.http1,
+            websockets=False,
+            log_enabled=False,
+            backlog=self._backlog,
+            backpressure=concurrency,
+        )
+
+    def _init_shared_socket(self) -> None:
+        """Granian's hook for making its socket."""
+        self._ssp = None
+        self._sfd: Any = self._listener.detach()  # closed by the holder
+        self._shd: Any = _holder(self._sfd, True, self._backlog)
+        self.took_up.set()
+
+    def give_up(self) -> None:
+        """Close the socket that was not taken up."""
+        self._listener.close()
 
 
 class UnixServer:
@@ -27,46 +58,45 @@ class UnixServer:
     """
 
     def __init__(self, app: Any, path: Path, name: str, remedy: str, concurrency: int = 128) -> None:
+        self._app, self._concurrency = app, concurrency
         self._path = check_socket_path(path)
         self._name, self._remedy = name, remedy
-        self._server = Server(
-            app,
-            uds=path,
-            interface=Interfaces.ASGINL,
-            http=HTTPModes.http1,
-            websockets=False,
-            log_enabled=False,
-            backlog=max(concurrency, 128),
-            backpressure=concurrency,
-        )
-        self._server.uds_permissions = OWNER_ONLY
+        self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen. Raises ConfigError, AlreadyRunning or SupervisorError when the socket cannot be made."""
         self._make_way()
-        previous = os.umask(0o777 & ~OWNER_ONLY)  # Granian sets permissions only after it has bound
-        try:
-            self._task = asyncio.get_running_loop().create_task(self._server.serve())
-            await eventually(self._decided, START_TIMEOUT_S)
-        finally:
-            os.umask(previous)
-        if not self._path.exists():
-            reason = self._task.exception() if self._task.done() else "it does not appear"
-            raise SupervisorError(
-                f"the {self._name} socket {self._path} cannot be made: {reason}", code=f"{self._name}_socket"
-            )
+        self._server = _Server(self._app, self._listen(), self._path, self._concurrency)
+        self._task = asyncio.get_running_loop().create_task(self._server.serve())
+        took_up = asyncio.ensure_future(self._server.took_up.wait())
+        await asyncio.wait({self._task, took_up}, timeout=START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        if took_up.cancel():
+            self._server.give_up()
+            self._path.unlink(missing_ok=True)
+            raise self._failed(self._task.exception() if self._task.done() else "it is not taken up")
 
     async def stop(self) -> None:
         """Finish the answers under way, and take the socket away."""
-        if self._task is None:
+        if self._task is None or self._server is None:
             return
         self._server.stop()  # type: ignore[no-untyped-call]  # Granian leaves it untyped
         await asyncio.wait({self._task}, timeout=STOP_TIMEOUT_S)
         self._path.unlink(missing_ok=True)
 
-    async def _decided(self) -> bool:
-        return self._path.exists() or self._task is None or self._task.done()
+    def _listen(self) -> socket.socket:
+        """Nobody can connect before it listens, and then only the owner can open it."""
+        try:
+            listener = bind_private(socket.SOCK_STREAM, self._path)
+        except OSError as error:
+            raise self._failed(error) from None
+        listener.listen(max(self._concurrency, BACKLOG))
+        return listener
+
+    def _failed(self, reason: object) -> SupervisorError:
+        return SupervisorError(
+            f"the {self._name} socket {self._path} cannot be made: {reason}", code=f"{self._name}_socket"
+        )
 
     def _make_way(self) -> None:
         """Remove a socket nobody listens on. Raises ConfigError for any other file, AlreadyRunning for an answer."""

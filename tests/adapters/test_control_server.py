@@ -9,10 +9,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from granian.server.embed import Server
 from litestar import Litestar, get
 
 from supervisor.control.server import ControlServer
-from supervisor.errors import AlreadyRunning, ConfigError
+from supervisor.errors import AlreadyRunning, ConfigError, SupervisorError
 from supervisor.paths import StatePaths
 from supervisor.startup import lay_out
 
@@ -126,12 +127,54 @@ async def test_only_the_owner_may_open_it_whatever_the_umask_and_the_folder(fold
         await server.start()
         assert (await ask(path)).status_code == 200
         looking.cancel()
-        assert os.umask(mask) == mask  # it was put back
     finally:
         os.umask(previous)
         await server.stop()
-    assert seen <= {0o600, 0o600 & ~mask}
-    assert seen
+    assert seen == {0o600}
+
+
+async def test_what_others_create_meanwhile_has_its_own_rights(folder: Path) -> None:
+    """The umask is that of the whole process, and stays as it is."""
+    server, created = ControlServer(app(), folder / "control.sock"), folder / "created"
+    modes: set[int] = set()
+
+    async def create() -> None:
+        while True:
+            created.mkdir()
+            modes.add(stat.S_IMODE(created.stat().st_mode))
+            created.rmdir()
+            await asyncio.sleep(0)
+
+    previous = os.umask(0o022)
+    try:
+        creating = asyncio.create_task(create())
+        await asyncio.sleep(0)
+        await server.start()
+        creating.cancel()
+        assert (await ask(folder / "control.sock")).status_code == 200
+    finally:
+        os.umask(previous)
+        await server.stop()
+    assert modes == {0o755}
+
+
+async def test_a_socket_that_cannot_be_made_is_an_error_that_says_so(folder: Path) -> None:
+    """Its folder is gone, say."""
+    with pytest.raises(SupervisorError, match=r"the control socket .* cannot be made: .*No such file") as failed:
+        await ControlServer(app(), folder / "gone" / "c.sock").start()
+    assert failed.value.code == "control_socket"
+
+
+async def test_a_server_that_fails_takes_its_socket_away(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else whoever connects would wait for ever."""
+
+    async def broken(_: Server) -> None:
+        raise RuntimeError("no thread is left")
+
+    monkeypatch.setattr(Server, "serve", broken)
+    with pytest.raises(SupervisorError, match="cannot be made: no thread is left"):
+        await ControlServer(app(), folder / "control.sock").start()
+    assert not (folder / "control.sock").exists()
 
 
 async def _modes(path: Path, seen: set[int]) -> None:

@@ -1,6 +1,7 @@
 """Announcements of workers, over a real datagram socket."""
 
 import asyncio
+import os
 import socket
 import stat
 from collections.abc import AsyncIterator
@@ -33,6 +34,23 @@ async def inbox(path: Path) -> AsyncIterator[Inbox]:
         yield box
     finally:
         transport.close()
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o777], ids=oct)
+async def test_its_socket_is_its_owners_and_the_umask_left_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, mask: int
+) -> None:
+    """That is one for the process: a thread that creates a file meanwhile would lose rights."""
+    asked: list[int] = []
+    previous = os.umask(mask)
+    monkeypatch.setattr(os, "umask", asked.append)
+    try:
+        async with inbox(folder / "notify.sock"):
+            mode = stat.S_IMODE((folder / "notify.sock").stat().st_mode)
+    finally:
+        monkeypatch.undo()
+        os.umask(previous)
+    assert (mode, asked) == (0o600, [])
 
 
 def send(path: Path, *datagrams: bytes) -> None:

@@ -5,13 +5,13 @@ A worker names itself by `X_MODELSVC_WORKER=` in each message, because macOS doe
 
 import asyncio
 import contextlib
-import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 from supervisor.core.events import Event, WorkerProgressed, WorkerReady
 from supervisor.paths import check_socket_path
+from supervisor.private_socket import bind_private
 
 WORKER_KEY = "X_MODELSVC_WORKER"
 
@@ -44,12 +44,6 @@ async def listen(path: Path, post: Callable[[Event], None]) -> asyncio.DatagramT
     check_socket_path(path)
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
-    inbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    previous = os.umask(0o177)
-    try:
-        inbox.bind(str(path))
-    finally:
-        os.umask(previous)
-    inbox.setblocking(False)
+    inbox = bind_private(socket.SOCK_DGRAM, path)
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: _Receiver(post), sock=inbox)
     return transport

@@ -4,12 +4,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from supervisor import config as configuration
+from supervisor.aside import within
 from supervisor.config import Config, ModelSection
 from supervisor.core.gate import Check
+from supervisor.errors import ConfigError
 from supervisor.manager.activation import Inherited
 from supervisor.manager.notifier import Notifier
 from supervisor.paths import StatePaths
 from supervisor.workers.process import WORKER_PROGRAM
+
+READ_LIMIT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,18 @@ class Settings:
 
     def model_section(self) -> ModelSection:
         """`[model]` as the file says it now, since a deployment takes up what was edited."""
-        return configuration.load(self.config_path).model
+        return self._now().model
 
     def gate(self) -> tuple[Check, ...]:
         """`[[gate]]` as the file says it now, for the same reason."""
-        return configuration.load(self.config_path).gate_checks()
+        return self._now().gate_checks()
+
+    def _now(self) -> Config:
+        """Read off the loop, which is not held up for long by a file system that hangs. Raises ConfigError."""
+        path = self.config_path
+        if path is None:
+            return configuration.load(None)
+        try:
+            return within(path, lambda: configuration.load(path), READ_LIMIT_S)
+        except TimeoutError as error:
+            raise ConfigError(f"{path} cannot be read: {error.strerror}") from None

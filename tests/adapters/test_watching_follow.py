@@ -11,10 +11,12 @@ import pytest
 from supervisor.patience import eventually
 from supervisor.watching import follow
 from supervisor.watching.follow import occasions
+from supervisor.watching.looks import Looks
 from supervisor.watching.places import folders, links, signature
 
 NEVER_S = 60.0
 DEADLINE_S = 15.0
+LOOKS = Looks(lambda: None)
 
 
 class Looking:
@@ -26,7 +28,7 @@ class Looking:
         self._interval_s = interval_s
 
     async def run(self) -> None:
-        async for _ in occasions(lambda: [self.path], self._interval_s):
+        async for _ in occasions(lambda: [self.path], LOOKS, self._interval_s):
             self.occasions += 1
             self.seen = signature([self.path])
 

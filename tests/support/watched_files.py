@@ -31,6 +31,7 @@ from supervisor.watching.watcher import Watcher
 
 DEADLINE_S = 20.0
 QUICK_S = 0.1
+LATE_S = 0.5
 BLUE, GREEN = Color.BLUE, Color.GREEN
 
 
@@ -91,7 +92,7 @@ class Desk:
         running = configuration.load(self.config)
         reader = Reader(self.config, running, self.baseline, self.releases, lambda: self.state.active_release)
         tracker, look = Tracker(self.journal), lambda: self.state
-        watcher = Watcher(reader, tracker, look, self._ask, self.told.append, debounce_s, interval_s)
+        watcher = Watcher(reader, tracker, look, self._ask, self.told.append, debounce_s, interval_s, LATE_S)
         self.watcher = watcher
         task = asyncio.create_task(watcher.run())
         try:

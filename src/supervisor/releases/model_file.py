@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from modelsvc.models import demo_model_path
+from supervisor.aside import aside, begin
 from supervisor.config import ModelSection
 from supervisor.core.ledger import ModelShape
 from supervisor.errors import Refused
@@ -20,6 +21,7 @@ from supervisor.processes import finish_child
 from supervisor.releases.store import ModelFile
 
 INSPECT_TIMEOUT_S = 60.0
+STAT_LIMIT_S = 20.0
 State = tuple[Path, int, int, int]
 
 _shapes: dict[State, ModelShape] = {}  # of files that did not change since
@@ -32,9 +34,9 @@ def model_path(section: ModelSection) -> Path:
 
 async def inspect(path: Path) -> ModelShape:
     """What the file's header says of the memory it needs. Raises Refused as `facts` does."""
-    before = _state(path)
+    before = await _state(path)
     shape = ModelShape.from_facts(await facts(path))
-    if before and before == _state(path):  # else this may be the header of the file that was there before
+    if before and before == await _state(path):  # else this may be the header of the file that was there before
         _shapes[before] = shape
     return shape
 
@@ -52,7 +54,7 @@ async def facts(path: Path) -> dict[str, object]:
 
 async def shape_of(path: Path) -> ModelShape:
     """As `inspect`, which it asks only about a file that it has not seen yet: asking takes a process."""
-    state = _state(path)
+    state = await _state(path)
     return (_shapes.get(state) if state else None) or await inspect(path)
 
 
@@ -63,10 +65,10 @@ async def identify(path: Path, known: ModelFile | None = None) -> ModelFile:
     file is gone, or cannot be read.
     """
     try:
-        stat = path.stat()
+        stat = await aside(path, path.stat, STAT_LIMIT_S)
         if known and known.path == str(path) and looks_like(stat, known):
             return known
-        sha256 = await asyncio.to_thread(_sha256, path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        sha256 = await asyncio.wrap_future(begin(lambda: _sha256(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)))
     except FileNotFoundError as error:
         raise Refused(f"{path} is gone: {error.strerror}; put the file back", code="model_missing") from None
     except OSError as error:
@@ -94,10 +96,10 @@ def looks_like(stat: os.stat_result, known: ModelFile) -> bool:
     return (stat.st_ino, stat.st_size, stat.st_mtime_ns) == (known.inode, known.size_bytes, known.mtime_ns)
 
 
-def _state(path: Path) -> State | None:
+async def _state(path: Path) -> State | None:
     """What changes with the file; None where it cannot be looked at."""
     try:
-        stat = path.stat()
+        stat = await aside(path, path.stat, STAT_LIMIT_S)
     except OSError:
         return None
     return path, stat.st_ino, stat.st_size, stat.st_mtime_ns

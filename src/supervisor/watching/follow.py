@@ -5,13 +5,14 @@ system keeps silent, the look of every second is what sees a change: it costs a 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from pathlib import Path
 
 import structlog
 from watchfiles import awatch
 
+from supervisor.watching.looks import Looks
 from supervisor.watching.places import Folders, folders
 
 INTERVAL_S = 1.0
@@ -20,17 +21,24 @@ GATHER_MS = 200  # events this close are one; the library looks for some that of
 log = structlog.get_logger()
 
 
-async def occasions(paths: Callable[[], Iterable[Path]], interval_s: float = INTERVAL_S) -> AsyncIterator[None]:
+async def occasions(
+    paths: Callable[[], Iterable[Path]], looks: Looks, interval_s: float = INTERVAL_S
+) -> AsyncIterator[None]:
     """Yields at once, and then at each occasion to look at `paths`, which may be others each time. Until cancelled.
 
     A folder that was replaced, or came back, is followed from then on.
     """
+
+    async def found() -> Folders:
+        now = tuple(paths())
+        return await looks.take(lambda: folders(now))
+
     silent = False
     while True:
-        followed = folders(paths())
+        followed = await found()
         yield
         try:
-            async for _ in _until_moved(followed, paths, interval_s):
+            async for _ in _until_moved(followed, found, interval_s):
                 yield
         except (OSError, RuntimeError) as error:  # a folder went away just now, or no more inotify watches are left
             if not silent:
@@ -40,7 +48,7 @@ async def occasions(paths: Callable[[], Iterable[Path]], interval_s: float = INT
 
 
 async def _until_moved(
-    followed: Folders, paths: Callable[[], Iterable[Path]], interval_s: float
+    followed: Folders, found: Callable[[], Awaitable[Folders]], interval_s: float
 ) -> AsyncIterator[None]:
     """As long as these are the folders, and not others by the same name."""
     timeout_ms = round(interval_s * 1000)
@@ -56,6 +64,6 @@ async def _until_moved(
     )
     async with aclosing(events):
         async for _ in events:
-            if folders(paths()) != followed:
+            if await found() != followed:
                 return
             yield

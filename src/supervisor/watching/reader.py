@@ -16,6 +16,7 @@ from supervisor.releases.baseline import Baseline
 from supervisor.releases.model_file import model_path
 from supervisor.releases.spec import serving, settings_of, wanted
 from supervisor.releases.store import Release, ReleaseStore
+from supervisor.watching.looks import Looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +48,14 @@ class Reader:
         """The files that matter: the configuration, and the model file it came to when last looked at."""
         return self.path, self._model
 
-    async def look(self) -> Seen:
+    async def look(self, looks: Looks) -> Seen:
         """Whatever is wrong with the files is part of the answer."""
         needs: tuple[str, ...] = ()
         serves: ReleaseSpec | None = None
         try:
             release = self._release()
             serves = serving(release) if release else None
-            config = configuration.load(self.path)
+            config = await looks.take(lambda: configuration.load(self.path))
             needs = needs_restart(self.running, config)
             return Seen(serves, await self._desired(config, release), "", needs, config.model)
         except SupervisorError as error:

@@ -17,9 +17,12 @@ from supervisor.core.state import WATCH_REQUEST, Change, State
 from supervisor.protocol import WatchStatus
 from supervisor.releases.spec import serving, whole
 from supervisor.watching.follow import INTERVAL_S, occasions
+from supervisor.watching.looks import LATE_S, Looks
 from supervisor.watching.places import Signature, signature
 from supervisor.watching.reader import Reader, Seen
 from supervisor.watching.tracker import Tracker
+
+PAUSE_LIMIT_S = 60.0
 
 log = structlog.get_logger()
 
@@ -36,23 +39,28 @@ class Watcher:
         tell: Callable[[rec.Record], None],
         debounce_s: float,
         interval_s: float = INTERVAL_S,
+        late_s: float = LATE_S,
     ) -> None:
         self.tracker = tracker
         self.status = WatchStatus(verdict="")
         self._reader, self._state = reader, state
         self._post, self._tell = post, tell
         self._debounce_s, self._interval_s = debounce_s, interval_s
+        self._looks = Looks(self._tell_late, late_s)
         self._looked_at: Signature = {}
+        self._failures = 0  # in a row
         self._verdict: Verdict | None = None
 
     async def run(self) -> None:
         """Until cancelled."""
         self.tracker.take_up()
-        async for _ in occasions(self._reader.paths, self._interval_s):
+        async for _ in occasions(self._reader.paths, self._looks, self._interval_s):
             try:
                 await self.occasion()
+                self._failures = 0
             except Exception:
                 log.exception("watch_failed")
+                await asyncio.sleep(self._pause_s())
 
     async def occasion(self) -> None:
         """Look if a file changed, a deployment ended, or what was in the way is gone.
@@ -62,32 +70,44 @@ class Watcher:
         state = self._state()
         if self.tracker.asked or (state.active is None and obstacle(state)):
             return
-        if signature(self._reader.paths()) != self._looked_at:
-            self._conclude(await self._look_when_still(), changed=True)
-        elif self.tracker.has_news or self._may_go_on():
-            self._conclude(await self._look(), changed=False)
+        now = await self._signature()
+        changed = now != self._looked_at
+        if not (changed or self.tracker.has_news or self._may_go_on()):
+            return
+        self._looked_at = {}  # whatever goes wrong from here on, it is looked at again
+        seen, at = await self._look_when_still() if changed else (await self._look(), now)
+        self._conclude(seen, changed)
+        self._looked_at = at
+
+    async def _signature(self) -> Signature:
+        paths = self._reader.paths()
+        return await self._looks.take(lambda: signature(paths))
+
+    def _pause_s(self) -> float:
+        """A defect that is met at each look is not logged every second for ever."""
+        self._failures += 1
+        return min(self._interval_s * 2.0 ** min(self._failures, 32), PAUSE_LIMIT_S)
 
     def _may_go_on(self) -> bool:
         waits = self._verdict is not None and self._verdict.kind is VerdictKind.WAITS
         return waits and not obstacle(self._state())
 
-    async def _look_when_still(self) -> Seen:
+    async def _look_when_still(self) -> tuple[Seen, Signature]:
         """A file may be long in coming, change while it is read, or turn out to be another one than was known."""
         while True:
-            before = signature(self._reader.paths())
+            before = await self._signature()
             await asyncio.sleep(self._debounce_s)
-            if signature(self._reader.paths()) != before:
+            if await self._signature() != before:
                 continue
             seen = await self._look()
-            if signature(self._reader.paths()) == before:
-                self._looked_at = before
-                return seen
+            if await self._signature() == before:
+                return seen, before
 
     async def _look(self) -> Seen:
         """Again if a deployment began or ended meanwhile: it would be compared with what serves no more."""
         while True:
             before = _serving(self._state())
-            seen = await self._reader.look()
+            seen = await self._reader.look(self._looks)
             if _serving(self._state()) == before:
                 return seen
 
@@ -144,6 +164,15 @@ class Watcher:
                     " and loses no request"
                 )
             )
+
+    def _tell_late(self) -> None:
+        where = " or ".join(str(path.parent) for path in self._reader.paths())
+        self._tell(
+            rec.Warned(
+                f"the watch on files waits for a look into {where}, and sees no change until that comes back: see"
+                " whether a file system hangs"
+            )
+        )
 
 
 def _serving(state: State) -> tuple[int | None, int | None]:

@@ -22,9 +22,19 @@ A foreign exception is translated once, in the adapter that met it. Every messag
 and what to do.
 """
 
+import errno
 from collections.abc import Mapping
 
 from supervisor.protocol import EXIT_CODES, ErrorBody, ErrorType, ExitCode
+
+# Of a server that is away, or a machine that is short of something.
+AWAY = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH)
+SHORT = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether a file that could not be read need not be mended for that."""
+    return isinstance(error, OSError) and error.errno in (*AWAY, *SHORT)
 
 
 class SupervisorError(Exception):
@@ -33,8 +43,16 @@ class SupervisorError(Exception):
     type: ErrorType = "failed"
     code = "failed"
 
-    def __init__(self, message: str, *, code: str | None = None, evidence: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        evidence: Mapping[str, object] | None = None,
+        passing: bool = False,
+    ) -> None:
         super().__init__(message)
+        self.passing = passing  # the reason may be gone in a while, though nobody changes anything
         self.message = message
         self.code = code or self.code
         self.evidence = evidence or {}  # the figures behind the message, as JSON values

@@ -106,7 +106,7 @@ class Executor:
         try:
             result: StepResult = await self._steps.run(effect)
         except SupervisorError as error:
-            self._post(ev.StepFailed(effect.token, error.message, error.evidence))
+            self._post(ev.StepFailed(effect.token, error.message, error.evidence, error.passing))
         except Exception as error:
             log.exception("step_crashed", effect=repr(effect))
             self._post(ev.StepFailed(effect.token, f"a defect of modelsvc: {error!r}; see logs/supervisor.log"))

@@ -94,7 +94,8 @@ class Parts:
         if not config.watch.enabled or path is None:
             return None
         reader = Reader(path, config, baseline, self.workforce.releases, lambda: self.loop.state.active_release)
-        return Watcher(reader, Tracker(self.journal), self.state, self.loop.post, self.tell, config.watch.debounce_s)
+        post, refusal = self.loop.post, self.memory.refusal
+        return Watcher(reader, Tracker(self.journal), self.state, post, refusal, self.tell, config.watch.debounce_s)
 
     def _set_up_metrics(self) -> None:
         metrics = self.metrics

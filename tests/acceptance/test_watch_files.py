@@ -242,6 +242,41 @@ def test_another_version_is_deployed_after_a_restart() -> None:
         assert service.history()[0].because == f"modelsvc 0.0.1 -> {_version(after)}"
 
 
+def test_what_memory_is_short_of_is_waited_for() -> None:
+    """It would fit without the active worker, which may hold less in a while. Status and explanation say when."""
+    tables = {
+        "watch": {"enabled": True, "debounce_s": 0.2},
+        "memory": {"budget_gb": 1.0, "worker_limit_gb": 1.0},
+    }
+    with running_service(tables=tables) as service:
+        before = accords(service)
+        edit(service, context_tokens=tokens_for_half_a_worker_too_much(service, before))
+        status = service.sees(lambda s: s.watch and s.watch.verdict == "waits" and s.watch.retry_at, "it waits")
+        refused = service.history()[0]
+        assert status.watch and status.watch.retry_of == refused.deployment and status.watch.retry_at
+        assert "short of" in status.watch.reason and status.watch.retry_at in service.ctl("status").out
+        assert f"again: the watch on files tries it at {status.watch.retry_at}" in service.ctl("explain").out
+        assert served(status) == served(before)
+
+        edit(service, context_tokens=1_000_000)  # too much for a worker alone
+        service.sees(lambda s: s.watch and s.watch.verdict == "settled", "that is not waited for")
+        assert "again:" not in service.ctl("explain").out
+
+
+def tokens_for_half_a_worker_too_much(service: Service, status: Status) -> int:
+    """What a standby needs grows with the context in a straight line."""
+
+    def over_bytes(tokens: int) -> int:
+        account = service.ctl("deploy", "--plan", "--json", "--set", f"model.context_tokens={tokens}").last["account"]
+        return int(account["sum_bytes"] - account["limit_bytes"])
+
+    assert status.active
+    wanted = (status.workers[status.active].private_bytes or 0) // 2
+    few, many = 2_000, 100_000
+    at_few, at_many = over_bytes(few), over_bytes(many)
+    return few + (wanted - at_few) * (many - few) // (at_many - at_few)
+
+
 def test_without_it_an_edit_waits_for_the_next_deployment() -> None:
     """Supervisor and workers are looked at all the same, but not the files."""
     with running_service() as service:

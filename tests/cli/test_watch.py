@@ -10,7 +10,7 @@ from tests.cli.scripted import Script
 
 from modelsvc.cli.ctl.happening import happening_line
 from modelsvc.cli.ctl.story import story_lines
-from supervisor.core.state import Color, DeploymentKind
+from supervisor.core.state import Color, DeploymentKind, Outcome
 from supervisor.protocol import Explanation, History, WatchStatus
 from supervisor.protocol import happenings as hp
 
@@ -28,6 +28,15 @@ BECAUSE = "model.context_tokens 4096 -> 8192"
         ),
         ({"verdict": "deploys", "changes": [BECAUSE], "reason": "deployment 7 brings it"}, f"deploys {BECAUSE}"),
         ({"verdict": "settled", "changes": [BECAUSE], "reason": "it failed"}, f"does not deploy {BECAUSE}: it failed"),
+        (
+            {
+                "verdict": "waits",
+                "changes": [BECAUSE],
+                "reason": "short of 9 MB",
+                "retry_at": "2026-01-02T03:04:05.678Z",
+            },
+            f"does not deploy {BECAUSE}: short of 9 MB; next look 2026-01-02T03:04:05.678Z",
+        ),
         (
             {"verdict": "rejected", "reason": "c.toml has 1 problem(s):\n  model.slots: wrong"},
             "nothing is changed, for c.toml has 1 problem(s): model.slots: wrong",
@@ -51,6 +60,15 @@ def test_who_asked_is_told_wherever_a_deployment_is(daemon: Script, run: Run) ->
         id=1, at="t", deployment=7, kind=DeploymentKind.DEPLOY, from_color=None, to_color=Color.BLUE, because=BECAUSE
     )
     assert happening_line(began).endswith(f"deployment 7: deploy blue, asked by watch: {BECAUSE}")
+
+
+def test_a_story_tells_when_it_is_tried_again() -> None:
+    """Of a deployment that was refused for a reason that may pass; another one is not."""
+    refused = replace(samples.PAST, because=BECAUSE, outcome=Outcome.REFUSED, reason="short of 9 MB")
+    told = story_lines(Explanation(deployment=refused, release=None, previous=None, retry_at="2026-01-02T03:04:05Z"))
+    assert "again: the watch on files tries it at 2026-01-02T03:04:05Z, if the reason is gone by then" in told
+    lasting = story_lines(Explanation(deployment=refused, release=None, previous=None))
+    assert not any(line.startswith("again:") for line in lasting)
 
 
 def test_an_operators_deployment_has_no_such_line(daemon: Script, run: Run) -> None:

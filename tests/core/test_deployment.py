@@ -162,6 +162,28 @@ def test_what_a_failing_step_found_is_kept_with_it() -> None:
     assert told[0] == StepChanged(2, Step.ADMIT, StepState.FAILED, "too big", evidence={"short_bytes": 9})
 
 
+@pytest.mark.parametrize(
+    ("step", "said", "passing"),
+    [
+        (Step.CHECK_ACTIVE, False, True),  # what runs may be well again in a while, whatever is deployed
+        (Step.CHECK_EDGE, False, True),
+        (Step.ADMIT, True, True),
+        (Step.ADMIT, False, False),
+        (Step.WARM_UP, True, False),  # it was begun: nobody tries that again
+    ],
+)
+def test_a_refusal_says_whether_its_reason_may_pass(step: Step, said: bool, passing: bool) -> None:
+    """A lack of memory may, a bad model may not."""
+    world = first()
+    world.deploy()
+    world.play(to=step)
+    world.answers.clear()
+    world.tell(ev.StepFailed(world.current.token, "short", passing=said))
+    world.play()
+
+    assert world.ended("d").passing is passing
+
+
 def test_progress_is_shown_while_a_step_runs() -> None:
     """What an adapter reports, and what the loading standby announces."""
     world = first()

@@ -10,6 +10,7 @@ from supervisor.core.desired import (
     Ended,
     Handled,
     ReleaseSpec,
+    Retry,
     Verdict,
     VerdictKind,
     decide,
@@ -130,6 +131,49 @@ def test_what_is_decided(
     assert verdict.kind == kind
     assert bool(verdict.changes) == (kind != "in_accord")
     assert bool(verdict.reason) == (kind in ("deploys", "waits", "settled"))
+
+
+WAITING = Handled(desired(EDITED), Outcome.REFUSED, 5, "it is short of 9 MB", passing=True)
+
+
+def test_what_was_refused_for_a_passing_reason_is_due_again_after_a_while() -> None:
+    """Not before, not while something is in the way, and at once when anything was said since."""
+    retry = Retry().put_off(1000.0)
+    early = decide(desired(EDITED), SERVES, WAITING, "", retry, 1059.9)
+    assert (early.kind, early.again_s) == (VerdictKind.WAITS, 1060.0)
+    assert early.reason == "deployment 5 was refused: it is short of 9 MB; it is tried again by itself"
+    assert decide(desired(EDITED), SERVES, WAITING, "", retry, 1060.0).kind is VerdictKind.ASKS
+    blocked = decide(desired(EDITED), SERVES, WAITING, BUSY, retry, 1060.0)
+    assert (blocked.kind, blocked.reason, blocked.again_s) == (VerdictKind.WAITS, BUSY, None)
+    assert decide(desired(REPLACED), SERVES, WAITING, "", retry, 0.0).kind is VerdictKind.ASKS
+    assert decide(desired(EDITED, "d"), SERVES, WAITING, "", retry, 0.0).kind is VerdictKind.ASKS
+    assert decide(desired(SERVES), SERVES, WAITING, "", retry, 9999.0).kind is VerdictKind.IN_ACCORD
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ROLLED_BACK, Outcome.REFUSED, Outcome.FAILED])
+def test_what_failed_for_a_lasting_reason_is_never_due_again(outcome: Outcome) -> None:
+    """Whatever time it is."""
+    assert decide(desired(EDITED), SERVES, failed(EDITED, outcome), "", Retry(), 1e9).kind is VerdictKind.SETTLED
+
+
+def test_the_pauses_grow_up_to_a_limit() -> None:
+    """So there is no storm, however long it lasts."""
+    retry, pauses = Retry(), []
+    for _ in range(7):
+        pauses.append(retry.put_off(0.0).due_s)
+        retry = retry.put_off(100.0)
+    assert pauses == [60, 120, 300, 600, 600, 600, 600]
+    assert retry.due_s == 700.0
+
+
+def test_whether_a_reason_may_pass_is_kept_with_its_own_deployment_only() -> None:
+    """A boot is tried again anyway, and an operator's is not ours to try."""
+    asked = Handled(desired(EDITED), None, 7)
+    own = settle(asked, replace(ended(DEPLOY, Outcome.REFUSED, WATCH_REQUEST), passing=True), desired(EDITED))
+    assert own == Handled(desired(EDITED), Outcome.REFUSED, 7, "why", passing=True)
+    boot = settle(None, replace(ended(DEPLOY, Outcome.REFUSED, BOOT_REQUEST), passing=True), desired(EDITED))
+    assert boot and not boot.passing
+    assert settle(BEFORE, replace(ended(DEPLOY, Outcome.REFUSED), passing=True), desired(EDITED)) == BEFORE
 
 
 def test_a_reason_is_told_in_words() -> None:

@@ -17,7 +17,8 @@ from supervisor.config import ModelSection
 from supervisor.core import events as ev
 from supervisor.core import records as rec
 from supervisor.core.lifecycle import Phase
-from supervisor.core.state import Color, Deployment, DeploymentKind, Outcome, State
+from supervisor.core.state import Change, Color, Deployment, DeploymentKind, Outcome, State
+from supervisor.errors import SupervisorError
 from supervisor.journal import Journal
 from supervisor.patience import eventually
 from supervisor.releases import model_file
@@ -46,6 +47,9 @@ class Desk:
     asked: list[ev.DeployRequested] = field(default_factory=list)
     told: list[rec.Record] = field(default_factory=list)
     watcher: Watcher | None = None
+    now_s: float = 1000.0  # on the watch's clock
+    shortage: str | SupervisorError = ""  # what a plan says, or raises
+    planned: list[Change] = field(default_factory=list)
     admitted: tuple[ModelSection, ModelFile] = field(init=False)
 
     @property
@@ -92,7 +96,18 @@ class Desk:
         running = configuration.load(self.config)
         reader = Reader(self.config, running, self.baseline, self.releases, lambda: self.state.active_release)
         tracker, look = Tracker(self.journal), lambda: self.state
-        watcher = Watcher(reader, tracker, look, self._ask, self.told.append, debounce_s, interval_s, LATE_S)
+        watcher = Watcher(
+            reader,
+            tracker,
+            look,
+            self._ask,
+            self._refusal,
+            self.told.append,
+            debounce_s,
+            interval_s,
+            LATE_S,
+            lambda: self.now_s,
+        )
         self.watcher = watcher
         task = asyncio.create_task(watcher.run())
         try:
@@ -129,14 +144,20 @@ class Desk:
         return number
 
     def end(
-        self, outcome: Outcome = Outcome.SUCCEEDED, reason: str = "", release: int | None = None, **set_: Any
+        self,
+        outcome: Outcome = Outcome.SUCCEEDED,
+        reason: str = "",
+        release: int | None = None,
+        passing: bool = False,
+        **set_: Any,
     ) -> None:
         """The deployment under way. One that succeeded serves `release`, or a new one with some settings changed."""
         running = self.state.current
         if outcome is Outcome.SUCCEEDED:
             self._serve(release or self._admit(set_))
         self.drop()
-        self._publish(rec.RequestEnded(running.request, outcome, reason, running.id, self.state.active_release, BLUE))
+        serves = self.state.active_release, BLUE
+        self._publish(rec.RequestEnded(running.request, outcome, reason, running.id, *serves, passing))
 
     def drop(self) -> None:
         """The deployment, without a word."""
@@ -160,6 +181,12 @@ class Desk:
     def _ask(self, event: ev.Event) -> None:
         assert isinstance(event, ev.DeployRequested)
         self.asked.append(event)
+
+    async def _refusal(self, change: Change) -> str:
+        self.planned.append(change)
+        if isinstance(self.shortage, SupervisorError):
+            raise self.shortage
+        return self.shortage
 
     def refuse(self) -> None:
         """What was asked for, because something came before it."""

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from supervisor.config.file import Config
 from supervisor.config.sections import ModelSection
 from supervisor.core.state import SettingValue
-from supervisor.errors import ConfigError, InvalidRequest
+from supervisor.errors import ConfigError, InvalidRequest, may_pass
 
 
 def load(path: Path | None) -> Config:
@@ -59,4 +59,4 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read as TOML: {error}") from error
+        raise ConfigError(f"{path} cannot be read as TOML: {error}", passing=may_pass(error)) from error

@@ -43,6 +43,7 @@ def ledger_routes(
             release=status.release(found.release),
             previous=status.release(previous),
             earlier=journal.evidence_of_release(found.release),
+            retry_at=watch.retry_at if (watch := status.watch()) and watch.retry_of == number else None,
         )
 
     return [plan, report, deployment, explanation]

@@ -76,11 +76,14 @@ def step_failed(state: State, event: ev.StepFailed) -> Decision:
     """The current step's effect could not be done; where that is a breach of the bake, it is on record as one."""
     current, breach = state.current, event.evidence.get("breach")
     breached = (BakeBreached(current.id, current.to_color, str(breach), event.reason),) if breach else ()
-    return then((state, written(*breached)), lambda s: failed(s, event.reason, event.evidence))
+    return then((state, written(*breached)), lambda s: failed(s, event.reason, event.evidence, passing=event.passing))
 
 
-def failed(state: State, reason: str, evidence: fx.Evidence | None = None) -> Decision:
-    """The current step cannot be done: write it down and take back what was begun."""
+def failed(state: State, reason: str, evidence: fx.Evidence | None = None, *, passing: bool = False) -> Decision:
+    """The current step cannot be done: write it down and take back what was begun.
+
+    What steps 1 and 2 look at is no matter of what is deployed: it may be well again in a while.
+    """
     deployment = state.current
     if deployment.step is Step.RECORD:
         return stages.over(state, reason)  # what could not be counted takes nothing back
@@ -92,6 +95,7 @@ def failed(state: State, reason: str, evidence: fx.Evidence | None = None) -> De
         undo=ending.to_undo(state, deployment),
         undoing=True,
         refused=deployment.step <= Step.ADMIT,
+        passing=deployment.step < Step.ADMIT or (deployment.step is Step.ADMIT and passing),
         reason=reason,
     )
     state = replace(state, deployment=undoing)
@@ -184,7 +188,7 @@ def old_ended(state: State, color: Color, reason: str) -> Decision:
     if ending.waits_for_old(state, color):
         return ending.old_ended(state, reason)
     if deployment.step <= Step.ADMIT and state.slots[deployment.to_color].serves and not deployment.warm and reason:
-        return failed(state, f"{reason}, and the warm standby, which would have made room, takes over")
+        return failed(state, f"{reason}, and the warm standby, which would have made room, takes over", passing=True)
     if not deployment.undoing and deployment.step is Step.START_STANDBY and room.is_clearing(deployment, color):
         return then((state, (fx.CancelStep(),)), room.make)
     return state, ()

@@ -2,7 +2,8 @@
 
 Only a new desired state asks for a deployment: an edit of `[model]`, other bytes in the model file, or another version
 of the package. One that was handled, however that ended, is not taken for new, so nothing is tried twice, and a command
-that came after it is not fought over. What serves may change by itself, by a failover say: nobody asked for that.
+that came after it is not fought over. The exception is what was refused for a reason that may pass by itself, a lack of
+memory say: that is due again after a while. What serves may change by itself, by a failover say: nobody asked for that.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from supervisor.core.state import BOOT_REQUEST, DeploymentKind, Outcome, Setting
 
 BY_OPERATORS = (DeploymentKind.DEPLOY, DeploymentKind.ROLLBACK, DeploymentKind.SWAP)
 SHA_SHOWN = 12
+RETRY_PAUSES_S = (60.0, 120.0, 300.0, 600.0)  # after refusals in a row; the last one from then on
 OVERRULED = "what serves came later, by a command or a failover, and stays"
 
 
@@ -48,6 +50,7 @@ class Handled:
     outcome: Outcome | None = None
     deployment: int | None = None
     reason: str = ""
+    passing: bool = False  # refused for a reason that may be gone in a while
 
     @property
     def failed(self) -> bool:
@@ -61,6 +64,23 @@ class Handled:
             return f"deployment {self.deployment} was tried for it, and {ended}; it is tried again when it changes"
         return f"{OVERRULED}; `modelsvc ctl deploy` brings it"
 
+    @property
+    def why_waiting(self) -> str:
+        return f"deployment {self.deployment} was refused: {self.reason}; it is tried again by itself"
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When what was refused for a reason that may pass is tried again, in seconds of the caller's clock."""
+
+    refusals: int = 0  # in a row
+    due_s: float = 0.0
+
+    def put_off(self, now_s: float) -> "Retry":
+        """It was refused once more."""
+        pause_s = RETRY_PAUSES_S[min(self.refusals, len(RETRY_PAUSES_S) - 1)]
+        return Retry(self.refusals + 1, now_s + pause_s)
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -72,6 +92,7 @@ class Ended:
     outcome: Outcome
     reason: str = ""
     desired: Desired | None = None
+    passing: bool = False
 
 
 class VerdictKind(StrEnum):
@@ -87,11 +108,15 @@ class VerdictKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`changes` is what is wanted and does not serve, a phrase each; `reason` why it is not deployed now."""
+    """`changes` is what is wanted and does not serve, a phrase each; `reason` why it is not deployed now.
+
+    `again_s`: when that is looked at again by itself; None: when it changes, or what is in the way is gone.
+    """
 
     kind: VerdictKind
     changes: tuple[str, ...] = ()
     reason: str = ""
+    again_s: float | None = None
 
     @property
     def essence(self) -> tuple[object, ...]:
@@ -99,8 +124,18 @@ class Verdict:
         return self.kind, self.changes, "" if self.kind is VerdictKind.WAITS else self.reason
 
 
-def decide(desired: Desired, serving: ReleaseSpec | None, handled: Handled | None, obstacle: str = "") -> Verdict:
-    """Whether a deployment is to be asked for. `obstacle`: why none can begin now; empty when one can."""
+def decide(
+    desired: Desired,
+    serving: ReleaseSpec | None,
+    handled: Handled | None,
+    obstacle: str = "",
+    retry: Retry = Retry(),
+    now_s: float = 0.0,
+) -> Verdict:
+    """Whether a deployment is to be asked for. `obstacle`: why none can begin now; empty when one can.
+
+    `retry`: when what was refused for a passing reason is due again.
+    """
     changes = differences(serving, desired.spec)
     if not changes:
         other = _overruled(desired, serving)
@@ -109,7 +144,10 @@ def decide(desired: Desired, serving: ReleaseSpec | None, handled: Handled | Non
     if handled and not is_new(desired, handled):
         if handled.outcome is None and handled.deployment is not None:
             return Verdict(VerdictKind.DEPLOYS, changes, f"deployment {handled.deployment} brings it")
-        return Verdict(VerdictKind.SETTLED, changes, handled.why_not_followed)
+        if not handled.passing:
+            return Verdict(VerdictKind.SETTLED, changes, handled.why_not_followed)
+        if now_s < retry.due_s:
+            return Verdict(VerdictKind.WAITS, changes, handled.why_waiting, retry.due_s)
     if obstacle:
         return Verdict(VerdictKind.WAITS, changes, obstacle)
     return Verdict(VerdictKind.ASKS, changes)
@@ -130,7 +168,7 @@ def settle(handled: Handled | None, ended: Ended, now: Desired | None) -> Handle
     that is tried again by itself. What else the supervisor does by itself settles nothing.
     """
     if handled and handled.deployment == ended.deployment and handled.outcome is None:
-        return replace(handled, outcome=ended.outcome, reason=ended.reason)
+        return replace(handled, outcome=ended.outcome, reason=ended.reason, passing=ended.passing)
     by_operator = ended.kind in BY_OPERATORS and ended.outcome is Outcome.SUCCEEDED
     desired = _as_of(ended.desired, now)
     if desired is None or not (by_operator or ended.request == BOOT_REQUEST):

@@ -162,7 +162,13 @@ def finish(state: State, outcome: Outcome) -> Decision:
     """Record how it ended, and answer whoever waits for that."""
     deployment = state.current
     ended = RequestEnded(
-        deployment.request, outcome, deployment.reason, deployment.id, deployment.release, state.active
+        deployment.request,
+        outcome,
+        deployment.reason,
+        deployment.id,
+        deployment.release,
+        state.active,
+        deployment.passing,
     )
     decision: Decision = replace(state, deployment=None), written(ended)
     decision = then(decision, lambda s: _answer_cancel(s, deployment))

@@ -59,7 +59,10 @@ class RouteChanged:
 
 @dataclass(frozen=True, slots=True)
 class RequestEnded:
-    """The operator's request is answered; `deployment` is None where none was begun."""
+    """The operator's request is answered; `deployment` is None where none was begun.
+
+    `passing`: it was refused for a reason that may be gone in a while, though nobody changes anything.
+    """
 
     request: str
     outcome: Outcome
@@ -67,6 +70,7 @@ class RequestEnded:
     deployment: int | None = None
     release: int | None = None
     active: Color | None = None
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,7 @@ class Deployment:
     undoing: bool = False
     retiring: bool = False  # baked: the old worker is being stopped
     refused: bool = False
+    passing: bool = False  # refused for a reason that may be gone in a while
     stuck: bool = False  # the edge could not be brought back
     reason: str = ""
 

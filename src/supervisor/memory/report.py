@@ -73,6 +73,10 @@ class MemoryReporter:
         order = fx.Admit(0, to_color, change, state.active_release, state.last_release + 1, in_place=in_place)
         return await self.admission.plan(order)
 
+    async def refusal(self, change: Change) -> str:
+        """What a deployment that is asked for now would be refused with; empty when it fits. Raises as `plan`."""
+        return (await self.plan(change, in_place=False)).reason
+
     async def standby_bytes(self, state: State) -> int:
         """What a deployment of the active release would still take; 0 when its standby is there, or nothing serves."""
         standby = state.standby

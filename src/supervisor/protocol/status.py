@@ -111,6 +111,8 @@ class WatchStatus(Struct, frozen=True):
     changes: list[str] = []  # what is wanted and does not serve, a phrase each
     reason: str = ""  # why that is not deployed now
     needs_restart: list[str] = []  # edited keys that are read at the start only
+    retry_at: str | None = None  # when it is looked at again by itself
+    retry_of: int | None = None  # the refused deployment that is tried again then
 
 
 class Status(Struct, frozen=True):
@@ -142,12 +144,14 @@ class Explanation(Struct, frozen=True):
     """GET /v1/deployments/{number}/explanation: a deployment with the release it brought and the one before.
 
     `earlier`: what was found when the release was last admitted and warmed up, by step; a warm one skips these steps.
+    `retry_at`: when the watch on files tries it again, where it was refused for a reason that may pass.
     """
 
     deployment: DeploymentStatus
     release: ReleaseStatus | None
     previous: ReleaseStatus | None
     earlier: dict[str, dict[str, Any]] = {}
+    retry_at: str | None = None
 
 
 class LogLines(Struct, frozen=True):

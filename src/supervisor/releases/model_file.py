@@ -16,7 +16,7 @@ from modelsvc.models import demo_model_path
 from supervisor.aside import aside, begin
 from supervisor.config import ModelSection
 from supervisor.core.ledger import ModelShape
-from supervisor.errors import Refused
+from supervisor.errors import Refused, may_pass
 from supervisor.processes import finish_child
 from supervisor.releases.store import ModelFile
 
@@ -72,7 +72,9 @@ async def identify(path: Path, known: ModelFile | None = None) -> ModelFile:
     except FileNotFoundError as error:
         raise Refused(f"{path} is gone: {error.strerror}; put the file back", code="model_missing") from None
     except OSError as error:
-        raise Refused(f"{path} cannot be read: {error.strerror}; mend that", code="model_unreadable") from None
+        raise Refused(
+            f"{path} cannot be read: {error.strerror}; mend that", code="model_unreadable", passing=may_pass(error)
+        ) from None
     return ModelFile(str(path), sha256, stat.st_size, stat.st_mtime_ns, stat.st_ino)
 
 
@@ -113,7 +115,9 @@ async def _inspection(path: Path) -> dict[str, object]:
     try:
         output, problems = await finish_child(process, INSPECT_TIMEOUT_S)
     except TimeoutError:
-        raise Refused(f"{path} could not be read within {INSPECT_TIMEOUT_S:g} s", code="model_unreadable") from None
+        raise Refused(
+            f"{path} could not be read within {INSPECT_TIMEOUT_S:g} s", code="model_unreadable", passing=True
+        ) from None
     return _facts(path, output, problems, process.returncode)
 
 
@@ -137,5 +141,7 @@ def _sha256(path: Path, inode: int, size_bytes: int, mtime_ns: int) -> str:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         now = os.fstat(file.fileno())
     if (now.st_ino, now.st_size, now.st_mtime_ns) != (inode, size_bytes, mtime_ns):
-        raise Refused(f"{path} changed while it was read: wait until it is complete", code="model_changed")
+        raise Refused(
+            f"{path} changed while it was read: wait until it is complete", code="model_changed", passing=True
+        )
     return sha256

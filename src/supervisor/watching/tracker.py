@@ -5,7 +5,7 @@ from dataclasses import replace
 import msgspec
 
 from supervisor.core import records as rec
-from supervisor.core.desired import Desired, Ended, Handled, is_new, settle
+from supervisor.core.desired import Desired, Ended, Handled, Retry, is_new, settle
 from supervisor.core.state import WATCH_REQUEST, Outcome
 from supervisor.journal import Journal
 
@@ -25,6 +25,7 @@ class Tracker:
         self._ended: list[Ended] = []
         self._overtaken = False  # something came before what was asked for: it is to be asked for again
         self.handled: Handled | None = None
+        self.retry = Retry()
         self.desired: Desired | None = None
         self.asked: Desired | None = None
 
@@ -33,9 +34,10 @@ class Tracker:
         """Whether something became of a deployment that `settle` was not told of."""
         return bool(self._ended) or self._overtaken
 
-    def take_up(self) -> None:
+    def take_up(self, now_s: float) -> None:
         """What an earlier supervisor handled; a deployment that ended with it may be over by now."""
         self.handled = self._recorded()
+        self.retry = Retry().put_off(now_s)
         if self.handled is None or self.handled.outcome or self.handled.deployment is None:
             return
         past = self._journal.deployment(self.handled.deployment)
@@ -47,6 +49,8 @@ class Tracker:
     def publish(self, record: rec.Record) -> None:
         match record:
             case rec.DeploymentBegan() if record.request == WATCH_REQUEST and self.asked:
+                if not self.retries(self.asked):
+                    self.retry = Retry()
                 self._begin(record, self.asked)
                 self._keep(Handled(self.asked, None, record.deployment))
                 self.asked = None
@@ -54,16 +58,29 @@ class Tracker:
                 self._begin(record, self.desired)
             case rec.RequestEnded(deployment=int(number)) if number in self._begun:
                 began, desired = self._begun.pop(number)
-                self._ended.append(Ended(number, began.kind, began.request, record.outcome, record.reason, desired))
+                how = record.outcome, record.reason, desired, record.passing
+                self._ended.append(Ended(number, began.kind, began.request, *how))
             case rec.RequestEnded() if record.request == WATCH_REQUEST:
                 self.asked, self._overtaken = None, True
             case _:
                 pass
 
-    def settle(self, now: Desired | None) -> None:
+    def retries(self, desired: Desired) -> bool:
+        """Whether it was tried before, and refused for a reason that may pass."""
+        return self.handled is not None and self.handled.passing and not is_new(desired, self.handled)
+
+    def put_off(self, now_s: float, reason: str) -> None:
+        """It would still be refused."""
+        self.retry = self.retry.put_off(now_s)
+        if self.handled:
+            self._keep(replace(self.handled, reason=reason))
+
+    def settle(self, now: Desired | None, now_s: float) -> None:
         """Take note of the deployments that ended."""
         for ended in self._ended:
             self._keep(settle(self.handled, ended, now))
+            if self.handled and self.handled.passing and self.handled.deployment == ended.deployment:
+                self.retry = self.retry.put_off(now_s)
         self._ended.clear()
         self._overtaken = False
 

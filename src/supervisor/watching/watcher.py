@@ -5,15 +5,18 @@ do.
 """
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from supervisor.core import events as ev
 from supervisor.core import records as rec
-from supervisor.core.desired import Desired, Verdict, VerdictKind, decide
+from supervisor.core.desired import Desired, Retry, Verdict, VerdictKind, decide
 from supervisor.core.requests import obstacle
 from supervisor.core.state import WATCH_REQUEST, Change, State
+from supervisor.errors import SupervisorError
+from supervisor.formats import rfc3339
 from supervisor.protocol import WatchStatus
 from supervisor.releases.spec import serving, whole
 from supervisor.watching.follow import INTERVAL_S, occasions
@@ -28,7 +31,9 @@ log = structlog.get_logger()
 
 
 class Watcher:
-    """`tell` gets what it made of the files whenever that is news, or one of them had changed."""
+    """`refusal` says what a deployment would be refused with just now. `tell` gets what the watch made of the files
+    whenever that is news, or one of them had changed.
+    """
 
     def __init__(
         self,
@@ -36,24 +41,27 @@ class Watcher:
         tracker: Tracker,
         state: Callable[[], State],
         post: Callable[[ev.Event], None],
+        refusal: Callable[[Change], Awaitable[str]],
         tell: Callable[[rec.Record], None],
         debounce_s: float,
         interval_s: float = INTERVAL_S,
         late_s: float = LATE_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.tracker = tracker
         self.status = WatchStatus(verdict="")
         self._reader, self._state = reader, state
-        self._post, self._tell = post, tell
-        self._debounce_s, self._interval_s = debounce_s, interval_s
+        self._post, self._refusal, self._tell = post, refusal, tell
+        self._debounce_s, self._interval_s, self._clock = debounce_s, interval_s, clock
         self._looks = Looks(self._tell_late, late_s)
         self._looked_at: Signature = {}
         self._failures = 0  # in a row
         self._verdict: Verdict | None = None
+        self._unread = Retry()  # of files that cannot be used for a reason that may pass
 
     async def run(self) -> None:
         """Until cancelled."""
-        self.tracker.take_up()
+        self.tracker.take_up(self._clock())
         async for _ in occasions(self._reader.paths, self._looks, self._interval_s):
             try:
                 await self.occasion()
@@ -63,7 +71,7 @@ class Watcher:
                 await asyncio.sleep(self._pause_s())
 
     async def occasion(self) -> None:
-        """Look if a file changed, a deployment ended, or what was in the way is gone.
+        """Look if a file changed, a deployment ended, or what was in the way is gone, or may be.
 
         While nothing serves and a first deployment is about to, there is nothing to compare with.
         """
@@ -76,8 +84,12 @@ class Watcher:
             return
         self._looked_at = {}  # whatever goes wrong from here on, it is looked at again
         seen, at = await self._look_when_still() if changed else (await self._look(), now)
-        self._conclude(seen, changed)
-        self._looked_at = at
+        before = _serving(self._state())
+        self.tracker.settle(seen.desired, self._clock())
+        await self._plan_retry(seen)
+        if _serving(self._state()) == before:
+            self._conclude(seen, changed)
+            self._looked_at = at
 
     async def _signature(self) -> Signature:
         paths = self._reader.paths()
@@ -89,8 +101,11 @@ class Watcher:
         return min(self._interval_s * 2.0 ** min(self._failures, 32), PAUSE_LIMIT_S)
 
     def _may_go_on(self) -> bool:
-        waits = self._verdict is not None and self._verdict.kind is VerdictKind.WAITS
-        return waits and not obstacle(self._state())
+        if self._verdict is None or obstacle(self._state()):
+            return False
+        if self._verdict.again_s is not None:
+            return self._clock() >= self._verdict.again_s
+        return self._verdict.kind is VerdictKind.WAITS
 
     async def _look_when_still(self) -> tuple[Seen, Signature]:
         """A file may be long in coming, change while it is read, or turn out to be another one than was known."""
@@ -111,8 +126,25 @@ class Watcher:
             if _serving(self._state()) == before:
                 return seen
 
+    async def _plan_retry(self, seen: Seen) -> None:
+        """What is due again is planned first: only what would not be refused is on record as a deployment."""
+        desired = seen.desired
+        if desired is None or not self.tracker.retries(desired) or self._decide(seen).kind is not VerdictKind.ASKS:
+            return
+        if reason := await self._shortage(self._change(desired)):
+            self.tracker.put_off(self._clock(), reason)
+
+    async def _shortage(self, change: Change) -> str:
+        """Why it would still be refused, for a reason that may pass; a lasting one is to be on record."""
+        if change == Change() and self._state().warm_release is not None:
+            return ""  # it runs already
+        try:
+            return await self._refusal(change)
+        except SupervisorError as error:
+            return error.message if error.passing else ""
+
     def _conclude(self, seen: Seen, changed: bool) -> None:
-        self.tracker.settle(seen.desired)
+        self._unread = self._unread.put_off(self._clock()) if seen.passing else Retry()
         verdict = self._decide(seen)
         self._tell_verdict(verdict, changed)
         self._tell_restart(seen.needs_restart)
@@ -122,6 +154,8 @@ class Watcher:
             changes=list(verdict.changes),
             reason=verdict.reason,
             needs_restart=list(seen.needs_restart),
+            retry_at=self._at(verdict.again_s),
+            retry_of=self._retried(verdict),
         )
         if verdict.kind is VerdictKind.IN_ACCORD and seen.section:
             self._reader.baseline.accord(seen.section)
@@ -130,8 +164,18 @@ class Watcher:
 
     def _decide(self, seen: Seen) -> Verdict:
         if seen.desired is None:
-            return Verdict(VerdictKind.REJECTED, reason=seen.problem)
-        return decide(seen.desired, seen.serving, self.tracker.handled, obstacle(self._state()))
+            again_s = self._unread.due_s if seen.passing else None
+            return Verdict(VerdictKind.REJECTED, reason=seen.problem, again_s=again_s)
+        tracker, in_the_way = self.tracker, obstacle(self._state())
+        return decide(seen.desired, seen.serving, tracker.handled, in_the_way, tracker.retry, self._clock())
+
+    def _at(self, clock_s: float | None) -> str | None:
+        """On people's clocks."""
+        return None if clock_s is None else rfc3339(time.time() + clock_s - self._clock())
+
+    def _retried(self, verdict: Verdict) -> int | None:
+        waits = verdict.kind is VerdictKind.WAITS and verdict.again_s is not None
+        return self.tracker.handled.deployment if waits and self.tracker.handled else None
 
     def _act(self, verdict: Verdict, desired: Desired) -> None:
         self.tracker.desired = desired

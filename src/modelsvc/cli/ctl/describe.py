@@ -184,7 +184,8 @@ def watch_line(watch: WatchStatus | WatchDecided) -> str:
     """What the watch on files made of them."""
     changes, reason = "; ".join(watch.changes), " ".join(watch.reason.split())
     restart = watch.needs_restart if isinstance(watch, WatchStatus) else []
-    later = f"; after a restart: {', '.join(restart)}" if restart else ""
+    again = f"; next look {watch.retry_at}" if isinstance(watch, WatchStatus) and watch.retry_at else ""
+    later = f"{again}; after a restart: {', '.join(restart)}" if restart else again
     match watch.verdict:
         case "":
             return "has not looked yet"

@@ -47,7 +47,7 @@ def story_lines(told: Explanation) -> list[str]:
         *columns(facts),
         "steps:",
         *(f"  {step_line(step)}" for step in deployment.steps),
-        *_failure(deployment),
+        *_failure(deployment, told.retry_at),
     ]
 
 
@@ -190,7 +190,7 @@ def _drain(drain: Evidence) -> list[str]:
     return [f"{duration(drain['seconds'])}{left}"]
 
 
-def _failure(deployment: DeploymentStatus) -> list[str]:
+def _failure(deployment: DeploymentStatus, retry_at: str | None) -> list[str]:
     """Where it failed, why, what was undone, and what to do next."""
     if deployment.outcome in (None, Outcome.SUCCEEDED):
         return []
@@ -201,6 +201,7 @@ def _failure(deployment: DeploymentStatus) -> list[str]:
     return [
         f"why: it failed{where}: {headline(reason)}",
         *([f"undone: {'; '.join(undone)}"] if undone else []),
+        *([f"again: the watch on files tries it at {retry_at}, if the reason is gone by then"] if retry_at else []),
         f"next: {_next(deployment, failed)}",
     ]
 

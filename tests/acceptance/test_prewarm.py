@@ -1,6 +1,8 @@
 """A release that is started ahead of time, deployed by a switch or given up, while the active worker serves on."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -109,15 +111,43 @@ def test_what_is_prewarmed_is_cancelled_by_its_end(service: Service) -> None:
     assert service.ctl("deploy", "--fast").code == ExitCode.REFUSED
 
 
-def test_a_prewarmed_worker_that_died_is_not_deployed_to(service: Service) -> None:
-    """Fast is refused with the reason; an ordinary deployment starts a new one."""
+def test_a_prewarmed_worker_that_was_killed_is_prewarmed_again(service: Service) -> None:
+    """By the machine, for want of memory, say. Under traffic, which does not notice."""
+    before = service.settled()
+    assert service.ctl("prewarm", "--set", "model.slots=2").code == ExitCode.DONE
+    warm = service.settled()
+    killed = pids(warm)[active(warm).other]
+    assert killed
+    with steady_traffic(service.url, clients=4) as traffic:
+        os.kill(killed, signal.SIGKILL)
+        back = service.sees(
+            lambda s: is_settled(s) and s.prewarmed and pids(s)[active(s).other] != killed, "it is warm again"
+        )
+        traffic.goes_on()
+    assert (back.prewarmed, back.active, pids(back)[active(before)]) == (
+        warm.prewarmed,
+        before.active,
+        pids(before)[active(before)],
+    )
+    assert [(past.kind, past.release) for past in service.history()[:2]] == [("prewarm", warm.prewarmed)] * 2
+    assert service.ctl("deploy", "--fast").code == ExitCode.DONE
+    deployed = service.settled()
+    assert deployed.release and deployed.release.number == warm.prewarmed
+
+
+def test_a_prewarmed_worker_that_does_not_come_back_is_not_deployed_to(service: Service) -> None:
+    """That is told; fast is refused; an ordinary deployment starts a new one."""
     before = service.settled()
     assert service.ctl("prewarm").code == ExitCode.DONE
-    behave(service, **{active(before).other: {"hangs": True}})
-    service.sees(lambda s: s.workers[active(before).other].state == "absent", "what hangs is ended")
+    standby = active(before).other
+    behave(service, **{standby: {"hangs": True, "dies_before_ready": True}})
+    service.sees(lambda s: s.prewarm_lost, "what hangs is ended, and does not come back")
     behave(service)
+    assert f"release {service.history()[0].release} is not prewarmed any more" in service.said()
+    for told in (service.ctl("status").out, service.ctl("prewarm", "--status").out):
+        assert "not prewarmed any more" in told and "`modelsvc ctl prewarm` does it again" in told
     refused = service.ctl("deploy", "--fast")
-    assert refused.code == ExitCode.REFUSED and "its worker is not ready any more" in refused.err
+    assert refused.code == ExitCode.REFUSED and "nothing is prewarmed" in refused.err
     assert service.ctl("deploy").code == ExitCode.DONE
     assert service.settled().active == active(before).other
 

@@ -114,17 +114,18 @@ class Past:
         kind: DeploymentKind = DeploymentKind.DEPLOY,
         skipped: Step | None = None,
         meanwhile: Callable[[], None] | None = None,
+        request: str = "r",
     ) -> None:
         """The last deployment was of that kind, and ended so."""
         number = self.journal.last_deployment() + 1
-        began = rec.DeploymentBegan("r", number, kind, BLUE, BLUE)
+        began = rec.DeploymentBegan(request, number, kind, BLUE, BLUE)
         self.journal.write(began)
         self.discovery().admission.baseline.publish(began)
         if meanwhile:
             meanwhile()
         if skipped:
             self.journal.write(rec.StepChanged(number, skipped, StepState.SKIPPED))
-        self.discovery().admission.baseline.publish(rec.RequestEnded("r", outcome, "", number, release, BLUE))
+        self.discovery().admission.baseline.publish(rec.RequestEnded(request, outcome, "", number, release, BLUE))
 
     def configure(self, **changes: object) -> None:
         self.configured = ModelSection.model_validate({**self.configured.model_dump(), **changes})
@@ -186,6 +187,16 @@ async def test_an_edit_after_a_prewarming_is_still_to_come(past: Past) -> None:
     await past.served(2)
     past.ended(3, kind=DeploymentKind.PREWARM)
     past.configure(context_tokens=1024)
+    past.ended(3, skipped=Step.ADMIT)
+    assert (await past.discovery().boot()).change.settings["model.context_tokens"] == 1024
+
+
+async def test_what_is_prewarmed_again_was_made_from_the_section_of_then(past: Past) -> None:
+    """An edit between the two is still to come, although it was there when the second one began."""
+    await past.served(2)
+    past.ended(3, kind=DeploymentKind.PREWARM)
+    past.configure(context_tokens=1024)
+    past.ended(3, kind=DeploymentKind.PREWARM, request="rewarm")
     past.ended(3, skipped=Step.ADMIT)
     assert (await past.discovery().boot()).change.settings["model.context_tokens"] == 1024
 

@@ -176,6 +176,13 @@ def test_a_ready_standby_serves_while_the_lost_active_worker_is_booted() -> None
     assert BOOT.color is not state.active
 
 
+@pytest.mark.parametrize(("survivors", "lost"), [((B, G), False), ((B,), True), ((B, LOADING), True)])
+def test_what_was_prewarmed_and_ended_meanwhile_is_told(survivors: tuple[Survivor, ...], lost: bool) -> None:
+    """Nobody saw why it ended, so it is not started again by itself."""
+    state = reconcile(Found(BOOT, active=BLUE, prewarmed=4, edge_lives=True, survivors=survivors)).state
+    assert (state.warm_release is None, "release 4 ended" in state.prewarm_lost) == (lost, lost)
+
+
 def test_an_adopted_worker_is_as_it_was() -> None:
     """Identity and release go over; it is wanted, so that a crash is missed."""
     slot = found((B,), BLUE).state.slots[BLUE]

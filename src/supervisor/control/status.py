@@ -76,6 +76,7 @@ class StatusReporter:
             memory=self._memory(held),
             deployment=self._deployment(state),
             prewarmed=state.warm_release,
+            prewarm_lost=state.prewarm_lost,
             monitor=self.monitor(),
             watch=self.watch(),
         )

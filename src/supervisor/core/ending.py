@@ -12,9 +12,10 @@ from supervisor.core import events as ev
 from supervisor.core import slots
 from supervisor.core.decision import Decision, then, written
 from supervisor.core.lifecycle import Phase
-from supervisor.core.records import Prewarmed, RequestEnded, RouteChanged, StepChanged
+from supervisor.core.records import Prewarmed, RequestEnded, RouteChanged, StepChanged, Warned
 from supervisor.core.state import (
     BOOT_REQUEST,
+    REWARM_REQUEST,
     WATCH_REQUEST,
     Boot,
     Color,
@@ -174,6 +175,7 @@ def finish(state: State, outcome: Outcome) -> Decision:
     decision = then(decision, lambda s: _answer_cancel(s, deployment))
     decision = then(decision, lambda s: _rest(s, deployment, outcome))
     decision = then(decision, lambda s: _remember_standby(s, deployment, outcome))
+    decision = then(decision, lambda s: _remember_prewarming(s, deployment, outcome))
     return decision if outcome is Outcome.SUCCEEDED else then(decision, lambda s: _boot_later(s, deployment))
 
 
@@ -202,6 +204,30 @@ def _remember_standby(state: State, deployment: Deployment, outcome: Outcome) ->
     if release == state.prewarmed or outcome is Outcome.REFUSED:
         return state, ()
     return replace(state, prewarmed=release), written(Prewarmed(release))
+
+
+def _remember_prewarming(state: State, deployment: Deployment, outcome: Outcome) -> Decision:
+    """What was to be prewarmed again, and cannot be, is given up; anything else that succeeds makes a fresh start."""
+    again = deployment.request == REWARM_REQUEST
+    if outcome is Outcome.SUCCEEDED:
+        failures = state.prewarm_failures if again else 0
+        return replace(state, prewarm_failures=failures, prewarm_lost=""), ()
+    if not again or deployment.cancelled_by or state.shutdown:
+        return state, ()
+    return give_up_prewarmed(state, deployment.reason, deployment.release)
+
+
+def give_up_prewarmed(state: State, reason: str, release: int | None = None) -> Decision:
+    """The standby is no more what it was prewarmed for, and does not become that again by itself."""
+    number, why = release or state.prewarmed, reason.partition("\n")[0]
+    text = f"release {number} is not prewarmed any more: {why}; `modelsvc ctl prewarm` does it again"
+    return then(forget_prewarmed(state, text), lambda s: (s, written(Warned(text))))
+
+
+def forget_prewarmed(state: State, lost: str = "") -> Decision:
+    """`lost` says why, where nobody asked for that."""
+    told = written(Prewarmed(None)) if state.prewarmed is not None else ()
+    return replace(state, prewarmed=None, prewarm_failures=0, prewarm_lost=lost), told
 
 
 def _boot_later(state: State, failed: Deployment) -> Decision:

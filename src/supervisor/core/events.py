@@ -277,6 +277,14 @@ class TakeoverRested:
 
 
 @dataclass(frozen=True, slots=True)
+class PrewarmDue:
+    """Timer: the pause before prewarming again what crashed is over."""
+
+    release: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class BootDue:
     """Timer: the pause after a boot that failed is over."""
 
@@ -317,5 +325,6 @@ Event = (
     | RouteSeen
     | ReplacementRested
     | TakeoverRested
+    | PrewarmDue
     | BootDue
 )

@@ -115,6 +115,7 @@ def reconcile(found: Found) -> Resumption:
         routed=None if found.paused else active,
         paused=found.paused,
         prewarmed=found.prewarmed,
+        prewarm_lost=_prewarm_lost(found, kept),
         previous_release=found.previous_release,
         served_release=found.served_release,
         edge=EdgePhase.RUNNING if found.edge_lives else EdgePhase.ABSENT,
@@ -150,6 +151,15 @@ def _active(found: Found, kept: Mapping[Color, Survivor]) -> Color | None:
     if found.active in kept:
         return found.active
     return next((color for color in kept if color is not found.boot.color), None)
+
+
+def _prewarm_lost(found: Found, kept: Mapping[Color, Survivor]) -> str:
+    """It is not started again: nobody saw why it ended."""
+    if found.prewarmed is None or any(survivor.release == found.prewarmed for survivor in kept.values()):
+        return ""
+    return (
+        f"the worker of release {found.prewarmed} ended while no supervisor ran; `modelsvc ctl prewarm` does it again"
+    )
 
 
 def _rejected(left: Unfinished | None, outcome: Outcome | None) -> Color | None:

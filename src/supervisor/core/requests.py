@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from supervisor.core import deployment, handover, slots
+from supervisor.core import deployment, ending, handover, slots
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then, written
 from supervisor.core.lifecycle import Phase
-from supervisor.core.records import Paused, Prewarmed, RequestEnded
+from supervisor.core.records import Paused, RequestEnded
 from supervisor.core.state import FAILOVER_REQUEST, Change, Color, DeploymentKind, EdgePhase, Outcome, Slot, State
 from supervisor.core.steps import Step
 
@@ -63,10 +63,12 @@ def cancel(state: State, event: ev.CancelRequested) -> Decision:
         return deployment.cancel(state, event.request)
     if why := _busy(state):
         return refuse(state, event.request, why)
-    if state.standby is None or state.warm_release is None:
+    comes_back = state.prewarmed is not None and state.prewarm_failures > 0
+    if state.standby is None or (state.warm_release is None and not comes_back):
         return refuse(state, event.request, _not_prewarmed(state))
-    color = state.standby.color
-    forgotten = replace(state, prewarmed=None), written(Prewarmed(None))
+    forgotten, color = ending.forget_prewarmed(state), state.standby.color
+    if state.standby.phase is Phase.ABSENT:  # it crashed, and was to be prewarmed again
+        return then(forgotten, lambda s: _answer(s, event.request, Outcome.SUCCEEDED, ""))
     return then(forgotten, lambda s: slots.stop(s, color, event.request))
 
 

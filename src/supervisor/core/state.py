@@ -15,6 +15,7 @@ __all__ = [
     "FAILOVER_REQUEST",
     "REPLACE_REQUEST",
     "RESUMED_REQUEST",
+    "REWARM_REQUEST",
     "WATCH_REQUEST",
     "Boot",
     "Change",
@@ -214,6 +215,7 @@ BOOT_REQUEST = "boot"
 FAILOVER_REQUEST = "failover"
 REPLACE_REQUEST = "replace"
 RESUMED_REQUEST = "resumed"
+REWARM_REQUEST = "rewarm"
 WATCH_REQUEST = "watch"
 
 
@@ -227,6 +229,8 @@ class State:
     routed: Color | None = None  # what the edge was last told to route to; None: requests are held
     paused: bool = False
     prewarmed: int | None = None  # the release that is warm in the standby, to be deployed
+    prewarm_failures: int = 0  # crashes of its worker in a row
+    prewarm_lost: str = ""  # why what was prewarmed last is not any more, where nobody asked for that
     previous_release: int | None = None
     served_release: int | None = None  # by the supervisor before this one
     edge: EdgePhase = EdgePhase.ABSENT

@@ -7,7 +7,7 @@ for the machine may have no second left.
 from dataclasses import replace
 from typing import assert_never
 
-from supervisor.core import deployment, slots
+from supervisor.core import deployment, ending, slots
 from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then, written
 from supervisor.core.effects import After, Route
@@ -78,7 +78,10 @@ def _memory(state: State, used_bytes: int) -> Decision:
 
 def _stop_standby(state: State, slot: Slot, why: str) -> Decision:
     """It may still have streams from when it was active, and time to finish them."""
-    warned: Decision = state, written(Warned(f"the {slot.color} worker is stopped: {why}"))
+    text = f"the {slot.color} worker is stopped: {why}"
+    warned: Decision = state, written(Warned(text))
+    if slot.release == state.prewarmed:
+        warned = then(warned, lambda s: ending.forget_prewarmed(s, text))
     return then(warned, lambda s: slots.stop(s, slot.color, timeout_s=s.policy.patience_s))
 
 

@@ -130,6 +130,7 @@ class Status(Struct, frozen=True):
     memory: MemoryStatus
     deployment: DeploymentStatus | None
     prewarmed: int | None = None  # the release that is warm in the standby, to be deployed
+    prewarm_lost: str = ""  # why what was prewarmed last is not any more, where nobody asked for that
     monitor: MonitorStatus | None = None  # the managed Prometheus, in short; None: none is wanted
     watch: WatchStatus | None = None  # None: it is not enabled
 

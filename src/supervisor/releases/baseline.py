@@ -15,7 +15,7 @@ from modelsvc.models import demo_model_path
 from supervisor.config import ModelSection, describe
 from supervisor.core import records as rec
 from supervisor.core.desired import BY_OPERATORS
-from supervisor.core.state import DeploymentKind, Outcome
+from supervisor.core.state import REWARM_REQUEST, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
 from supervisor.errors import ConfigError, Refused
 from supervisor.journal import Journal
@@ -48,6 +48,8 @@ class Baseline:
     def publish(self, record: rec.Record) -> None:
         """Remember the section whenever what an operator asked for succeeds, as it was when that began."""
         match record:
+            case rec.DeploymentBegan() | rec.RequestEnded() if record.request == REWARM_REQUEST:
+                pass  # what was prewarmed before was made from the section of then
             case rec.DeploymentBegan(resumed=False):
                 self.journal.remember(BEGUN, [record.deployment, self._now()])
             case rec.RequestEnded(outcome=Outcome.SUCCEEDED, deployment=int(number)):

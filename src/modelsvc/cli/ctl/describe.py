@@ -31,7 +31,7 @@ def status_lines(status: Status) -> list[str]:
         *([str(color), *_worker(worker)] for color, worker in sorted(status.workers.items())),
         ["edge", *_edge(status.edge)],
         ["requests", _requests(status.edge)],
-        *([["prewarmed", f"release {status.prewarmed}"]] if status.prewarmed else []),
+        *([["prewarmed", _prewarmed(status)]] if status.prewarmed or status.prewarm_lost else []),
         ["memory", _memory(status)],
         *([["monitor", _monitor(status.monitor)]] if status.monitor else []),
         *([["watch", watch_line(status.watch)]] if status.watch else []),
@@ -60,7 +60,7 @@ def prewarm_lines(status: Status) -> list[str]:
     if running and running.kind is DeploymentKind.PREWARM:
         return [f"prewarming: {under_way(running)}"]
     if status.prewarmed is None:
-        return ["nothing is prewarmed"]
+        return [f"nothing is prewarmed: {status.prewarm_lost}" if status.prewarm_lost else "nothing is prewarmed"]
     return [f"release {status.prewarmed} is prewarmed: `modelsvc ctl deploy` switches to it"]
 
 
@@ -112,6 +112,10 @@ def _active(status: Status) -> str:
     release = status.release
     served = f", release {release.number}, {_model(release.model_path)}" if release else ""
     return f"{status.active}{_idle(status.workers.get(status.active))}{served}"
+
+
+def _prewarmed(status: Status) -> str:
+    return f"release {status.prewarmed}" if status.prewarmed else f"nothing: {status.prewarm_lost}"
 
 
 def _idle(worker: WorkerStatus | None) -> str:

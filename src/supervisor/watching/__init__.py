@@ -1,6 +1,7 @@
 """The watch on files: an edited configuration, or a new model file, becomes a deployment like any other.
 
-`places` says which files and folders matter, `follow` when something happened to them, `reader` what they say,
-`watcher` brings that to `core.desired`, which decides, and asks for what was decided; `tracker` remembers what was
-handled. Not to be confused with `supervisor.watch`, which looks at workers.
+`places` says which files and folders matter, `looks` looks at them off the loop, `follow` when something happened to
+them, `reader` what they say, `watcher` brings that to `core.desired`, which decides, and asks for what was decided;
+`tracker` remembers what was handled.
+Not to be confused with `supervisor.watch`, which looks at workers.
 """

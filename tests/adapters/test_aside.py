@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from supervisor import holdings, model_file
 from supervisor.aside import aside, within
 from supervisor.config import Config
 from supervisor.errors import ConfigError, Refused
+from supervisor.memory import holdings
 from supervisor.paths import StatePaths
 from supervisor.patience import eventually
-from supervisor.releases import ModelFile
+from supervisor.releases import model_file
+from supervisor.releases.store import ModelFile
 from supervisor.settings import Settings
 
 SOON_S = 0.05

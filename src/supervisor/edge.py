@@ -225,7 +225,7 @@ class Edge:
             self._orphans.add(self._master.pid)
             self._master = None
         listener = await self._take_address_over()
-        self.folder.write_config()
+        self.folder.lay_out()
         self.folder.clear_leftovers(self._orphans.members())
         child = command.start(self.options.nginx, self.build, self.options.folder, listener)
         self._master = Master.born(child)

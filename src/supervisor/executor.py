@@ -91,8 +91,7 @@ class Executor:
             self._post(await self._workforce.start(order))
         except Exception as error:
             log.exception("start_crashed", worker_id=order.worker_id)
-            defect = f"a defect of modelsvc: {error!r}; see logs/supervisor.log"
-            self._post(ev.WorkerSpawnFailed(order.color, order.worker_id, defect))
+            self._post(ev.WorkerSpawnFailed(order.color, order.worker_id, _defect(error)))
         finally:
             self._starting.pop(order.worker_id, None)
 
@@ -109,7 +108,7 @@ class Executor:
             self._post(ev.StepFailed(effect.token, error.message, error.evidence, error.passing))
         except Exception as error:
             log.exception("step_crashed", effect=repr(effect))
-            self._post(ev.StepFailed(effect.token, f"a defect of modelsvc: {error!r}; see logs/supervisor.log"))
+            self._post(ev.StepFailed(effect.token, _defect(error)))
         else:
             self._post(ev.StepSucceeded(effect.token, result.detail, result.release, result.evidence))
 
@@ -130,6 +129,10 @@ class Executor:
         except SupervisorError as error:
             self._post(ev.EdgeEnded(error.message))
             return
+        except Exception as error:
+            log.exception("edge_start_crashed")
+            self._post(ev.EdgeEnded(_defect(error)))
+            return
         self._post(ev.EdgeStarted(identity.pid, identity.started_at))
         await self._await_edge_end()
 
@@ -145,5 +148,14 @@ class Executor:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._over)
         return task
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("effect_crashed", task=task.get_name(), exc_info=error)
+
+
+def _defect(error: Exception) -> str:
+    return f"a defect of modelsvc: {error!r}; see logs/supervisor.log"

@@ -30,6 +30,16 @@ def publish(path: Path, text: str, mode: int | None = None) -> None:
         raise StorageError(f"{path} cannot be written: {error.strerror}; free the disk or mend its rights") from error
 
 
+def make_folder(path: Path) -> None:
+    """One that only its owner may enter, unless it is there. Raises StorageError when it cannot be made."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"the folder {path} cannot be made: {error.strerror}; mend the rights of its parent"
+        ) from error
+
+
 def read_text(path: Path) -> str:
     """The file's text; empty if there is none."""
     return path.read_text(encoding="utf-8") if path.exists() else ""

@@ -36,10 +36,16 @@ def find(pid: int, started: float) -> psutil.Process | None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Dead is enough to be gone: the parent of an adopted process may never collect it."""
-    with suppress(psutil.NoSuchProcess):
+    """Dead is enough to be gone: the parent of an adopted process may never collect it.
+
+    While the system does not tell, with no descriptor free, say, it counts as alive.
+    """
+    try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    return False
+    except psutil.NoSuchProcess:
+        return False
+    except OSError:
+        return True
 
 
 def option(process: psutil.Process, name: str) -> str:

@@ -5,7 +5,7 @@ import asyncio
 from pathlib import Path
 
 from supervisor import config as configuration
-from supervisor import lock, logs, startup
+from supervisor import lock, logs, open_files, startup
 from supervisor.console import say, tell_program
 from supervisor.errors import SupervisorError
 from supervisor.manager.activation import inherit
@@ -49,6 +49,7 @@ def _serve(config_option: Path | None, manager: Notifier) -> None:
     config = configuration.load(path)
     paths = state_paths()
     startup.lay_out(paths)
+    open_files.raise_limit()
     with lock.take(paths.lock):
         logs.configure(paths.logs / "supervisor.log")
         settings = Settings(config, path, paths, control_socket(path), inherited=inherited, manager=manager)

@@ -20,13 +20,14 @@ from tests.support.edge_fixture import NGINX, edge_folder, running_edge
 
 from supervisor.core.state import Color
 from supervisor.edge import Edge
-from supervisor.errors import ConfigError, EdgeError, PortTaken
+from supervisor.errors import ConfigError, EdgeError, PortTaken, StorageError
 from supervisor.nginx import command
 from supervisor.nginx import master as nginx_master
 from supervisor.nginx.config import EdgeLimits, NginxBuild, Version
-from supervisor.nginx.folder import CONFIG, EdgeOptions
+from supervisor.nginx.folder import CONFIG, TEMP, EdgeOptions
 from supervisor.nginx.master import group_members
 from supervisor.nginx.reload import MARKERS, MinTimeoutReload, RetireThenReload, strategy_for
+from supervisor.nginx.route import ROUTE
 from supervisor.patience import eventually
 
 OLDER = (1, 22, 1)
@@ -291,6 +292,28 @@ async def test_a_damaged_configuration_is_mended_before_the_next_start() -> None
         (edge.options.folder / CONFIG).write_text("nonsense;\n")
         await edge.start()
         assert await status_of(edge) == 503
+
+
+async def test_a_folder_that_lost_a_part_is_mended_before_the_next_start() -> None:
+    """Somebody tidied up while nginx was down."""
+    async with running_edge() as edge:
+        await edge.stop(timeout_s=1)
+        for part in (MARKERS, TEMP, ROUTE):
+            shutil.rmtree(edge.options.folder / part)
+        await edge.start()
+        assert await status_of(edge) == 503
+
+
+async def test_a_folder_that_cannot_be_mended_is_told(folder: Path) -> None:
+    """With what to do."""
+    edge = await Edge.open(options(folder))
+    try:
+        (folder / MARKERS).rmdir()
+        (folder / MARKERS).touch()
+        with pytest.raises(StorageError, match=f"the folder {folder / MARKERS} cannot be made.*mend the rights"):
+            await edge.start()
+    finally:
+        edge.close()
 
 
 @pytest.mark.parametrize("as_version", [None, OLDER])

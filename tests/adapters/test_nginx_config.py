@@ -2,7 +2,6 @@
 
 import json
 import re
-import resource
 
 import pytest
 
@@ -14,7 +13,6 @@ from supervisor.nginx.config import (
     Version,
     edge_born_errors,
     fingerprint,
-    open_files,
     render,
 )
 
@@ -161,12 +159,5 @@ def test_the_fingerprint_tells_two_configurations_apart() -> None:
     assert fingerprint("events {}") == ""
 
 
-@pytest.mark.parametrize(("hard", "expected"), [(resource.RLIM_INFINITY, 8192), (1_000_000, 8192), (4096, 4096)])
-def test_no_more_files_are_asked_for_than_the_system_grants(
-    monkeypatch: pytest.MonkeyPatch, hard: int, expected: int
-) -> None:
-    """nginx would log an alert and stay at its soft limit."""
-    monkeypatch.setattr(resource, "getrlimit", lambda which: (1024, hard))
-
-    assert open_files() == expected
+def test_each_waiting_client_takes_two_files() -> None:
     assert "worker_connections 2048;" in rendered(open_files=4096)

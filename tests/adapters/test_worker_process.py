@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -59,6 +61,19 @@ async def until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         await asyncio.sleep(0.01)
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Whatever would open a file fails meanwhile."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            os.open(os.devnull, os.O_RDONLY)
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture
@@ -213,6 +228,29 @@ async def test_an_adopted_worker_that_dies_is_reported(workers: Workers) -> None
     workers.processes.adopt("blue-1", process.pid, processes.started_at(process))
     process.kill()
     assert await workers.end() is None
+
+
+@pytest.mark.parametrize("born", [True, False])
+async def test_an_end_is_reported_also_after_a_time_without_descriptors(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch, born: bool
+) -> None:
+    """The system did not tell then whether it lives, so it was not given up."""
+    looks, is_alive = [], processes.is_alive
+
+    def look(process: psutil.Process) -> bool:
+        looks.append(process.pid)
+        return is_alive(process)
+
+    monkeypatch.setattr(processes, "is_alive", look)
+    process = workers.spawn(OBEDIENT) if born else orphan()
+    if not born:
+        workers.processes.adopt("blue-1", process.pid, processes.started_at(process))
+    with no_descriptors():
+        assert processes.is_alive(process)
+        await until(lambda: born or len(looks) > 3)
+    assert not workers.ends
+    process.kill()
+    assert await workers.end() == (-signal.SIGKILL if born else None)
 
 
 async def test_another_process_with_the_same_pid_is_not_adopted(workers: Workers) -> None:

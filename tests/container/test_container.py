@@ -18,7 +18,7 @@ from tests.support.service_fixture import ROOT, service_folder
 from modelsvc.service.installation import stop_timeout_s
 from supervisor import config as configuration
 from supervisor.config import split_listen
-from supervisor.nginx.config import OPEN_FILES
+from supervisor.open_files import OPEN_FILES
 
 FOLDER = ROOT / "packaging/container"
 TEXT = (FOLDER / "Containerfile").read_text()

@@ -130,7 +130,7 @@ def test_logs_that_have_grown_need_less(tmp_path: Path) -> None:
     ("soft", "hard", "expected"),
     [
         (1024, 524_288, "open_files_ok"),
-        (256, resource.RLIM_INFINITY, "open_files_few"),
+        (256, resource.RLIM_INFINITY, "open_files_ok"),  # as on macOS; the supervisor raises it
         (1024, 4096, "open_files_few"),
         (resource.RLIM_INFINITY, resource.RLIM_INFINITY, "open_files_ok"),
     ],

@@ -5,9 +5,7 @@ from collections.abc import Iterator
 
 from modelsvc.doctor.findings import Finding, found
 from modelsvc.doctor.situation import Situation
-from supervisor.nginx.config import OPEN_FILES
-
-ENOUGH = 1024  # of the soft limit, by which the supervisor and the workers go
+from supervisor.open_files import OPEN_FILES
 
 
 def check(_: Situation) -> Iterator[Finding]:
@@ -16,19 +14,15 @@ def check(_: Situation) -> Iterator[Finding]:
 
 
 def judge(soft: int, hard: int) -> Finding:
-    """nginx raises its own limit to the hard one."""
+    """The supervisor raises its own limit, and with it that of nginx and the workers, as far as the hard one allows."""
     known = f"{_shown(soft)} open files, {_shown(hard)} at most"
-    if _is_below(hard, OPEN_FILES) or _is_below(soft, ENOUGH):
+    if hard != resource.RLIM_INFINITY and hard < OPEN_FILES:
         return found(
             "open_files_few",
-            f"{known}; {ENOUGH} and {OPEN_FILES} are wanted: with fewer, many clients at once are refused",
+            f"{known}; {OPEN_FILES:,} are wanted: with fewer, many clients at once are refused",
             f"`ulimit -n {OPEN_FILES}` before `modelsvc up`, LimitNOFILE={OPEN_FILES} in a systemd unit",
         )
     return found("open_files_ok", known)
-
-
-def _is_below(limit: int, wanted: int) -> bool:
-    return limit != resource.RLIM_INFINITY and limit < wanted
 
 
 def _shown(limit: int) -> str:

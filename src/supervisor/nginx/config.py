@@ -12,7 +12,6 @@ the client sent them. nginx allows ten redirects within a request; three replays
 import hashlib
 import json
 import re
-import resource
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -22,6 +21,7 @@ from typing import Literal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from supervisor.core.state import Color
+from supervisor.open_files import OPEN_FILES
 
 Swap = Literal["keepalive_min_timeout", "retire_then_reload"]
 Version = tuple[int, int, int]
@@ -31,7 +31,6 @@ MIN_TIMEOUT_SINCE: Version = (1, 27, 4)
 TEMP_FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 REPLAYS = 3  # of one request; one that ends its worker each time must not do so for ever
-OPEN_FILES = 8192
 
 # nginx fails to connect to a socket that is not there just as it does to a port that nobody serves.
 NOBODY = "unix:nobody.sock"
@@ -112,12 +111,6 @@ def fingerprint(config: str) -> str:
     """What an nginx that runs with this text answers on its status socket; empty for a foreign text."""
     found = _FINGERPRINT.search(config)
     return found[1] if found else ""
-
-
-def open_files() -> int:
-    """As many as nginx may need, or as the system lets this user's processes have."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    return OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
 
 
 def edge_born_errors(limits: EdgeLimits) -> tuple[EdgeBornError, ...]:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from supervisor import open_files
 from supervisor.core.state import Color
-from supervisor.files import publish, read_text
+from supervisor.files import make_folder, publish, read_text
 from supervisor.nginx.command import START_LOG
-from supervisor.nginx.config import EdgeLimits, EdgeSettings, NginxBuild, open_files, render
+from supervisor.nginx.config import EdgeLimits, EdgeSettings, NginxBuild, render
 from supervisor.nginx.instance import STATUS_SOCKET
 from supervisor.nginx.reload import MARKERS, remove_markers
 from supervisor.nginx.route import ROUTE, read_route, write_route
@@ -56,10 +57,10 @@ class EdgeFolder:
         return self.path / ACCESS_LOG
 
     def lay_out(self) -> None:
-        """Everything that nginx needs to start; a route that is there stays."""
+        """Everything that nginx needs to start; a route that is there stays. Raises StorageError."""
         check_socket_path(self.status_socket)
         for path in (self.path, self.path / TEMP, self.path / MARKERS):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(path)
         self.write_config()
         if self.read_route() is None:
             self.write_route(None)
@@ -106,7 +107,7 @@ class EdgeFolder:
             # `..` leaves the folder where it really is.
             hold_socket=os.path.relpath(hold_socket.parent.resolve() / hold_socket.name, options.folder.resolve()),
             user=_root_user() if os.geteuid() == 0 else None,
-            open_files=open_files(),
+            open_files=open_files.attainable(),
             limits=options.limits,
         )
 

@@ -121,7 +121,7 @@ class WorkerProcesses:
         loop = asyncio.get_running_loop()
 
         def wait() -> None:
-            code = process.wait() if isinstance(process, psutil.Popen) else _outlive(process)
+            code = _outlive(process)
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is interested any more
                 loop.call_soon_threadsafe(self._ended, worker_id, code)
 
@@ -133,7 +133,11 @@ class WorkerProcesses:
 
 
 def _outlive(process: psutil.Process) -> int | None:
-    """Wait for the end of a process that is not our child, so that its code is not for us."""
-    while processes.is_alive(process):
+    """Wait for the end of a process; its exit code, if it is our child and so the code is for us."""
+    child = isinstance(process, psutil.Popen)
+    while child or processes.is_alive(process):
+        with contextlib.suppress(OSError):  # no descriptor is free: asked again
+            if child:
+                return process.wait()
         time.sleep(ADOPTED_INTERVAL_S)
     return None

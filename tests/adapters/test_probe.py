@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from disposable.ports import reserved_ports
-from tests.support.scripted_worker import ScriptedWorker, scripted_worker
+from tests.support.scripted_worker import BREAKS, ScriptedWorker, scripted_worker
 
 from supervisor.core.sharing import Load
 from supervisor.core.state import Color
@@ -203,8 +203,20 @@ async def test_a_route_to_another_is_an_error_that_names_it(
     """The wrong colour, or the right one with an older release."""
     blue.answers["/healthz"] = (200, {})
     blue.headers = {"X-Modelsvc-Color": "blue", "X-Modelsvc-Release": "7"}
-    with pytest.raises(WorkerError, match=rf"still answers from blue \(release 7\).*not from {color}"):
+    with pytest.raises(WorkerError, match=rf"still answers from blue \(release 7\).*where {color}"):
         await verify_route(probe, color, release, timeout_s=0.05)
+
+
+async def test_a_connection_that_breaks_while_a_route_is_verified_proves_nothing(
+    blue: ScriptedWorker, probe: Probe
+) -> None:
+    """It counts as a wrong answer: five right ones in a row must come after it."""
+    right: tuple[int, dict[str, str]] = (200, {})
+    blue.answers["/healthz"] = [right, right, BREAKS, right]
+    blue.headers = {"X-Modelsvc-Color": "blue", "X-Modelsvc-Release": "7"}
+
+    assert await verify_route(probe, BLUE, 7) == "5 answers from blue, release 7"
+    assert len(blue.asked) == 8
 
 
 async def test_an_edge_that_does_not_answer_fails_the_verification(blue: ScriptedWorker) -> None:

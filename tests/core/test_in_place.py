@@ -140,6 +140,25 @@ def test_a_hold_that_fails_leaves_the_old_worker_serving() -> None:
     assert (world.slot(BLUE).worker_id, world.slot(BLUE).serves, world.state.routed) == (worker, True, BLUE)
 
 
+def test_an_old_worker_that_had_been_given_up_is_tried_once_more() -> None:
+    """The hold failed, nothing else is left, and the deployment must come to an end."""
+    world = first()
+    for _ in range(world.state.policy.crash_limit + 1):
+        world.crash(BLUE)
+        if world.slot(BLUE).phase is Phase.BACKOFF:
+            world.tell(world.timers(ev.RestartDue)[-1].event)
+    assert world.slot(BLUE).phase is Phase.FAILED
+    world.effects.clear()
+    world.tell(ev.DeployRequested("d", Change(), in_place=True))
+    while names(world.effects)[-1:] != ["SwitchRoute"]:
+        world.tell(world.answers.popleft())
+    world.fail("disk full")
+    world.play()
+
+    assert (world.state.deployment, world.ended("d").reason) == (None, "disk full")
+    assert world.slot(BLUE).serves and world.state.routed is BLUE
+
+
 def test_an_old_release_that_does_not_come_back_is_tried_until_it_is_given_up() -> None:
     """Then the deployment failed, and whoever waits at the edge is told."""
     world = begun(first(), Step.WARM_UP)

@@ -7,8 +7,10 @@ from tests.core.world import BLUE, GREEN, World, booting, first, names, second
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.outlook import Outlook, outlook
+from supervisor.core.reconcile import Found, Survivor, reconcile
 from supervisor.core.records import Paused
-from supervisor.core.state import Change, DeploymentKind, EdgePhase, Outcome
+from supervisor.core.state import Boot, Change, DeploymentKind, EdgePhase, Outcome
+from supervisor.core.steps import Step
 
 
 def paused(world: World) -> World:
@@ -72,6 +74,22 @@ def test_requests_pass_when_a_worker_is_booted() -> None:
 
     assert (world.state.paused, world.state.routed) == (False, BLUE)
     assert Paused(False) in world.records
+
+
+def test_requests_pass_to_the_standby_that_took_over_whatever_becomes_of_the_boot() -> None:
+    """The active worker ended while requests were held and no supervisor ran; its release cannot be started again."""
+    standby = Survivor(GREEN, "green-9", 10, 1.0, 2, ready=True)
+    left = Found(Boot(BLUE, release=1), active=BLUE, paused=True, edge_lives=True, survivors=(standby,))
+    world = World(reconcile(left).state)
+    world.tell(ev.Started())
+    world.play(to=Step.AWAIT_READY)
+    world.answers.clear()
+    world.tell(ev.WorkerSpawnFailed(BLUE, world.slot(BLUE).worker_id or "", "the file is gone"))
+    world.play()
+
+    assert world.state.deployment is None and world.slot(GREEN).serves
+    assert (world.state.active, world.state.routed, world.state.paused) == (GREEN, GREEN, False)
+    assert fx.Route(GREEN) in world.effects
 
 
 def test_a_deployment_is_not_paused() -> None:

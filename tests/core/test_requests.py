@@ -58,6 +58,17 @@ def test_starting_what_is_ready_changes_nothing() -> None:
     assert world.state == before
 
 
+@pytest.mark.parametrize("color", [BLUE, GREEN])
+def test_a_worker_that_is_being_ended_is_not_started_beside_itself(color: Color) -> None:
+    """It has its port and its memory until it is gone."""
+    world = second()
+    for _ in range(3):
+        world.tell(ev.WorkerSeen(world.slot(color).worker_id or "", problem="no decode progress for 31 s"))
+    assert world.slot(color).condemned
+    reason = refused(world, ev.StartRequested("r", color))
+    assert reason.startswith(f"{color} is being ended (no decode progress for 31 s)")
+
+
 def test_a_start_that_fails_says_why() -> None:
     """The process died, could not be spawned, or was not ready in time."""
     for event in (

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+BREAKS = (0, None)  # in place of an answer: the connection is closed
+
 
 @dataclass
 class ScriptedWorker:
@@ -41,6 +43,8 @@ class ScriptedWorker:
         answer = self.answer_to(path)
         if answer is None:
             await reader.read()  # until the one who asks gives up
+            return
+        if answer == BREAKS:
             return
         status, content = answer
         data = content if isinstance(content, bytes) else json.dumps(content).encode()

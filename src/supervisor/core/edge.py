@@ -6,7 +6,7 @@ from typing import assert_never
 from supervisor.core import deployment, requests
 from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then, written
-from supervisor.core.effects import After, StartEdge, StopEdge
+from supervisor.core.effects import After, Route, StartEdge, StopEdge
 from supervisor.core.records import EdgeChanged, Paused, Warned
 from supervisor.core.state import BOOT_REQUEST, DeploymentKind, EdgePhase, State
 
@@ -69,7 +69,7 @@ def _unpaused(state: State) -> Decision:
     if not state.paused:
         return state, ()
     told = Warned("requests, which were held by `modelsvc ctl pause`, pass again when a worker is booted")
-    return replace(state, paused=False), written(Paused(False), told)
+    return replace(state, paused=False, routed=state.active), (*written(Paused(False), told), Route(state.active))
 
 
 def _boot_again(state: State, event: ev.BootDue) -> Decision:

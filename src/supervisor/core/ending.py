@@ -129,8 +129,8 @@ def _start_old(state: State) -> Decision:
     old = state.slots[state.current.to_color.other]
     if old.serves:
         return undone(state)
-    if old.phase is Phase.ABSENT and old.release is not None:
-        return slots.start(state, old.color, old.release)
+    if old.phase in (Phase.ABSENT, Phase.FAILED) and old.release is not None:
+        return slots.start(state.with_slot(old.color, restarts=0), old.color, old.release)
     return (state, ()) if old.release is not None else undone(state, "the old worker's release is not known")
 
 

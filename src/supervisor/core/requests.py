@@ -152,6 +152,9 @@ def start(state: State, event: ev.StartRequested) -> Decision:
         return deployment.begin(state, event.request, kind, event.color, release=slot.release, warm=True)
     if slot.phase is Phase.STOPPING:
         return refuse(state, event.request, f"{event.color} is stopping: wait until it has ended")
+    if slot.condemned:
+        why = f"{event.color} is being ended ({slot.condemned}): wait until it has, see `modelsvc ctl status`"
+        return refuse(state, event.request, why)
     if slot.phase is Phase.STARTING:
         return state.with_slot(event.color, request=event.request), ()
     release = slot.release or state.active_release

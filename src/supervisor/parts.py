@@ -8,7 +8,7 @@ from supervisor.control.status import StatusReporter
 from supervisor.core import events as ev
 from supervisor.core.outlook import Outlook, outlook
 from supervisor.core.records import Record
-from supervisor.core.state import Color, State
+from supervisor.core.state import State
 from supervisor.edge import Edge
 from supervisor.executor import Executor
 from supervisor.feed.feed import Feed, first_id
@@ -56,13 +56,12 @@ class Parts:
         self.hub, self.metrics, self.feed = Hub(), Metrics(), Feed(first_id(journal))
         self.traffic = EdgeTraffic(paths.access_log)
         self.holder = Holder(self._outlook, config.edge.hold_timeout_s, config.edge.hold_limit)
-        key = own_key(paths.probe_key) if config.security.api_keys_file else ""
-        self.probe = Probe({color: config.port(color) for color in Color}, f"http://{config.edge.listen}", key)
+        self.probe = Probe(settings.ports, f"http://{config.edge.listen}", _key(settings))
         processes = WorkerProcesses(
             paths.logs, paths.notify_socket, lambda worker, code: self.loop.post(ev.WorkerEnded(worker, code))
         )
-        self.workforce = Workforce(config, paths, ReleaseStore(paths.releases), processes, settings.worker_program)
-        releases = self.workforce.releases
+        releases, program = ReleaseStore(paths.releases), settings.worker_program
+        self.workforce = Workforce(config, settings.ports, paths, releases, processes, program)
         baseline = Baseline(journal, releases, settings.model_section)
         self.holdings = Holdings(self.workforce, lambda: edge.report().pid, lambda: self.monitor.pid)
         appraiser = Appraiser(config, journal, self.holdings, self.state)
@@ -154,3 +153,9 @@ class Parts:
 
     async def _free_monitor(self) -> None:
         await self.monitor.give_way("its memory is what a deployment needed")
+
+
+def _key(settings: Settings) -> str:
+    """Also for workers that demand one still, while the configuration has no keys any more."""
+    path = settings.paths.probe_key
+    return own_key(path) if settings.config.security.api_keys_file or path.exists() else ""

@@ -15,7 +15,6 @@ from supervisor.control.app import ControlPlane, build_app
 from supervisor.control.server import ControlServer
 from supervisor.core import events as ev
 from supervisor.core.records import Warned
-from supervisor.core.state import Color
 from supervisor.edge import Edge
 from supervisor.errors import ActivationError, SupervisorError
 from supervisor.front.server import FrontServer, build_front
@@ -41,7 +40,7 @@ async def serve(settings: Settings) -> None:
     config, paths = settings.config, settings.paths
     options = EdgeOptions(
         paths.edge,
-        {color: config.port(color) for color in Color},
+        settings.ports,
         config.edge.listen,
         config.edge.nginx,
         EdgeLimits(hold_timeout_s=math.ceil(config.edge.hold_timeout_s)),

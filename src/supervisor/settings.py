@@ -12,6 +12,7 @@ from supervisor.manager.activation import Inherited
 from supervisor.manager.notifier import Notifier
 from supervisor.paths import StatePaths
 from supervisor.workers.process import WORKER_PROGRAM
+from supervisor.workers.worker_ports import WorkerPorts
 
 READ_LIMIT_S = 1.0
 
@@ -28,6 +29,10 @@ class Settings:
     # What the service manager passed, and wants to hear; nothing without one.
     inherited: Inherited = field(default_factory=Inherited)
     manager: Notifier = field(default_factory=Notifier)
+    ports: WorkerPorts = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ports", WorkerPorts(self.config))  # the way of frozen dataclasses
 
     def model_section(self) -> ModelSection:
         """`[model]` as the file says it now, since a deployment takes up what was edited."""

@@ -18,6 +18,7 @@ from supervisor.releases.spec import serving, settings_of, wanted, whole
 from supervisor.releases.store import Release
 from supervisor.steps.admission import Admission, changed
 from supervisor.workers.probe import Probe
+from supervisor.workers.worker_ports import WorkerPorts
 
 READY_LOOKS = 3
 READY_PAUSE_S = 0.5
@@ -44,6 +45,7 @@ class Discovery:
     journal: Journal
     admission: Admission
     probe: Probe
+    ports: WorkerPorts
 
     async def boot(self) -> Boot:
         """The release that served last, unless the configuration or its model file changed since: then a new one."""
@@ -112,6 +114,15 @@ class Discovery:
         earlier = self.journal.served_before(left.deployment, other_than=old)
         return Unfinished(left.deployment, left.from_color, left.to_color, steps, left.kind, left.release, earlier)
 
+    def take_ports(self) -> str:
+        """Go by the ports of workers that live; why those that are configured now cannot be had, if so."""
+        living: dict[Color, int] = {}
+        for row in self.journal.living_workers():
+            if (told := _option(row, "--port")).isdecimal():
+                living[row.color] = int(told)
+                self.ports.keep(row.color, int(told))
+        return self.ports.put_off(living)
+
     async def survivors(self) -> tuple[Survivor, ...]:
         """Workers of an earlier supervisor that live; those that do not are written down as gone."""
         return tuple([await self._survivor(row) for row in self.journal.living_workers() if self._lives(row)])
@@ -123,14 +134,14 @@ class Discovery:
         return False
 
     async def _survivor(self, row: WorkerRow) -> Survivor:
-        ready = self._demands_the_keys(row) and await self._is_ready(row.color)
-        return Survivor(row.color, row.worker_id, row.pid, row.created_at, row.release, ready)
+        outdated = ", ".join(filter(None, (self.ports.change(row.color), self._other_keys(row))))
+        ready = await self._is_ready(row.color)
+        return Survivor(row.color, row.worker_id, row.pid, row.created_at, row.release, ready, outdated)
 
-    def _demands_the_keys(self, row: WorkerRow) -> bool:
-        """A worker that was started under another `api_keys_file` must not go on, for it lets others in."""
-        process = processes.find(row.pid, row.created_at)
-        told = processes.option(process, "--api-keys") if process else ""
-        return told == self.admission.config.security.api_keys_file
+    def _other_keys(self, row: WorkerRow) -> str:
+        """A worker that was started under another `api_keys_file` goes on, but not for long: it lets others in."""
+        told, wanted = _option(row, "--api-keys"), self.admission.config.security.api_keys_file
+        return "" if told == wanted else f"security.api_keys_file {told or 'none'} -> {wanted or 'none'}"
 
     async def _is_ready(self, color: Color) -> bool:
         """One late answer is no reason to end a worker that serves."""
@@ -141,3 +152,9 @@ class Discovery:
             except WorkerError:
                 await asyncio.sleep(READY_PAUSE_S)
         return False
+
+
+def _option(row: WorkerRow, name: str) -> str:
+    """What the worker was started with; empty when it was not, or has ended."""
+    process = processes.find(row.pid, row.created_at)
+    return processes.option(process, name) if process else ""

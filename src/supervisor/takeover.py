@@ -1,6 +1,7 @@
 """What an earlier supervisor left is taken up: workers, nginx, the route, an unfinished deployment."""
 
 from supervisor.core.reconcile import INTERRUPTED, Resumption, reconcile
+from supervisor.core.records import Warned
 from supervisor.core.state import Color, EdgePhase
 from supervisor.parts import Parts
 from supervisor.ports import naming
@@ -9,7 +10,10 @@ from supervisor.startup import Discovery
 
 async def take_up(parts: Parts) -> None:
     """Adopt what an earlier supervisor left, or claim the ports for a new beginning."""
-    discovery = Discovery(parts.journal, parts.admission, parts.probe)
+    discovery = Discovery(parts.journal, parts.admission, parts.probe, parts.settings.ports)
+    if why := discovery.take_ports():
+        parts.tell(Warned(why))
+    parts.edge.write_config()  # again, with the ports of workers that live
     boot, edge_lives = await discovery.boot(), _adopt_edge(parts)
     found = discovery.found(boot, parts.settings.config.policy(), edge_lives, await discovery.survivors())
     resumption = reconcile(found)

@@ -20,11 +20,13 @@ from disposable.waiting import until
 from loadtest.traffic import Report, Traffic
 from tests.acceptance.conftest import TABLES, Table
 from tests.support.service_fakes import RUNNER, behave
-from tests.support.service_fixture import Service, passed, running_service, service_folder
+from tests.support.service_fixture import Service, passed, running_service, service_folder, streaming
 from tests.support.service_manager import ManagedService, environment_of, launchd_library, managed_service
 from tests.support.service_traffic import SteadyTraffic, steady_traffic
 
-from supervisor.protocol import DeployRequest, Status
+from modelsvc import keyfile
+from supervisor import processes
+from supervisor.protocol import Color, DeployRequest, Status
 
 CLIENTS = 10
 CYCLES = 2
@@ -93,17 +95,105 @@ def test_a_full_stop_without_a_managers_socket_loses_requests() -> None:
         assert traffic.stop().refused > 0
 
 
-@needs_proc
-def test_a_worker_that_cannot_be_taken_over_is_replaced_without_a_loss() -> None:
-    """Its port was changed: requests are held from before it is stopped until the next one serves."""
-    with managed_service() as service, service_folder() as other:
+def reconfigured(service: ManagedService, **tables: dict[str, object]) -> None:
+    """What the next supervisor will read."""
+    service.tables.update(tables)
+    service.config.write_text(tomli_w.dumps(service.tables))
+
+
+def started_with(service: ManagedService, option: str) -> dict[str, str]:
+    """What the worker of each colour was told under that name."""
+    workers = {color: worker.pid for color, worker in service.status().workers.items() if worker.pid}
+    return {color: processes.option(psutil.Process(pid), option) for color, pid in workers.items()}
+
+
+def replaced(service: ManagedService, reason: str) -> None:
+    """Wait until the last deployment is one for that reason, and the standby is ready again."""
+    service.sees(lambda s: all(w.state == "ready" for w in s.workers.values()) and not s.deployment, "both are back")
+    last = service.history()[0]
+    assert (last.kind, last.outcome, last.from_color is None) == ("replace", "succeeded", False), last
+    assert reason in last.because
+
+
+def test_other_ports_come_in_by_a_deployment_that_loses_nothing() -> None:
+    """Both colours serve on as they are until then, and what was warm to go back to is warm again, on its new port."""
+    with managed_service() as service, service_folder() as spare:
         service.up()
-        service.tables["workers"] = other.tables["workers"]
-        service.config.write_text(tomli_w.dumps(service.tables))
-        with steady_traffic(service.url, CLIENTS) as traffic:
+        service.does("deploy", DeployRequest(settings={"model.slots": 2}))
+        before, old = service.settled(), dict(service.tables["workers"])
+        with steady_traffic(service.url, CLIENTS) as traffic, streaming(service) as lines:
+            reconfigured(service, workers={**service.tables["workers"], **spare.tables["workers"]})
             service.restart(HANDOVER)
+            replaced(service, f"workers.{before.active}_port {old[f'{before.active}_port']} -> ")
+            assert any("done" in line for line in lines)
+            traffic.goes_on()
+        after = service.settled()
+
+    assert traffic.report().failed == 0
+    assert (after.edge.pid, after.release) == (before.edge.pid, before.release)
+    assert {w.release for w in after.workers.values()} == {w.release for w in before.workers.values()}
+    ports = {color: worker.port for color, worker in after.workers.items()}
+    assert ports == {color: spare.tables["workers"][f"{color}_port"] for color in ports}
+
+
+def test_other_keys_come_in_by_a_deployment_that_loses_nothing(tmp_path: Path) -> None:
+    """None to some: until then the workers let everyone in, as they were started."""
+    with managed_service() as service:
+        service.up()
+        path = tmp_path / "keys"
+        keyfile.add(path, "ada")
+        serving = service.settled().workers[Color.BLUE].pid
+        with streaming(service) as lines:
+            reconfigured(service, security={"api_keys_file": str(path)})
+            service.end_by(HANDOVER)
+            service.start_supervisor(service.config)
+            service.sees(lambda s: s.deployment is not None, "the deployment begins")
+            assert service.status().workers[Color.BLUE].pid == serving
+            assert any("done" in line for line in lines)
+        service.sees(lambda s: s.active is Color.GREEN and not s.deployment, "it is done")
+        service.sees(lambda s: s.workers[Color.BLUE].state == "absent", "the worker without keys is gone")
+        assert service.history()[0].because == f"security.api_keys_file none -> {path}"
+        assert started_with(service, "--api-keys") == {"green": str(path)}
+        assert service.chat("Hello!").status_code == 401
+
+
+def test_a_worker_that_crashes_before_it_is_replaced_comes_back_where_nginx_looks_for_it() -> None:
+    """Requests are held and paused meanwhile, so that no deployment begins."""
+    with managed_service() as service, service_folder() as spare:
+        service.up()
+        port = service.tables["workers"]["blue_port"]
+        assert service.ctl("pause").code == 0
+        reconfigured(service, workers={**service.tables["workers"], **spare.tables["workers"]})
+        service.end_by(HANDOVER)
+        service.start_supervisor(service.config)
+        service.sees(lambda s: s.workers[Color.BLUE].progress == "adopted", "it goes on")
+        pid = service.status().workers[Color.BLUE].pid
+        assert pid is not None
+        psutil.Process(pid).kill()
+        service.sees(lambda s: s.workers[Color.BLUE].pid not in (pid, None), "it is started again")
+        service.sees(lambda s: s.workers[Color.BLUE].state == "ready", "it is back")
+        assert started_with(service, "--port") == {"blue": str(port)}
+        assert service.ctl("resume").code == 0
+        assert service.chat("Hello!").status_code == 200
+        service.sees(lambda s: s.active is Color.GREEN and not s.deployment, "it is replaced")
+
+
+def test_ports_that_were_exchanged_are_put_off_and_told() -> None:
+    """Each new port belongs to the other worker: all goes on as it was, deployments too."""
+    with managed_service() as service:
+        service.up()
+        service.does("deploy", DeployRequest())
+        before, old = service.settled(), dict(service.tables["workers"])
+        with steady_traffic(service.url, CLIENTS) as traffic:
+            exchanged = {"blue_port": old["green_port"], "green_port": old["blue_port"]}
+            reconfigured(service, workers={**old, **exchanged})
+            service.restart(HANDOVER)
+            assert identities(service.settled()) == identities(before)
+            assert f"workers.blue_port is {old['green_port']}, which the green worker has" in service.said()
+            service.does("deploy", DeployRequest())
             traffic.goes_on()
         assert traffic.report().failed == 0
+        assert {c: w.port for c, w in service.status().workers.items()} == {c: old[f"{c}_port"] for c in Color}
 
 
 def test_a_client_waits_while_everything_is_gone(service: ManagedService) -> None:

@@ -26,6 +26,7 @@ from supervisor.startup import lay_out
 from supervisor.steps.prover import Prover
 from supervisor.workers.probe import Probe
 from supervisor.workers.process import WorkerProcesses
+from supervisor.workers.worker_ports import WorkerPorts
 from supervisor.workers.workforce import Workforce
 
 SIZE = demo_model_path().stat().st_size
@@ -73,7 +74,7 @@ async def stage(folder: Path) -> AsyncIterator[Stage]:
     settings = ModelSection(context_tokens=1024).model_dump(exclude={"path"})
     releases.write(Release(1, "2026-01-01T00:00:00Z", "0.1.0", await model_file.identify(demo_model_path()), settings))
     processes = WorkerProcesses(paths.logs, paths.notify_socket, lambda worker_id, code: None)
-    workforce = Workforce(config, paths, releases, processes)
+    workforce = Workforce(config, WorkerPorts(config), paths, releases, processes)
     appraiser = Appraiser(config, journal, Holdings(workforce, lambda: None), lambda: state)
     async with scripted_worker() as worker:
         probe = Probe({BLUE: worker.port}, "http://127.0.0.1:1")

@@ -34,6 +34,7 @@ from supervisor.startup import Discovery, lay_out
 from supervisor.steps.admission import Admission
 from supervisor.workers.probe import Probe
 from supervisor.workers.process import WorkerProcesses
+from supervisor.workers.worker_ports import WorkerPorts
 from supervisor.workers.workforce import Workforce
 
 BLUE, GREEN = Color.BLUE, Color.GREEN
@@ -93,12 +94,13 @@ class Past:
         config = Config(model=self.configured)
         processes = WorkerProcesses(self.paths.logs, self.paths.notify_socket, lambda worker_id, code: None)
         releases = ReleaseStore(self.paths.releases)
-        holdings = Holdings(Workforce(config, self.paths, releases, processes), lambda: None)
+        holdings = Holdings(Workforce(config, WorkerPorts(config), self.paths, releases, processes), lambda: None)
         baseline = Baseline(self.journal, releases, lambda: self.configured)
         admission = Admission(
             config, self.paths, releases, baseline, Appraiser(config, self.journal, holdings, lambda: State())
         )
-        return Discovery(self.journal, admission, probe or Probe({BLUE: 1, GREEN: 1}, "http://127.0.0.1:1"))
+        probe = probe or Probe({BLUE: 1, GREEN: 1}, "http://127.0.0.1:1")
+        return Discovery(self.journal, admission, probe, WorkerPorts(config))
 
     async def served(self, number: int, change: Change | None = None, color: Color = BLUE) -> None:
         """A release was admitted, and served last."""

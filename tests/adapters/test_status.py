@@ -45,7 +45,7 @@ async def test_what_serves_and_what_does_not(asked: Desk) -> None:
     assert (found.version, found.pid, found.active, found.deployment) == (__version__, os.getpid(), BLUE, None)
     assert (found.state_dir, found.config) == (str(asked.paths.root), None)
     assert (serving.state, serving.wanted, serving.release, serving.in_flight) == ("ready", True, 1, 2)
-    assert (serving.worker_id, serving.port) == ("blue-1", Config().workers.blue_port)
+    assert (serving.worker_id, serving.port) == ("blue-1", asked.status.edge.options.ports[BLUE])
     assert (absent.state, absent.wanted, absent.pid, absent.in_flight) == ("absent", False, None, None)
     assert (found.edge.state, found.edge.pid, found.edge.swap) == ("running", None, "keepalive_min_timeout")
 

@@ -33,7 +33,7 @@ def test_a_crashed_active_worker_is_restarted_after_a_pause() -> None:
     ]
     assert [effect for effect in effects if isinstance(effect, fx.After)] == [fx.After(1, ev.RestartDue(BLUE, 1))]
     assert (world.slot(BLUE).phase, world.slot(BLUE).wanted, world.state.active) == (Phase.BACKOFF, True, BLUE)
-    assert orders(world.tell(restart_due(world))) == [fx.StartWorker(BLUE, "blue-2", 1)]
+    assert orders(world.tell(restart_due(world))) == [fx.StartWorker(BLUE, "blue-2", 1, stays=True)]
     world.play()
     assert world.slot(BLUE).phase is Phase.READY
 

@@ -36,6 +36,7 @@ from supervisor.steps.admission import Admission
 from supervisor.telemetry import Hub
 from supervisor.workers.probe import Probe
 from supervisor.workers.process import WorkerProcesses
+from supervisor.workers.worker_ports import WorkerPorts
 from supervisor.workers.workforce import Workforce
 
 
@@ -88,7 +89,7 @@ async def _desk(paths: StatePaths, config: Config, ports: dict[Color, int], ngin
     journal, probe = Journal(paths.journal), Probe(ports, f"http://{nginx}")
     processes = WorkerProcesses(paths.logs, paths.notify_socket, lambda worker_id, code: None)
     releases = ReleaseStore(paths.releases)
-    workforce = Workforce(config, paths, releases, processes)
+    workforce = Workforce(config, WorkerPorts(config), paths, releases, processes)
     holdings = Holdings(workforce, lambda: None)
     edge = Edge(EdgeOptions(paths.edge, ports), NginxBuild((1, 27, 4)))
     status = StatusReporter(

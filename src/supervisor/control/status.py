@@ -95,7 +95,7 @@ class StatusReporter:
         return WorkerStatus(
             state=slot.phase,
             wanted=slot.wanted,
-            port=self.config.port(slot.color),
+            port=self.edge.options.ports[slot.color],
             pid=slot.pid,
             worker_id=slot.worker_id,
             release=slot.release,

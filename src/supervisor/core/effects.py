@@ -32,13 +32,15 @@ class After:
 class StartWorker:
     """Spawn the worker: answered by WorkerSpawned or WorkerSpawnFailed.
 
-    In the `background` it leaves the processors to the other colour until it gets requests of clients itself.
+    In the `background` it leaves the processors to the other colour until it gets requests of clients itself. `stays`:
+    the edge routes to its colour, so it has the port that the colour had.
     """
 
     color: Color
     worker_id: str
     release: int
     background: bool = False  # another colour serves, and must not feel it
+    stays: bool = False
 
 
 @dataclass(frozen=True, slots=True)

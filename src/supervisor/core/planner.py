@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from supervisor.core import deployment, edge, ending, handover, requests, room, slots, warmth, watch
+from supervisor.core import deployment, edge, ending, handover, renewal, requests, room, slots, warmth, watch
 from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then
 from supervisor.core.effects import Exit
@@ -15,7 +15,7 @@ def decide(state: State, event: ev.Event) -> Decision:
     decision = _decide(state, event)
     if Exit() in decision[1]:
         return decision  # the last order there is
-    return then(then(decision, requests.fail_over), handover.proceed)
+    return then(then(then(decision, requests.fail_over), renewal.renew), handover.proceed)
 
 
 def _decide(state: State, event: ev.Event) -> Decision:

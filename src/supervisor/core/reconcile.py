@@ -38,6 +38,7 @@ class Survivor:
     created_at: float
     release: int
     ready: bool
+    outdated: str = ""  # what it was started with and is configured otherwise now
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,4 +223,5 @@ def _adopted(survivor: Survivor) -> Slot:
         worker_id=survivor.worker_id,
         pid=survivor.pid,
         progress="adopted",
+        outdated=survivor.outdated,
     )

@@ -17,7 +17,7 @@ def owner(state: State, worker_id: str) -> Slot | None:
 
 def start(state: State, color: Color, release: int, request: str | None = None) -> Decision:
     """Spawn a worker in a slot that is absent, in backoff or given up."""
-    number = state.last_worker + 1
+    number, stays = state.last_worker + 1, state.active is color
     worker_id = f"{color}-{number}"
     state = replace(state, last_worker=number).with_slot(
         color,
@@ -31,9 +31,10 @@ def start(state: State, color: Color, release: int, request: str | None = None) 
         condemned="",
         unwell=0,
         swollen=0,
+        outdated=state.slots[color].outdated if stays else "",
     )
     background = state.active is color.other and state.slots[color.other].serves
-    return state, (StartWorker(color, worker_id, release, background),)
+    return state, (StartWorker(color, worker_id, release, background, stays),)
 
 
 def stop(state: State, color: Color, request: str | None = None, timeout_s: float | None = None) -> Decision:

@@ -23,6 +23,7 @@ __all__ = [
     "Color",
     "Deployment",
     "DeploymentKind",
+    "Displaced",
     "EdgePhase",
     "Handover",
     "Outcome",
@@ -153,6 +154,7 @@ class Slot:
     condemned: str = ""  # why it is being ended, if nobody asked for that
     unwell: int = 0  # looks in a row at which it was not well
     swollen: int = 0  # looks in a row at which it held too much memory
+    outdated: str = ""  # what it was started with and is configured otherwise now; it is to be replaced
 
     @property
     def serves(self) -> bool:
@@ -201,6 +203,14 @@ class Boot:
 
 
 @dataclass(frozen=True, slots=True)
+class Displaced:
+    """What a standby that had to go was good for, to be started again: being deployed, or else going back to."""
+
+    release: int
+    prewarmed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Handover:
     """The supervisor is to be replaced by the next one; `request` asked for it.
 
@@ -243,6 +253,7 @@ class State:
     over_budget: int = 0  # looks in a row
     replacement_rests: bool = False  # one was tried lately
     shunned: str | None = None  # the standby that could not take over just now
+    displaced: Displaced | None = None
     rejected: int | None = None  # the release that was rolled back from last
     shutdown: str | None = None  # the request that ends the supervisor
     handover: Handover | None = None

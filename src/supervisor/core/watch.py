@@ -61,7 +61,7 @@ def _relieve(state: State, slot: Slot, why: str) -> Decision:
     """A standby that holds too much is stopped; the active worker is replaced by its own release."""
     if slot.color is not state.active:
         return _stop_standby(state, slot, why)
-    return _replace_active(state, f"the {slot.color} worker is replaced: {why}", in_place=False)
+    return replace_active(state, f"the {slot.color} worker is replaced: {why}", in_place=False)
 
 
 def _memory(state: State, used_bytes: int) -> Decision:
@@ -73,7 +73,7 @@ def _memory(state: State, used_bytes: int) -> Decision:
     standby = state.standby
     if standby and standby.serves:
         return _stop_standby(state, standby, why)
-    return _replace_active(state, f"the active worker is replaced in place: {why}", in_place=True)
+    return replace_active(state, f"the active worker is replaced in place: {why}", in_place=True)
 
 
 def _stop_standby(state: State, slot: Slot, why: str) -> Decision:
@@ -85,7 +85,7 @@ def _stop_standby(state: State, slot: Slot, why: str) -> Decision:
     return then(warned, lambda s: slots.stop(s, slot.color, timeout_s=s.policy.patience_s))
 
 
-def _replace_active(state: State, why: str, *, in_place: bool) -> Decision:
+def replace_active(state: State, why: str, *, in_place: bool, because: str = "") -> Decision:
     """Once in a while: a new worker that soon holds as much again is not helped by another one."""
     active, running = state.active_slot, state.edge is EdgePhase.RUNNING and not state.handover
     if active is None or not active.serves or state.replacement_rests or state.paused or not running:
@@ -96,7 +96,7 @@ def _replace_active(state: State, why: str, *, in_place: bool) -> Decision:
     return then(
         decision,
         lambda s: deployment.begin(
-            s, REPLACE_REQUEST, DeploymentKind.REPLACE, color, release=release, in_place=in_place
+            s, REPLACE_REQUEST, DeploymentKind.REPLACE, color, release=release, in_place=in_place, because=because
         ),
     )
 

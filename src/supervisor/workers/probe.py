@@ -40,7 +40,7 @@ class InFlight:
 class Probe:
     """Plain HTTP to workers and edge; `ports` are the workers' own. `key` is for workers that demand one."""
 
-    def __init__(self, ports: dict[Color, int], edge_url: str, key: str = "") -> None:
+    def __init__(self, ports: Mapping[Color, int], edge_url: str, key: str = "") -> None:
         self._ports = ports
         self._edge_url = edge_url
         authorization = {"Authorization": f"Bearer {key}"} if key else {}

@@ -14,6 +14,7 @@ from supervisor.processes import started_at
 from supervisor.releases.model_file import verify_unchanged
 from supervisor.releases.store import ModelFile, ReleaseStore
 from supervisor.workers.process import WORKER_PROGRAM, WorkerCommand, WorkerProcesses
+from supervisor.workers.worker_ports import WorkerPorts
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Workforce:
     """Starts workers from recorded releases."""
 
     config: Config
+    ports: WorkerPorts
     paths: StatePaths
     releases: ReleaseStore
     processes: WorkerProcesses
@@ -31,6 +33,8 @@ class Workforce:
         """Spawn what the order says, or say why that cannot be."""
         try:
             model = await verify_unchanged(self.releases.read(order.release).model)
+            if not order.stays:
+                self.ports.renew(order.color)
             self.check_port(order.color)
             process = self.processes.spawn(self._command(order))
             self._started_with[order.worker_id] = model
@@ -46,14 +50,14 @@ class Workforce:
     def check_port(self, color: Color) -> None:
         """Raise PortTaken when the colour's worker could not listen, naming the holder and the setting."""
         with naming(f"workers.{color}_port"):
-            check_free("127.0.0.1", self.config.port(color))
+            check_free("127.0.0.1", self.ports[color])
 
     def _command(self, order: StartWorker) -> WorkerCommand:
         keys = self.config.security.api_keys_file
         return WorkerCommand(
             color=order.color,
             worker_id=order.worker_id,
-            port=self.config.port(order.color),
+            port=self.ports[order.color],
             release=self.releases.path(order.release),
             chat_history=self.paths.chat_history,
             api_keys=Path(keys) if keys else None,

@@ -1,0 +1,103 @@
+"""Workers that were started with other values than are configured now: replaced, without a request lost."""
+
+from dataclasses import replace
+
+from tests.core.world import BLUE, GREEN, World, first, records, second, settled
+
+from supervisor.core import effects as fx
+from supervisor.core import events as ev
+from supervisor.core.lifecycle import Phase
+from supervisor.core.records import DeploymentBegan
+from supervisor.core.state import Change, Color, DeploymentKind, Policy
+from supervisor.core.steps import Step
+
+WHY = "workers.green_port 8001 -> 8003"
+LOOK = ev.MemorySeen(0)  # any event will do
+
+
+def outdated(world: World, *colors: Color) -> World:
+    """As a supervisor finds them that was started after an edit."""
+    for color in colors:
+        world.state = world.state.with_slot(color, outdated=WHY)
+    return world
+
+
+def serving(world: World) -> dict[Color, tuple[Phase, int | None, str]]:
+    return {color: (slot.phase, slot.release, slot.outdated) for color, slot in world.state.slots.items()}
+
+
+def test_both_colours_are_replaced_and_what_was_warm_is_warm_again() -> None:
+    """The active one by a deployment that says why; the other one is idle then, and started anew."""
+    world = outdated(second(), GREEN, BLUE)
+    began = [r for r in records(world.tell(LOOK)) if isinstance(r, DeploymentBegan)]
+    settled(world)
+
+    assert [(r.kind, r.because) for r in began] == [(DeploymentKind.REPLACE, WHY)]
+    assert serving(world) == {BLUE: (Phase.READY, 2, ""), GREEN: (Phase.READY, 1, "")}
+    assert (world.state.active, world.state.previous_release, world.state.displaced) == (BLUE, 1, None)
+
+
+def test_the_new_worker_proves_itself_before_the_old_one_is_touched() -> None:
+    """It is drained and baked like any other."""
+    world = outdated(second(), GREEN)
+    world.tell(LOOK)
+    world.play(Step.BAKE)
+    assert world.slot(GREEN).phase is Phase.READY
+    world.fail()
+    settled(world)
+    assert (world.state.active, world.slot(GREEN).outdated) == (GREEN, WHY)
+
+
+def test_one_that_failed_is_tried_again_after_a_rest() -> None:
+    """And what was warm before it is warm meanwhile."""
+    world = outdated(second(), GREEN, BLUE)
+    world.tell(LOOK)
+    world.play(Step.AWAIT_READY)
+    world.crash(BLUE)
+    world.play()
+    assert serving(world) == {BLUE: (Phase.READY, 1, ""), GREEN: (Phase.READY, 2, WHY)}
+    assert world.state.deployment is None
+
+    world.tell(world.timers(ev.ReplacementRested)[0].event)
+    settled(world)
+    assert serving(world) == {BLUE: (Phase.READY, 2, ""), GREEN: (Phase.READY, 1, "")}
+
+
+def test_what_was_prewarmed_is_prewarmed_again() -> None:
+    """With its admission, and to be deployed as before."""
+    world = first()
+    world.tell(ev.PrewarmRequested("p", Change()))
+    settled(world)
+    outdated(world, BLUE, GREEN).tell(LOOK)
+    settled(world)
+    assert serving(world) == {GREEN: (Phase.READY, 1, ""), BLUE: (Phase.READY, 2, "")}
+    assert world.state.warm_release == 2
+
+
+def test_a_standby_alone_is_started_anew_without_a_deployment() -> None:
+    """It may still have streams: it gets as long for them as a drain."""
+    world = outdated(second(Policy(drain_timeout_s=77.0)), BLUE)
+    effects = world.tell(LOOK)
+    assert [e.timeout_s for e in effects if isinstance(e, fx.StopWorker)] == [77.0]
+    settled(world)
+    assert (serving(world)[BLUE], world.state.last_deployment) == ((Phase.READY, 1, ""), 2)
+
+
+def test_nothing_is_replaced_while_requests_are_held() -> None:
+    """It begins when they pass."""
+    world = outdated(first(), BLUE)
+    world.state = replace(world.state, paused=True, routed=None)
+    world.tell(LOOK)
+    assert world.state.deployment is None
+    world.tell(ev.ResumeRequested("r"))
+    assert world.state.deployment is not None
+
+
+def test_a_crashed_active_worker_comes_back_where_the_edge_looks_for_it() -> None:
+    """On its old port, so it is still to be replaced."""
+    world = outdated(first(), BLUE)
+    world.state = replace(world.state, replacement_rests=True)
+    world.crash(BLUE)
+    started = [e for e in world.tell(world.timers(ev.RestartDue)[0].event) if isinstance(e, fx.StartWorker)]
+    assert [(e.color, e.stays) for e in started] == [(BLUE, True)]
+    assert world.slot(BLUE).outdated == WHY

@@ -56,7 +56,8 @@ class Parts:
         self.hub, self.metrics, self.feed = Hub(), Metrics(), Feed(first_id(journal))
         self.traffic = EdgeTraffic(paths.access_log)
         self.holder = Holder(self._outlook, config.edge.hold_timeout_s, config.edge.hold_limit)
-        self.probe = Probe(settings.ports, f"http://{config.edge.listen}", _key(settings))
+        self.probe_key = _key(settings)
+        self.probe = Probe(settings.ports, f"http://{config.edge.listen}", self.probe_key)
         processes = WorkerProcesses(
             paths.logs, paths.notify_socket, lambda worker, code: self.loop.post(ev.WorkerEnded(worker, code))
         )

@@ -158,6 +158,30 @@ def check_socket_path(path: Path) -> Path:
     return path
 
 
+def check_owner(paths: StatePaths) -> None:
+    """Raise ConfigError for root in another user's state folder: that user could not go on with what it leaves."""
+    try:
+        owner = paths.root.stat().st_uid
+    except OSError:
+        return  # it is yet to be made, or its maker will tell
+    if os.geteuid() == 0 != owner:
+        name = _user(owner)
+        raise ConfigError(
+            f"the state folder {paths.root} belongs to {name}, and this is root, whose files {name} could not use:"
+            f" run it as {name} (`sudo -u {name} modelsvc …`), or set {HOME_ENV} to a folder of root's",
+            code="state_of_another_user",
+        )
+
+
+def _user(number: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"#{number}"
+
+
 def _usual_configs(folder: Path) -> Iterator[Path]:
     yield folder.absolute() / "config" / CONFIG_NAME
     yield _user_folder("user_config_dir") / CONFIG_NAME

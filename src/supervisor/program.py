@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 from pathlib import Path
 
 from supervisor import config as configuration
@@ -16,6 +17,7 @@ from supervisor.service import serve
 from supervisor.settings import Settings
 
 INTERRUPTED = 130  # as shells have it
+OWNER_ONLY = 0o077
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,15 +46,16 @@ def _run(config_option: Path | None) -> None:
 
 
 def _serve(config_option: Path | None, manager: Notifier) -> None:
+    os.umask(OWNER_ONLY)  # nginx, workers and hooks have it from us
     inherited = inherit()
     path = find_config(config_option)
     config = configuration.load(path)
     paths = state_paths()
     startup.lay_out(paths)
     open_files.raise_limit()
-    with lock.take(paths.lock):
+    with lock.take(paths.lock) as held:
         logs.configure(paths.logs / "supervisor.log")
-        settings = Settings(config, path, paths, control_socket(path), inherited=inherited, manager=manager)
+        settings = Settings(config, path, paths, control_socket(path), inherited=inherited, manager=manager, lock=held)
         asyncio.run(serve(settings))
 
 

@@ -30,7 +30,8 @@ from supervisor.settings import Settings
 from supervisor.takeover import take_up
 from supervisor.telemetry.textfile import Textfile
 from supervisor.unix_server import UnixServer
-from supervisor.workers.notify import listen
+from supervisor.upkeep import Upkeep, kept
+from supervisor.workers.notify import Inbox
 
 RETRY_S = 5.0
 
@@ -64,17 +65,19 @@ async def _live(parts: Parts, reserve: Reserve) -> None:
         _obey_signals(parts)
         stack.push_async_callback(parts.probe.close)
         stack.callback(parts.edge.close)
-        await _open_hold(parts, stack)  # first: nginx, which serves on, may find a worker gone at any time
+        hold = await _open_hold(parts, stack)  # first: nginx, which serves on, may find a worker gone at any time
         await take_up(parts)
-        inbox = await listen(parts.settings.paths.notify_socket, parts.loop.post)
+        inbox = Inbox(parts.settings.paths.notify_socket, parts.loop.post)
         stack.callback(inbox.close)
+        await inbox.open()
         plane = parts.plane()
         await _open_front(parts, plane, stack)
-        await _open_control(parts, plane, stack)
+        control = await _open_control(parts, plane, stack)
         manager.ready()
         _announce(parts.settings)
         _warn_of_sockets(parts)
         _begin_chores(parts, reserve, stack)
+        stack.callback(begin(Upkeep(kept(parts, inbox, hold, control), parts.tell).run()).cancel)
         parts.monitor.open()
         stack.push_async_callback(parts.monitor.close)
         parts.loop.post(ev.Started())
@@ -109,7 +112,7 @@ def _warn_of_sockets(parts: Parts) -> None:
         )
 
 
-async def _open_hold(parts: Parts, stack: AsyncExitStack) -> None:
+async def _open_hold(parts: Parts, stack: AsyncExitStack) -> UnixServer:
     """Places enough, so that those beyond the limit hear of it."""
     settings = parts.settings
     places = settings.config.edge.hold_limit * 2
@@ -118,6 +121,7 @@ async def _open_hold(parts: Parts, stack: AsyncExitStack) -> None:
     stack.push_async_callback(server.stop)
     stack.callback(parts.holder.close)
     await server.start()
+    return server
 
 
 async def _open_front(parts: Parts, plane: ControlPlane, stack: AsyncExitStack) -> None:
@@ -145,7 +149,7 @@ async def _open_later(front: FrontServer) -> None:
             return
 
 
-async def _open_control(parts: Parts, plane: ControlPlane, stack: AsyncExitStack) -> None:
+async def _open_control(parts: Parts, plane: ControlPlane, stack: AsyncExitStack) -> UnixServer:
     control = ControlServer(build_app(plane), parts.settings.control_socket)
     stack.push_async_callback(control.stop)
     stack.push_async_callback(parts.executor.close)
@@ -155,6 +159,7 @@ async def _open_control(parts: Parts, plane: ControlPlane, stack: AsyncExitStack
     parts.hooks.start()
     for problem in missing_programs(parts.settings.config.hook):
         parts.tell(Warned(problem))
+    return control
 
 
 def _begin_chores(parts: Parts, reserve: Reserve, stack: AsyncExitStack) -> None:

@@ -8,6 +8,7 @@ from supervisor.aside import within
 from supervisor.config import Config, ModelSection
 from supervisor.core.gate import Check
 from supervisor.errors import ConfigError
+from supervisor.lock import Held
 from supervisor.manager.activation import Inherited
 from supervisor.manager.notifier import Notifier
 from supervisor.paths import StatePaths
@@ -29,6 +30,7 @@ class Settings:
     # What the service manager passed, and wants to hear; nothing without one.
     inherited: Inherited = field(default_factory=Inherited)
     manager: Notifier = field(default_factory=Notifier)
+    lock: Held | None = None  # on the state folder
     ports: WorkerPorts = field(init=False)
 
     def __post_init__(self) -> None:

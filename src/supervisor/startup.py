@@ -11,7 +11,7 @@ from supervisor.core.state import Boot, Color, Policy
 from supervisor.core.steps import Step
 from supervisor.errors import ConfigError, NotFound, Refused, WorkerError
 from supervisor.journal import Journal, WorkerRow
-from supervisor.paths import StatePaths, check_socket_path
+from supervisor.paths import StatePaths, check_owner, check_socket_path
 from supervisor.releases import model_file
 from supervisor.releases.model_file import model_path
 from supervisor.releases.spec import serving, settings_of, wanted, whole
@@ -26,6 +26,7 @@ READY_PAUSE_S = 0.5
 
 def lay_out(paths: StatePaths) -> None:
     """Make the state folder; only its owner may enter. Raises ConfigError when that cannot be."""
+    check_owner(paths)
     for socket in (paths.control_socket, paths.notify_socket, paths.hold_socket):
         check_socket_path(socket)
     try:

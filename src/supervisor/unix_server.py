@@ -63,6 +63,7 @@ class UnixServer:
         self._name, self._remedy = name, remedy
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
+        self._cut_off: list[tuple[_Server, asyncio.Task[None]]] = []  # whose socket was removed
 
     async def start(self) -> None:
         """Listen. Raises ConfigError, AlreadyRunning or SupervisorError when the socket cannot be made."""
@@ -76,12 +77,23 @@ class UnixServer:
             self._path.unlink(missing_ok=True)
             raise self._failed(self._task.exception() if self._task.done() else "it is not taken up")
 
+    def is_in_place(self) -> bool:
+        return self._path.exists()
+
+    async def renew(self) -> None:
+        """Listen once more, where the socket was removed; who is connected stays so. Raises as `start`."""
+        if self._server and self._task:
+            self._cut_off.append((self._server, self._task))
+        await self.start()
+
     async def stop(self) -> None:
         """Finish the answers under way, and take the socket away."""
         if self._task is None or self._server is None:
             return
-        self._server.stop()  # type: ignore[no-untyped-call]  # Granian leaves it untyped
-        await asyncio.wait({self._task}, timeout=STOP_TIMEOUT_S)
+        running = [*self._cut_off, (self._server, self._task)]
+        for server, _ in running:
+            server.stop()  # type: ignore[no-untyped-call]  # Granian leaves it untyped
+        await asyncio.wait({task for _, task in running}, timeout=STOP_TIMEOUT_S)
         self._path.unlink(missing_ok=True)
 
     def _listen(self) -> socket.socket:

@@ -27,6 +27,11 @@ try: held = lock.take(Path(sys.argv[1])); print("has it", flush=True)
 except errors.AlreadyRunning: print("refused", flush=True)
 sys.stdin.readline()
 """
+STARTER_OF_OLD = """
+import fcntl, sys
+file = open(sys.argv[1], "a+"); fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB); print("has it", flush=True)
+sys.stdin.readline()
+"""
 
 
 @pytest.fixture
@@ -68,8 +73,8 @@ def test_it_is_had_by_one(path: Path) -> None:
 
 def test_one_that_has_not_written_its_pid_is_one(path: Path) -> None:
     """It has just begun."""
-    with lock.take(path) as file:
-        file.truncate(0)
+    with lock.take(path) as held:
+        held.file.truncate(0)
         assert lock.holder(path) == -1
 
 
@@ -95,3 +100,44 @@ def test_of_many_that_begin_at_once_one_has_it(path: Path) -> None:
             go.stdin.flush()
         said = sorted(each.stdout.readline().strip() for each in starters if each.stdout)
     assert said == ["has it", *["refused"] * 3]
+
+
+def test_it_is_held_also_when_its_file_was_removed(path: Path) -> None:
+    """Who begins then is refused, and leaves nothing that the holder could not make anew."""
+    with running(STARTER, path) as first:
+        assert first.stdin is not None and first.stdout is not None
+        first.stdin.write("go\n")
+        first.stdin.flush()
+        assert first.stdout.readline() == "has it\n"
+        path.unlink()
+        path.parent.rmdir()
+        assert (lock.is_held(path), lock.holder(path)) == (True, -1)
+        path.parent.mkdir()
+        with pytest.raises(AlreadyRunning, match="pid unknown"):
+            lock.take(path)
+        assert lock.holder(path) == -1
+    assert not lock.is_held(path)
+
+
+def test_the_file_is_made_anew(path: Path) -> None:
+    """By its holder, unless somebody else has one there: an older supervisor, which knows of nothing else."""
+    with lock.take(path) as held:
+        assert held.is_in_place()
+        path.unlink()
+        assert not held.is_in_place()
+        with running(STARTER_OF_OLD, path) as older:
+            assert older.stdout is not None and older.stdout.readline() == "has it\n"
+            with pytest.raises(AlreadyRunning):
+                held.renew()
+            older.kill()
+            older.wait()
+        held.renew()
+        assert held.is_in_place() and lock.holder(path) == os.getpid()
+
+
+def test_an_older_supervisor_is_heeded(path: Path) -> None:
+    """It holds the file alone."""
+    with running(STARTER_OF_OLD, path) as older:
+        assert older.stdout is not None and older.stdout.readline() == "has it\n"
+        with pytest.raises(AlreadyRunning):
+            lock.take(path)

@@ -13,7 +13,8 @@ import pytest
 from modelsvc.worker.notify import Notifier
 from supervisor.core.events import Event, WorkerProgressed, WorkerReady
 from supervisor.errors import ConfigError
-from supervisor.workers.notify import listen, parse
+from supervisor.workers import notify
+from supervisor.workers.notify import parse
 
 
 class Inbox:
@@ -29,7 +30,8 @@ class Inbox:
 @asynccontextmanager
 async def inbox(path: Path) -> AsyncIterator[Inbox]:
     box = Inbox()
-    transport = await listen(path, box.events.put_nowait)
+    transport = notify.Inbox(path, box.events.put_nowait)
+    await transport.open()
     try:
         yield box
     finally:
@@ -120,5 +122,5 @@ async def test_a_path_that_is_too_long_is_an_error_that_says_so(folder: Path) ->
     """With its length, the limit, and what to set."""
     path = folder / ("x" * 104)
     with pytest.raises(ConfigError, match=r"bytes, but the system allows 103: set MODELSVC_HOME") as caught:
-        await listen(path, print)
+        notify.Inbox(path, print)
     assert caught.value.code == "socket_path_too_long"

@@ -14,7 +14,6 @@ from tests.support.control_plane import Desk, client, desk
 from tests.support.scripted_worker import ScriptedWorker, scripted_worker
 
 from modelsvc import __version__
-from supervisor.config import Config
 from supervisor.core import records as rec
 from supervisor.core.state import DeploymentKind
 from supervisor.core.steps import Step, StepState

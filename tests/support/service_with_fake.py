@@ -28,11 +28,11 @@ def main() -> None:
     inherited, manager = inherit(), Notifier.take()
     paths = state_paths()
     startup.lay_out(paths)
-    with lock.take(paths.lock):
+    with lock.take(paths.lock) as held:
         logs.configure(paths.logs / "supervisor.log")
         program = (sys.executable, str(FAKE_WORKER))
         config = configuration.load(config_path)
-        settings = Settings(config, config_path, paths, control_socket(config_path), program, inherited, manager)
+        settings = Settings(config, config_path, paths, control_socket(config_path), program, inherited, manager, held)
         asyncio.run(serve(settings))
 
 

@@ -4,6 +4,7 @@ It gets a session of its own, so that it outlives the terminal, reads nothing, a
 shown to logs/console.log. The command waits until a colour serves, or until it is known that none will.
 """
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from modelsvc.console import Console, below
 from supervisor.client import ControlClient
 from supervisor.errors import ConfigError, Refused
 from supervisor.lock import is_held
-from supervisor.paths import StatePaths, control_socket, state_paths
+from supervisor.paths import StatePaths, check_owner, control_socket, state_paths
 from supervisor.protocol import ExitCode, Status
 
 
@@ -96,11 +97,12 @@ def detach(config: Path | None, timeout_s: float) -> None:
 
 def launch_supervisor(config: Path | None, paths: StatePaths) -> Launch:
     """Start it and return at once. Raises ConfigError when the state folder cannot be used."""
+    check_owner(paths)
     path = paths.console_log
     try:
         for folder in (paths.root, paths.logs):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with path.open("ab") as console:
+        with open(path, "ab", opener=_owner_only) as console:
             begin = console.tell()
             command = [sys.executable, "-P", "-m", "supervisor", *(["--config", str(config)] if config else [])]
             process = subprocess.Popen(
@@ -111,6 +113,10 @@ def launch_supervisor(config: Path | None, paths: StatePaths) -> Launch:
             f"{path} cannot be written: {error.strerror}; set MODELSVC_HOME to a usable folder"
         ) from error
     return Launch(process, Console(path, begin), datetime.now(UTC))
+
+
+def _owner_only(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _check_same(running: Status, config: Path | None) -> None:

@@ -21,11 +21,14 @@ def holder(paths: StatePaths) -> str:
 
 @contextmanager
 def locked(paths: StatePaths) -> Iterator[None]:
-    """Hold the lock; a supervisor that is just ending is waited for. Raises Refused."""
+    """Hold the lock; a supervisor that is just ending is waited for. Raises Refused.
+
+    One whose `run` was removed holds the other part of the lock, and is looked for there.
+    """
     paths.run.mkdir(mode=0o700, exist_ok=True)
     deadline = time.monotonic() + ENDING_S
     with paths.lock.open("a") as file:
-        while not lock.try_lock(file, fcntl.LOCK_EX):
+        while not lock.try_lock(file, fcntl.LOCK_EX) or lock.is_folder_held(paths.lock):
             if time.monotonic() > deadline:
                 raise Refused(
                     f"a supervisor runs on {paths.root}, though it does not answer: end it with"

@@ -113,5 +113,6 @@ FAILURES = (
     "worker_given_up",
     "edge_absent",
     "journal_unreadable",
+    "journal_removed",
     "journal_corrupt",
 )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from modelsvc.doctor.findings import Finding, found
 from modelsvc.doctor.situation import Situation
+from modelsvc.own_processes import supervisor_pid
 from supervisor.errors import JournalCorrupt, JournalError
 from supervisor.journal.peek import peek
 
@@ -19,12 +20,15 @@ def check(situation: Situation) -> Iterator[Finding]:
         mend = "`modelsvc up` sets it aside and takes up what runs; the history is lost"
         yield found("journal_corrupt", error.message, mend)
     except JournalError as error:
-        yield _unread(error)
+        yield _unread(error, supervisor_pid(situation.paths))
     else:
         yield found("journal_ok", f"{path} is sound: {deployments} deployment(s), by it {serves}")
 
 
-def _unread(error: JournalError) -> Finding:
+def _unread(error: JournalError, supervisor: int | None) -> Finding:
+    if error.code == "no_journal" and supervisor:
+        seen = f"{error.message}, though the supervisor, pid {supervisor}, runs: somebody removed it"
+        return found("journal_removed", seen, "look again in a moment: it is made anew; if not, `modelsvc ctl logs`")
     if error.code == "no_journal":
         return found("journal_absent", f"{error.message} yet; the first `modelsvc up` makes it")
     return found("journal_unreadable", error.message, "as the message says; `ls -l` tells whose the file is")

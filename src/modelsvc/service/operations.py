@@ -14,7 +14,7 @@ from supervisor import config as configuration
 from supervisor import lock
 from supervisor.config import split_listen
 from supervisor.errors import StorageError
-from supervisor.paths import StatePaths, control_socket, find_config, state_paths
+from supervisor.paths import StatePaths, check_owner, control_socket, find_config, state_paths
 from supervisor.protocol import HOME_ENV
 
 
@@ -100,6 +100,7 @@ def _config(recorded: Recorded) -> Path | None:
 
 def _make_log_folder(paths: StatePaths) -> None:
     """For the manager, which opens the log first. Each folder by itself: `parents` would open the state to others."""
+    check_owner(paths)
     try:
         for folder in (paths.root, paths.logs):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,11 +1,14 @@
 """The journal's file: SQLite, synced to disk at each write, checked and brought up to date when it is opened."""
 
+import os
 import sqlite3
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 from supervisor.errors import JournalCorrupt, JournalError
+from supervisor.files import sync_folder
 from supervisor.journal.reserve import Reserve, is_full
 
 SCHEMA_VERSION = 3
@@ -46,8 +49,13 @@ class Database:
     def __init__(self, path: Path, reserve: Reserve | None = None) -> None:
         """`reserve` is given up when the disk is full."""
         self._path, self._reserve = path, reserve
+        version = self._open()
+        self.fresh = not version  # there was none, or an empty file
+
+    def _open(self) -> int:
+        """The version that the file had."""
         try:
-            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db = sqlite3.connect(self._path, isolation_level=None)
         except sqlite3.Error as error:
             raise self._broken("opened", error) from error
         try:
@@ -57,7 +65,8 @@ class Database:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._migrate(version)
-            self.fresh = not version  # there was none, or an empty file
+            self._file = self._path.stat()
+            return version
         except sqlite3.Error as error:
             self._db.close()
             raise self._broken("opened", error) from error
@@ -67,6 +76,35 @@ class Database:
 
     def close(self) -> None:
         self._db.close()
+
+    def is_in_place(self) -> bool:
+        """Whether the file that is written to is the one at the path, and its log beside it."""
+        return self._is_ours() and _side(self._path, "-wal").exists()
+
+    def renew(self) -> None:
+        """Write the file anew, where it was removed; what was put in its place is set aside."""
+        beside = _side(self._path, ".new")
+        try:
+            beside.unlink(missing_ok=True)
+            with closing(sqlite3.connect(beside)) as copy:
+                self._db.backup(copy)
+            self._db.close()  # before the next one is there: its end removes side files by their names
+            if self._path.exists() and not self._is_ours():
+                self._path.replace(_side(self._path, f".replaced-{time.time_ns()}"))
+            for name in ("-wal", "-shm"):
+                _side(self._path, name).unlink(missing_ok=True)
+            beside.replace(self._path)
+            sync_folder(self._path.parent)
+        except sqlite3.Error as error:
+            raise self._broken("written", error) from error
+        except OSError as error:
+            raise JournalError(f"the journal {self._path} cannot be written: {error.strerror}") from error
+        self._open()
+
+    def _is_ours(self) -> bool:
+        with suppress(OSError):
+            return os.path.samestat(self._path.stat(), self._file)
+        return False
 
     def run(self, sql: str, values: tuple[Any, ...]) -> None:
         """A statement that changes something: on disk on return."""
@@ -121,3 +159,7 @@ class Database:
             f"the journal {self._path} is damaged: {why}; workers and nginx go on as they are, and the next"
             " `modelsvc up` sets the file aside and takes them up"
         )
+
+
+def _side(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)

@@ -30,6 +30,14 @@ class Journal(Past):
         """There was no file, or an empty one."""
         return self._db.fresh
 
+    def is_in_place(self) -> bool:
+        """Whether whoever looks for the journal finds the file that is written to."""
+        return self._db.is_in_place()
+
+    def renew(self) -> None:
+        """Write the file anew, with all that is in it, where it was removed."""
+        self._db.renew()
+
     def close(self) -> None:
         self._db.close()
 

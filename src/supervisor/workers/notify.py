@@ -39,11 +39,25 @@ class _Receiver(asyncio.DatagramProtocol):
             self._post(event)
 
 
-async def listen(path: Path, post: Callable[[Event], None]) -> asyncio.DatagramTransport:
-    """Receive announcements at `path` (made anew, 0600) until the transport is closed."""
-    check_socket_path(path)
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
-    inbox = bind_private(socket.SOCK_DGRAM, path)
-    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: _Receiver(post), sock=inbox)
-    return transport
+class Inbox:
+    """Receives announcements at `path`, made anew with the rights 0600, from `open` to `close`."""
+
+    def __init__(self, path: Path, post: Callable[[Event], None]) -> None:
+        self._path, self._post = check_socket_path(path), post
+        self._transport: asyncio.DatagramTransport | None = None
+
+    async def open(self) -> None:
+        """Open it, or anew. Raises OSError."""
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        inbox, loop = bind_private(socket.SOCK_DGRAM, self._path), asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(lambda: _Receiver(self._post), sock=inbox)
+        self.close()
+        self._transport = transport
+
+    def is_in_place(self) -> bool:
+        return self._path.exists()
+
+    def close(self) -> None:
+        if self._transport:
+            self._transport.close()

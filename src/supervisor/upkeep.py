@@ -1,0 +1,104 @@
+"""What others removed from the state folder while we run, made anew: whoever cleans up takes `run` for temporary.
+
+Without these files the service goes on, but nobody can reach it by `modelsvc ctl`, or what it does is not on record.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from modelsvc.keyfile import publish
+from supervisor.core.records import Record, Warned
+from supervisor.errors import SupervisorError
+from supervisor.parts import Parts
+from supervisor.unix_server import UnixServer
+from supervisor.workers.notify import Inbox
+
+INTERVAL_S = 1.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file that has to be there."""
+
+    path: Path
+    is_in_place: Callable[[], bool]
+    renew: Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Upkeep:
+    """Looks at what is kept, all the time. `tell` is told what was amiss, once each time."""
+
+    files: tuple[Kept, ...]
+    tell: Callable[[Record], None]
+    interval_s: float = INTERVAL_S
+    _failing: dict[Path, str] = field(default_factory=dict, init=False)
+
+    async def run(self) -> None:
+        """Until cancelled. A look that goes wrong is told, and the next one is taken all the same."""
+        while True:
+            await asyncio.sleep(self.interval_s)
+            try:
+                await self.look()
+            except Exception:
+                log.exception("upkeep_failed")
+
+    async def look(self) -> None:
+        """Make anew what is not there."""
+        missing = [each for each in self.files if not each.is_in_place()]
+        made = [each.path for each in missing if await self._renew(each)]
+        if made:
+            self.tell(Warned(f"removed while the service runs, and made anew: {_named(made)}; {ADVICE}"))
+
+    async def _renew(self, kept: Kept) -> bool:
+        try:
+            kept.path.parent.mkdir(mode=0o700, exist_ok=True)
+            await kept.renew()
+        except (SupervisorError, OSError) as error:
+            reason = error.message if isinstance(error, SupervisorError) else str(error)
+            if self._failing.get(kept.path) != reason:
+                self.tell(Warned(f"removed while the service runs, and cannot be made anew: {kept.path}: {reason}"))
+            self._failing[kept.path] = reason
+            return False
+        self._failing.pop(kept.path, None)
+        return True
+
+
+ADVICE = "keep whatever cleans up away from the state folder"
+
+
+def kept(parts: Parts, inbox: Inbox, hold: UnixServer, control: UnixServer) -> tuple[Kept, ...]:
+    """What a supervisor has to have there; the lock is first."""
+    settings, paths, key = parts.settings, parts.settings.paths, parts.probe_key
+
+    async def write_key() -> None:
+        publish(paths.probe_key, f"{key}\n")
+
+    found = [
+        Kept(paths.journal, parts.journal.is_in_place, _at_once(parts.journal.renew)),
+        Kept(paths.hold_socket, hold.is_in_place, hold.renew),
+        Kept(paths.notify_socket, inbox.is_in_place, inbox.open),
+        Kept(settings.control_socket, control.is_in_place, control.renew),
+    ]
+    if key:
+        found.append(Kept(paths.probe_key, paths.probe_key.exists, write_key))
+    if lock := settings.lock:
+        found.insert(0, Kept(lock.path, lock.is_in_place, _at_once(lock.renew)))
+    return tuple(found)
+
+
+def _at_once(work: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+    async def done() -> None:
+        work()
+
+    return done
+
+
+def _named(paths: Iterable[Path]) -> str:
+    return ", ".join(str(path) for path in paths)

@@ -66,14 +66,25 @@ class RotatingFile:
 
     def write(self, text: str) -> None:
         with suppress(OSError):
+            if not self._is_in_place():
+                self._reopen()
             self._file.write(text.encode())
 
     def flush(self) -> None:
         if self._file.tell() > ROTATE_BYTES:
             with suppress(OSError):
-                fresh = open_log(self._path)
-                self._file.close()
-                self._file = fresh
+                self._reopen()
+
+    def _reopen(self) -> None:
+        fresh = open_log(self._path)
+        self._file.close()
+        self._file = fresh
+
+    def _is_in_place(self) -> bool:
+        """Whether nobody has removed it."""
+        with suppress(FileNotFoundError):
+            return os.path.samestat(self._path.stat(), os.fstat(self._file.fileno()))
+        return False
 
 
 def configure(path: Path) -> None:

@@ -99,6 +99,20 @@ def test_another_file_in_the_journals_place_is_set_aside(service: Service) -> No
     assert service.run("doctor", "--json").last["failures"] == 0
 
 
+def test_a_removed_log_is_opened_anew_by_who_writes_it(service: Service) -> None:
+    """A worker at once, and it says so; the supervisor with its next line."""
+    active = service.settled().active
+    assert active is not None
+    for source in (active, "supervisor"):
+        service.state.log_files[source].unlink()
+    until(lambda: "log_was_removed" in service.ctl("logs", active).out, "the worker says so")
+    service.does("deploy", DeployRequest())
+    assert '"stopping"' not in service.ctl("logs", active).out
+    assert "RequestEnded" in service.ctl("logs", "supervisor").out
+    service.does("deploy", DeployRequest())  # to the other colour again, whose worker is stopped for it
+    assert '"stopping"' in service.ctl("logs", active).out
+
+
 def test_the_supervisors_own_key_is_the_same_afterwards(tmp_path: Path) -> None:
     """Workers that demand it go on answering it, and so does one that is started later."""
     path = tmp_path / "keys"

@@ -1,12 +1,19 @@
 """Log lines: JSON to stderr, one object a line. Contents of messages are never logged."""
 
+import asyncio
 import logging
+import os
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
+
+LOG_ENV = "MODELSVC_WORKER_LOG"
+LOOK_S = 1.0
+OUTPUT, ERRORS = 1, 2
 
 
 class Patient:
@@ -38,6 +45,34 @@ def configure(**context: object) -> None:
     )
     structlog.contextvars.bind_contextvars(**context)
     threading.excepthook = _thread_died
+
+
+async def keep_in_place(path: Path | None) -> None:
+    """Open the file that our output goes to anew where it was removed, or moved away. Until cancelled.
+
+    None: nobody said which it is.
+    """
+    while path:
+        await asyncio.sleep(LOOK_S)
+        with suppress(OSError):
+            if not _is_output(path):
+                _redirect(path)
+                log.warning("log_was_removed", lost="what was written to it since")
+
+
+def _is_output(path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(path.stat(), os.fstat(ERRORS))
+    return False
+
+
+def _redirect(path: Path) -> None:
+    opened = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.dup2(opened, OUTPUT)
+        os.dup2(opened, ERRORS)
+    finally:
+        os.close(opened)
 
 
 def _thread_died(died: threading.ExceptHookArgs) -> None:

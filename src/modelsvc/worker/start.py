@@ -1,6 +1,7 @@
 """From arguments to a running worker: everything that can be refused is refused before anything is loaded."""
 
 import asyncio
+import os
 import socket
 from pathlib import Path
 
@@ -61,4 +62,9 @@ def _prepare(
 
 
 async def _live(service: Service, listener: socket.socket, notifier: Notifier) -> int:
-    return await Life(service, listener, notifier).run()
+    told = os.environ.get(logs.LOG_ENV)
+    keeping = asyncio.create_task(logs.keep_in_place(Path(told) if told else None))
+    try:
+        return await Life(service, listener, notifier).run()
+    finally:
+        keeping.cancel()

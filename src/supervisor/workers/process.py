@@ -70,14 +70,15 @@ class WorkerProcesses:
     def spawn(self, command: WorkerCommand) -> psutil.Process:
         """Start the process and watch it. Raises WorkerError when the system refuses."""
         try:
-            with open_log(self._logs / f"worker-{command.color}.log") as log:
+            path = self._logs / f"worker-{command.color}.log"
+            with open_log(path) as log:
                 process = psutil.Popen(
                     command.argv(),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
-                    env=self._environment(),
+                    env=self._environment(path),
                 )
         except OSError as error:
             raise WorkerError(f"the {command.color} worker cannot be started: {error}") from error
@@ -112,8 +113,10 @@ class WorkerProcesses:
         while worker_id in self._running:
             await asyncio.sleep(0.02)
 
-    def _environment(self) -> Mapping[str, str]:
-        return {**os.environ, "NOTIFY_SOCKET": str(self._notify_socket), "PYTHONUNBUFFERED": "1"}
+    def _environment(self, log: Path) -> Mapping[str, str]:
+        """By the path of its log a worker can open that anew, should somebody remove it."""
+        own = {"NOTIFY_SOCKET": str(self._notify_socket), "PYTHONUNBUFFERED": "1", "MODELSVC_WORKER_LOG": str(log)}
+        return {**os.environ, **own}
 
     def _watch(self, worker_id: str, process: psutil.Process) -> None:
         """A thread waits for the end: the one way that serves children and adopted processes on every system."""

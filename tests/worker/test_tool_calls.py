@@ -106,6 +106,15 @@ def test_references_of_a_tool_lead_to_where_they_did() -> None:
     assert found == {"type": "string"}
 
 
+def test_what_only_looks_like_a_reference_is_left_as_it_is() -> None:
+    """A constant is what the answer says, and an anchor is no place: it is refused by the name that it was given."""
+    constant, anchor = {"const": {"$ref": "#"}}, {"$ref": "#there"}
+    parameters = {"properties": {"a": constant, "b": anchor, "const": {"$ref": "#"}}}
+    (moved,) = call_schema(HERMES, [{"name": "look", "parameters": parameters}])["anyOf"]
+    at = "#/anyOf/0/properties/arguments"
+    assert moved["properties"]["arguments"]["properties"] == {"a": constant, "b": anchor, "const": {"$ref": at}}
+
+
 @pytest.mark.parametrize("syntax", [HERMES, MISTRAL, LLAMA, PLAIN])
 @pytest.mark.parametrize("several", [True, False])
 def test_what_is_forced_can_be_read(syntax: Syntax, several: bool) -> None:

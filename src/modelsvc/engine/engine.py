@@ -77,10 +77,10 @@ class Engine:
             return await place.submit(request)
 
     @contextmanager
-    def enter(self, *, held_back: bool = False) -> Iterator[Place]:
-        """Count a request among the waiting ones while it gets ready. Raises QueueFull or EngineStopped, at once."""
+    def enter(self, *, held_back: bool = False, let_in: bool = False) -> Iterator[Place]:
+        """As `Admission.enter`; raises also EngineStopped."""
         self._check_running()
-        with self._admission.enter(held_back=held_back) as place:
+        with self._admission.enter(held_back=held_back, let_in=let_in) as place:
             yield place
 
     async def _submit(self, request: Request) -> Generation:

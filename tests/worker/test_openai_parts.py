@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from modelsvc.engine.errors import DecodeFailed, GrammarTooSlow
+from modelsvc.engine.output import Output
 from modelsvc.engine.tool_reader import ToolReader
 from modelsvc.engine.tool_syntax import HERMES, PLAIN
 from modelsvc.engine.types import ChatPrompt, Drawn, Finished, Logprob, Message, Sampling, Timings, Token, Usage
@@ -16,6 +17,7 @@ from modelsvc.worker.exchanges import to_the_end
 from modelsvc.worker.openai.answer import broken_off
 from modelsvc.worker.openai.chat_choice import ChatChoiceSoFar
 from modelsvc.worker.openai.chat_request import chat_requests, parse_chat
+from modelsvc.worker.openai.text_choice import TextChoiceSoFar
 from modelsvc.worker.openai.tools import Function, Tool, Toolbox, toolbox
 from modelsvc.worker.openai.wanted import PLAIN_TIMEOUT_S, STREAM_TIMEOUT_S, Wanted, sampling
 
@@ -92,6 +94,21 @@ def test_no_probability_is_lost_where_text_is_held_back() -> None:
     whole = choice.whole()
     assert whole.logprobs and [token.token for token in whole.logprobs.content] == written
     assert (whole.message.content, whole.finish_reason) == ("Hm", "tool_calls")
+
+
+def test_offsets_are_places_in_the_text_in_a_stream_too() -> None:
+    """Also of tokens that are parts of a character, which their own texts are not."""
+    whole, stream = TextChoiceSoFar(0, logprobs=0), TextChoiceSoFar(0, logprobs=0)
+    told: list[int] = []
+    output = Output(["x!"])
+    pieces = [b"a", b"\xf0\x9f", b"\x98\x80", b"x", b"bc", b"\xc3", b"\xa9", b"d"]
+    tokens = [output.push(piece, Drawn(Logprob(piece, -1.0))) for piece in pieces]
+    for token in filter(None, [*tokens, output.end()]):
+        whole.take(token)
+        told += [at for each in stream.take(token) if each.logprobs for at in each.logprobs.text_offset]
+    found = whole.whole()
+    assert found.text == "a😀xbcéd"
+    assert found.logprobs and found.logprobs.text_offset == told == [0, 1, 1, 2, 3, 5, 5, 6]
 
 
 def test_a_model_whose_calls_are_written_in_an_unknown_way_can_be_forced_only() -> None:

@@ -109,10 +109,14 @@ class Logprob:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A token that was drawn, and the most probable ones in its place."""
+    """A token that was drawn, and the most probable ones in its place.
+
+    `at`: where in the answer's text it begins, or the character does of which it is a later part.
+    """
 
     chosen: Logprob
     top: tuple[Logprob, ...] = ()
+    at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """The pure parts of /v1."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
 
+import msgspec
 import pytest
 
 from modelsvc.engine.errors import DecodeFailed, GrammarTooSlow
@@ -16,10 +18,19 @@ from modelsvc.worker.errors import HttpError
 from modelsvc.worker.exchanges import to_the_end
 from modelsvc.worker.openai.answer import broken_off
 from modelsvc.worker.openai.chat_choice import ChatChoiceSoFar
-from modelsvc.worker.openai.chat_request import chat_requests, parse_chat
+from modelsvc.worker.openai.chat_request import ChatRequest, chat_requests, parse_chat
+from modelsvc.worker.openai.embeddings import EmbeddingsRequest
 from modelsvc.worker.openai.text_choice import TextChoiceSoFar
+from modelsvc.worker.openai.text_request import (
+    DEFAULT_MAX_TOKENS,
+    TextRequest,
+    parse_text,
+    prompts,
+    text_requests,
+)
 from modelsvc.worker.openai.tools import Function, Tool, Toolbox, toolbox
 from modelsvc.worker.openai.wanted import PLAIN_TIMEOUT_S, STREAM_TIMEOUT_S, Wanted, sampling
+from modelsvc.worker.schema import Ask
 
 HELLO = '"messages": [{"role": "user", "content": "Hello"}]'
 
@@ -46,6 +57,47 @@ def test_a_request_becomes_a_generation_for_each_choice() -> None:
     assert first.prompt == ChatPrompt((Message("user", "Hello"),))
     assert (first.max_tokens, first.stop, first.logprobs, first.timeout_s) == (5, ("x",), 2, PLAIN_TIMEOUT_S)
     assert (first.sampling.seed, second.sampling.seed) == (1, 2)
+
+
+def test_minus_one_is_no_limit() -> None:
+    """For texts too, whose limit is small where none is told; and the newer name of it counts."""
+    for fields, limit in (
+        ('"max_tokens": -1', None),
+        ('"max_tokens": 5, "max_completion_tokens": -1', None),
+        ('"max_tokens": -1, "max_completion_tokens": 5', 5),
+        ('"max_tokens": -1, "max_completion_tokens": null', None),
+    ):
+        assert chat_requests(parse_chat(f"{{{HELLO}, {fields}}}".encode()), Toolbox())[0].max_tokens == limit
+    for value, limit in (("-1", None), ("null", DEFAULT_MAX_TOKENS), ("5", 5)):
+        asked = parse_text(f'{{"prompt": "x", "max_tokens": {value}}}'.encode())
+        assert text_requests(asked, prompts(asked))[0].max_tokens == limit
+
+
+def test_null_is_the_same_as_nothing_wherever_something_may_be_left_out() -> None:
+    """In every type that a body is made of."""
+    found = list(structs(msgspec.inspect.multi_type_info([Ask, ChatRequest, TextRequest, EmbeddingsRequest])))
+    assert {"Ask", "ChatRequest", "Function", "AssistantMessage", "JsonSchema"} <= {each.cls.__name__ for each in found}
+    optional = [(each.cls.__name__, field) for each in found for field in each.fields if not field.required]
+    assert [(name, field.name) for name, field in optional if not takes_null(field.type)] == []
+
+
+def structs(types: Iterable[Any]) -> Iterator[msgspec.inspect.StructType]:
+    for kind in types:
+        if isinstance(kind, msgspec.inspect.StructType):
+            yield kind
+            yield from structs(field.type for field in kind.fields)
+        elif isinstance(kind, msgspec.inspect.UnionType):
+            yield from structs(kind.types)
+        elif hasattr(kind, "item_type"):
+            yield from structs([kind.item_type])
+        elif isinstance(kind, msgspec.inspect.Metadata):
+            yield from structs([kind.type])
+
+
+def takes_null(kind: msgspec.inspect.Type) -> bool:
+    return isinstance(kind, msgspec.inspect.NoneType | msgspec.inspect.AnyType) or (
+        isinstance(kind, msgspec.inspect.UnionType) and any(map(takes_null, kind.types))
+    )
 
 
 @pytest.mark.parametrize(

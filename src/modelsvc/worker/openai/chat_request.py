@@ -10,7 +10,7 @@ from modelsvc.worker.errors import HttpError
 from modelsvc.worker.openai.messages import AnyMessage, as_message
 from modelsvc.worker.openai.response_format import ResponseFormat, format_grammar
 from modelsvc.worker.openai.tools import Tool, Toolbox, ToolChoice
-from modelsvc.worker.openai.wanted import ALLOWED, Count, Wanted, requests
+from modelsvc.worker.openai.wanted import ALLOWED, Limit, Wanted, requests, token_limit
 
 _ROLES = "allowed: system, developer, user, assistant, tool"
 _TEXT_ONLY = "only parts of type text are understood: images, sound and files are not"
@@ -28,7 +28,7 @@ _HINTS = {
 
 class ChatRequest(Wanted, frozen=True, kw_only=True):
     messages: Annotated[list[AnyMessage], Meta(min_length=1)]
-    max_completion_tokens: Count | None = None
+    max_completion_tokens: Limit | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     response_format: ResponseFormat | None = None
@@ -54,8 +54,15 @@ def chat_requests(asked: ChatRequest, tools: Toolbox) -> list[GenerationRequest]
         requests(
             asked,
             ChatPrompt(messages, tools.shown),
-            asked.max_completion_tokens or asked.max_tokens,
+            _limit(asked),
             logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,
             grammar=tools.grammar or format_grammar(asked.response_format, with_tools=bool(tools.shown)),
         )
     )
+
+
+def _limit(asked: ChatRequest) -> int | None:
+    """The older name counts where the newer one is not used."""
+    if asked.max_completion_tokens is not None:
+        return token_limit("max_completion_tokens", asked.max_completion_tokens)
+    return token_limit("max_tokens", asked.max_tokens)

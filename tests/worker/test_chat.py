@@ -212,6 +212,7 @@ def test_deep_health_tells_everything(shared: Worker) -> None:
         "last_decode_age_s",
         "oldest_wait_s",
         "longest_left_s",
+        "failed_steps",
     }
     assert told == set(found["engine"])
 

@@ -145,6 +145,7 @@ class Engine:
             prefilling=pulse.prefilling,
             last_decode_age_s=now - max(pulse.last_step_at, min(submitted)) if submitted else None,
             oldest_wait_s=now - min(waiting) if waiting else None,
+            failed_steps=pulse.failed_steps,
             longest_left_s=max(filter(None, (each.left_s for each in self._live.values())), default=None),
         )
 

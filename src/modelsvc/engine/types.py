@@ -182,8 +182,9 @@ class StepTaken:
 class Snapshot:
     """What liveness is judged by. `last_decode_age_s` is None while there is nothing to decode.
 
-    `prefilling`: the step under way carries prompt tokens. `waiting` has also those who wait for their user's turn.
-    `cached_tokens`: what the KV cache holds, for requests that run and, until its place is needed, of ended ones.
+    `prefilling`: the step under way carries prompt tokens. `failed_steps`: how many of the latest were not computed.
+    `waiting` has also those who wait for their user's turn. `cached_tokens`: what the KV cache holds, for requests that
+    run and, until its place is needed, of ended ones.
     """
 
     alive: bool
@@ -194,4 +195,5 @@ class Snapshot:
     prefilling: bool
     last_decode_age_s: float | None
     oldest_wait_s: float | None
+    failed_steps: int = 0
     longest_left_s: float | None = None  # until all that decode are done, if they use all their tokens at their pace

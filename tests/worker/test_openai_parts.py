@@ -59,6 +59,44 @@ def test_a_request_becomes_a_generation_for_each_choice() -> None:
     assert (first.sampling.seed, second.sampling.seed) == (1, 2)
 
 
+ANSWERING = '{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}'
+WHOLE = (Message("user", "Hello"), Message("assistant", "Hi"))
+CALLING = '{"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f"}}]}'
+
+
+@pytest.mark.parametrize(
+    ("fields", "prompt"),
+    [
+        ("", ChatPrompt(WHOLE[:1], begun="Hi")),
+        (', "continue_final_message": true', ChatPrompt(WHOLE[:1], begun="Hi")),
+        (', "continue_final_message": false', ChatPrompt(WHOLE)),
+        (', "response_format": {"type": "json_object"}', ChatPrompt(WHOLE)),
+    ],
+)
+def test_a_last_message_by_the_assistant_is_gone_on_with(fields: str, prompt: ChatPrompt) -> None:
+    """Unless the client says otherwise, or the answer has to be whole."""
+    (only,) = chat_requests(parse_chat(f'{{"messages": [{ANSWERING}]{fields}}}'.encode()), Toolbox())
+    assert only.prompt == prompt
+
+
+@pytest.mark.parametrize(
+    ("messages", "more"),
+    [
+        ('{"role": "user", "content": "Hello"}', ""),
+        ('{"role": "assistant", "content": "Hi"}', ""),
+        (f'{{"role": "user", "content": "Hello"}}, {CALLING}', ""),
+        (ANSWERING, ', "response_format": {"type": "json_object"}'),
+    ],
+)
+def test_what_cannot_be_gone_on_with_is_refused_where_it_is_demanded(messages: str, more: str) -> None:
+    body = f'{{"messages": [{messages}]{more}'
+    (only,) = chat_requests(parse_chat(f"{body}}}".encode()), Toolbox())
+    assert isinstance(only.prompt, ChatPrompt) and not only.prompt.begun
+    with pytest.raises(HttpError) as told:
+        chat_requests(parse_chat(f'{body}, "continue_final_message": true}}'.encode()), Toolbox())
+    assert told.value.param == "continue_final_message"
+
+
 def test_minus_one_is_no_limit() -> None:
     """For texts too, whose limit is small where none is told; and the newer name of it counts."""
     for fields, limit in (

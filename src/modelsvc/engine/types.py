@@ -18,10 +18,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ChatPrompt:
-    """Rendered by the model's chat template. `shorten`: leave out the oldest turns that do not fit."""
+    """Rendered by the model's chat template. `begun`: what the answer to the messages begins with already.
+
+    `shorten`: leave out the oldest turns that do not fit.
+    """
 
     messages: tuple[Message, ...]
     tools: tuple[Mapping[str, Any], ...] = ()
+    begun: str = ""
     shorten: bool = False
 
 

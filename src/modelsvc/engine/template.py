@@ -55,7 +55,10 @@ class ChatTemplate:
     def render(
         self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = (), begun: str = ""
     ) -> list[Segment]:
-        """`begun`: what the answer begins with. Raises PromptRefused; ToolsRefused for tools, or calls of them, that the template does not know."""
+        """`begun`: what the answer begins with.
+
+        Raises PromptRefused; ToolsRefused for tools, or calls of them, that the template does not know.
+        """
         if not self.uses_tools and (tools or any(map(_about_tools, messages))):
             raise ToolsRefused(
                 "this model's chat template has no place for tools: leave them out, or ask another model"

@@ -91,6 +91,7 @@ class Discovery:
             boot=boot,
             policy=policy,
             active=route.active,
+            brought_by=route.deployment,
             paused=bool(self.journal.fact("paused")),
             prewarmed=self.journal.fact("prewarmed"),
             served_release=route.release,

@@ -142,8 +142,8 @@ RECORDS: list[tuple[rec.Record, dict[str, Any]]] = [
         {"event": "operation_ended", "outcome": "refused", "reason": "busy"},
     ),
     (
-        rec.RouteChanged(GREEN, 7, 6),
-        {"event": "route_changed", "active": "green", "release": 7, "previous_release": 6},
+        rec.RouteChanged(GREEN, 7, 6, 3),
+        {"event": "route_changed", "active": "green", "release": 7, "previous_release": 6, "deployment": 3},
     ),
     (
         rec.WorkerChanged(BLUE, "blue-1", 6, Phase.READY, Phase.BACKOFF),

@@ -305,19 +305,19 @@ async def test_numbers_and_route_go_on(past: Past) -> None:
     assert found.unfinished == Unfinished(9, BLUE, GREEN)
 
 
-def test_whether_an_unfinished_deployment_was_verified(past: Past) -> None:
-    """Step 10 done, and nothing less."""
-    past.journal.write(rec.DeploymentBegan("r", 1, DeploymentKind.DEPLOY, None, BLUE))
-    for step, state, verified in (
-        (Step.SWITCH_ROUTE, StepState.DONE, False),
-        (Step.VERIFY_ROUTE, StepState.RUNNING, False),
-        (Step.VERIFY_ROUTE, StepState.DONE, True),
-        (Step.BAKE, StepState.RUNNING, True),
-    ):
-        past.journal.write(rec.StepChanged(1, step, state))
-        left = past.discovery().found(Boot(BLUE), Policy(), False, ()).unfinished
-        assert left and (left.deployment, left.from_color, left.to_color, left.verified) == (1, None, BLUE, verified)
-        assert left.steps[step] is state
+def test_whether_an_unfinished_deployment_is_the_one_that_the_route_is_from(past: Past) -> None:
+    """Told by its number, and not by its colour, which may be on record from before."""
+    past.journal.write(rec.RouteChanged(BLUE, 4, None, 1))
+    past.journal.write(rec.DeploymentBegan("r", 2, DeploymentKind.DEPLOY, GREEN, BLUE))
+    past.journal.write(rec.StepChanged(2, Step.VERIFY_ROUTE, StepState.RUNNING))
+    found = past.discovery().found(Boot(BLUE), Policy(), False, ())
+    assert (found.active, found.brought_by) == (BLUE, 1)
+    assert found.unfinished and found.unfinished.steps == {Step.VERIFY_ROUTE: StepState.RUNNING}
+
+    past.journal.write(rec.RouteChanged(BLUE, 5, 4, 2))
+    assert past.discovery().found(Boot(BLUE), Policy(), False, ()).brought_by == 2
+    past.journal.write(rec.RouteChanged(GREEN, 4, None))
+    assert past.discovery().found(Boot(BLUE), Policy(), False, ()).brought_by is None
 
 
 async def test_workers_that_live_are_found_and_the_others_written_off(past: Past) -> None:

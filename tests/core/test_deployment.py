@@ -80,7 +80,7 @@ def test_everything_is_recorded_in_order() -> None:
         WorkerChanged(GREEN, "green-2", 2, Phase.ABSENT, Phase.STARTING),
         WorkerBegan(GREEN, "green-2", pid, float(pid), 2),
         WorkerChanged(GREEN, "green-2", 2, Phase.STARTING, Phase.READY),
-        RouteChanged(GREEN, 2, 1),
+        RouteChanged(GREEN, 2, 1, 2),
         RequestEnded("d", Outcome.SUCCEEDED, "", 2, 2, GREEN),
     ]
     assert steps(world.effects) == [(step, state) for step in Step for state in (RUNNING, DONE)]

@@ -50,11 +50,12 @@ class StepShown:
 
 @dataclass(frozen=True, slots=True)
 class RouteChanged:
-    """The edge was verified to route to another colour."""
+    """Another colour is the active one; `deployment` is the one that made it so, or took that back."""
 
     active: Color | None
     release: int | None
     previous_release: int | None
+    deployment: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Before the loop runs: the folder, what an earlier supervisor left, and what is booted."""
 
+import asyncio
 import os
 import shutil
 import stat
@@ -7,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -88,6 +89,7 @@ class Past:
     journal: Journal
     model: Path
     configured: ModelSection
+    adopted: list[str] = field(default_factory=list)
 
     def discovery(self, probe: Probe | None = None) -> Discovery:
         config = Config(model=self.configured)
@@ -98,7 +100,12 @@ class Past:
         admission = Admission(
             config, self.paths, releases, baseline, Appraiser(config, self.journal, holdings, lambda: State())
         )
-        return Discovery(self.journal, admission, probe or Probe({BLUE: 1, GREEN: 1}, "http://127.0.0.1:1"))
+        probe = probe or Probe({BLUE: 1, GREEN: 1}, "http://127.0.0.1:1")
+        return Discovery(self.journal, admission, probe, self.adopt)
+
+    def adopt(self, worker_id: str, pid: int, created_at: float) -> bool:
+        self.adopted.append(worker_id)
+        return processes.find(pid, created_at) is not None
 
     async def served(self, number: int, change: Change | None = None, color: Color = BLUE) -> None:
         """A release was admitted, and served last."""
@@ -340,6 +347,26 @@ async def test_workers_that_live_are_found_and_the_others_written_off(past: Past
 
     assert [(one.worker_id, one.ready) for one in survivors] == [("blue-2", True), ("green-3", False)]
     assert [row.worker_id for row in past.journal.living_workers()] == ["blue-2", "green-3"]
+
+
+async def test_workers_are_watched_before_they_are_asked_and_asked_side_by_side(past: Past) -> None:
+    """One that does not answer costs no other its time, and the end of each is told from here on."""
+    own = processes.started_at(psutil.Process())
+    past.journal.write(rec.WorkerBegan(BLUE, "blue-1", os.getpid(), own, 1))
+    past.journal.write(rec.WorkerBegan(GREEN, "green-2", os.getpid(), own, 1))
+    async with scripted_worker() as blue, scripted_worker() as green:
+        blue.answers["/ready"] = None
+        green.answers["/ready"] = (200, {})
+        probe = Probe({BLUE: blue.port, GREEN: green.port}, "http://127.0.0.1:1")
+        asking = asyncio.ensure_future(past.discovery(probe).survivors())
+        async with asyncio.timeout(30):
+            while not (blue.asked and green.asked):
+                assert past.adopted == ["blue-1", "green-2"] or not (blue.asked or green.asked)
+                await asyncio.sleep(0.01)
+        assert len(blue.asked) == 1, "the one was asked after the other"
+        asking.cancel()
+        await asyncio.wait([asking])
+        await probe.close()
 
 
 async def test_an_admission_that_is_refused_leaves_no_release(past: Past) -> None:

@@ -96,6 +96,7 @@ class Discovery:
             brought_by=route.deployment,
             paused=bool(self.journal.fact("paused")),
             prewarmed=self.journal.fact("prewarmed"),
+            rejected=self.journal.fact("rejected"),
             served_release=route.release,
             previous_release=route.previous_release,
             last_release=self.admission.releases.last(),

@@ -194,8 +194,12 @@ def test_every_record_is_told_with_what_it_says() -> None:
 
 def test_no_record_is_forgotten() -> None:
     """Each kind is in the table above, or in the one below."""
-    untold: list[rec.Record] = [rec.WorkerBegan(BLUE, "b", 1, 1.0, 1), rec.WorkerGone(BLUE, "b", 0, True)]
-    assert {type(record) for record, _ in RECORDS} | {rec.WorkerBegan} == set(get_args(rec.Record))
+    untold: list[rec.Record] = [
+        rec.WorkerBegan(BLUE, "b", 1, 1.0, 1),
+        rec.WorkerGone(BLUE, "b", 0, True),
+        rec.Rejected(2),
+    ]
+    assert {type(record) for record, _ in RECORDS} | {rec.WorkerBegan, rec.Rejected} == set(get_args(rec.Record))
     feed = Feed()
     for record in untold:
         feed.publish(record)

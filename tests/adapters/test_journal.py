@@ -150,8 +150,8 @@ def test_what_was_left_open_is_closed(journal: Journal) -> None:
 
 def test_the_route_is_the_last_verified_one(journal: Journal) -> None:
     """Nobody, too."""
-    write(journal, rec.RouteChanged(BLUE, 1, None), rec.RouteChanged(GREEN, 2, 1))
-    assert journal.route() == Route(GREEN, 2, 1)
+    write(journal, rec.RouteChanged(BLUE, 1, None), rec.RouteChanged(GREEN, 2, 1, 5))
+    assert journal.route() == Route(GREEN, 2, 1, 5)
     write(journal, rec.RouteChanged(None, None, None))
     assert journal.route() == Route()
 

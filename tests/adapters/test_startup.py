@@ -305,8 +305,10 @@ async def test_numbers_and_route_go_on(past: Past) -> None:
         rec.WorkerBegan(GREEN, "green-12", 1, 1.0, 4),
     ):
         past.journal.write(record)
+    past.journal.write(rec.Rejected(3))
     found = past.discovery().found(Boot(BLUE), Policy(), True, ())
 
+    assert found.rejected == 3
     assert (found.last_release, found.last_deployment, found.last_worker, found.active) == (4, 9, 12, BLUE)
     assert found.edge_lives
     assert found.unfinished == Unfinished(9, BLUE, GREEN)

@@ -12,7 +12,7 @@ from supervisor.core import events as ev
 from supervisor.core import slots
 from supervisor.core.decision import Decision, then, written
 from supervisor.core.lifecycle import Phase
-from supervisor.core.records import Prewarmed, RequestEnded, RouteChanged, StepChanged, Warned
+from supervisor.core.records import Prewarmed, Record, Rejected, RequestEnded, RouteChanged, StepChanged, Warned
 from supervisor.core.state import (
     BOOT_REQUEST,
     REWARM_REQUEST,
@@ -198,14 +198,27 @@ def _rest(state: State, deployment: Deployment, outcome: Outcome) -> Decision:
 
 def _remember_standby(state: State, deployment: Deployment, outcome: Outcome) -> Decision:
     """What the standby is good for now: to be deployed, or nothing it was before."""
-    if outcome is Outcome.SUCCEEDED and deployment.kind is not DeploymentKind.PREWARM:
-        left = deployment.from_color if deployment.kind is DeploymentKind.ROLLBACK else None
-        state = replace(state, rejected=state.slots[left].release if left else None)
+    if outcome is Outcome.REFUSED:
+        return state, ()
+    records: list[Record] = []
+    rejected = _rejected(state, deployment, outcome)
+    if rejected != state.rejected:
+        records.append(Rejected(rejected))
     prewarmed = deployment.kind is DeploymentKind.PREWARM and outcome is Outcome.SUCCEEDED
     release = deployment.release if prewarmed else None
-    if release == state.prewarmed or outcome is Outcome.REFUSED:
-        return state, ()
-    return replace(state, prewarmed=release), written(Prewarmed(release))
+    if release != state.prewarmed:
+        records.append(Prewarmed(release))
+    return replace(state, rejected=rejected, prewarmed=release), written(*records)
+
+
+def _rejected(state: State, deployment: Deployment, outcome: Outcome) -> int | None:
+    """The release that was rolled back from, until there is another one, or it serves again after all."""
+    if outcome is not Outcome.SUCCEEDED or deployment.kind is DeploymentKind.PREWARM:
+        return state.rejected
+    left = deployment.from_color
+    if deployment.kind is DeploymentKind.ROLLBACK and left:
+        return state.slots[left].release
+    return None if deployment.release == state.rejected else state.rejected
 
 
 def _remember_prewarming(state: State, deployment: Deployment, outcome: Outcome) -> Decision:

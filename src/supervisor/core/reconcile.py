@@ -87,6 +87,7 @@ class Found:
     brought_by: int | None = None
     paused: bool = False
     prewarmed: int | None = None
+    rejected: int | None = None
     served_release: int | None = None
     previous_release: int | None = None
     last_release: int = 0
@@ -137,6 +138,7 @@ def reconcile(found: Found) -> Resumption:
         paused=found.paused,
         prewarmed=found.prewarmed,
         prewarm_lost=_prewarm_lost(found, kept),
+        rejected=found.rejected,
         previous_release=found.previous_release,
         served_release=found.served_release,
         edge=EdgePhase.RUNNING if found.edge_lives else EdgePhase.ABSENT,

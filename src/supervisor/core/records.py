@@ -141,6 +141,13 @@ class Prewarmed:
 
 
 @dataclass(frozen=True, slots=True)
+class Rejected:
+    """The release that was rolled back from last, which takes over only where nothing else can; None: none is."""
+
+    release: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class MonitorChanged:
     """The managed Prometheus is wanted or not, and is in that state; `pid` while its process runs."""
 
@@ -191,6 +198,7 @@ Record = (
     | EdgeChanged
     | Paused
     | Prewarmed
+    | Rejected
     | MonitorChanged
     | Warned
     | WatchDecided

@@ -78,6 +78,8 @@ class Journal(Past):
                 self.remember("paused", record.paused)
             case rec.Prewarmed():
                 self.remember("prewarmed", record.release)
+            case rec.Rejected():
+                self.remember("rejected", record.release)
             case rec.MonitorChanged():
                 self.remember("monitor", {"wanted": record.wanted, "pid": record.pid, "created_at": record.created_at})
             case rec.DeploymentBegan() | rec.WorkerChanged() | rec.BakeBreached():

@@ -15,8 +15,8 @@ from supervisor.core.lifecycle import Phase
 from supervisor.core.records import Prewarmed, Record, Rejected, RequestEnded, RouteChanged, StepChanged, Warned
 from supervisor.core.state import (
     BOOT_REQUEST,
-    REWARM_REQUEST,
     RESUMED_REQUEST,
+    REWARM_REQUEST,
     WATCH_REQUEST,
     Boot,
     Color,

@@ -87,7 +87,7 @@ def traces(path: Path) -> Traces:
         for line in _lines(name):
             with suppress(ValueError, KeyError, TypeError, AttributeError):
                 seen.read(json.loads(line))
-    return Traces(seen.deployment, seen.worker, seen.route, seen.paused, seen.prewarmed)
+    return Traces(seen.deployment, seen.worker, seen.route, seen.paused, seen.prewarmed, seen.rejected)
 
 
 @dataclass(slots=True)
@@ -97,6 +97,7 @@ class _Reader:
     route: rec.RouteChanged | None = None
     paused: bool = False
     prewarmed: int | None = None
+    rejected: int | None = None
 
     def read(self, line: dict[str, Any]) -> None:
         self.deployment = max(self.deployment, int(line.get("deployment", 0)))
@@ -110,6 +111,8 @@ class _Reader:
                 self.paused = bool(line["paused"])
             case "Prewarmed":
                 self.prewarmed = line.get("release")
+            case "Rejected":
+                self.rejected = line.get("release")
 
 
 def _lines(path: Path) -> Iterator[str]:

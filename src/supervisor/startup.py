@@ -1,6 +1,7 @@
 """Before the loop runs: the state folder laid out, what an earlier supervisor left, and what is to be booted."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from supervisor import processes
@@ -47,6 +48,7 @@ class Discovery:
     admission: Admission
     probe: Probe
     ports: WorkerPorts
+    adopt: Callable[[str, int, float], bool]  # watch the worker from now on; False: its process is gone
 
     async def boot(self) -> Boot:
         """The release that served last, unless the configuration or its model file changed since: then a new one."""
@@ -94,8 +96,10 @@ class Discovery:
             boot=boot,
             policy=policy,
             active=route.active,
+            brought_by=route.deployment,
             paused=bool(self.journal.fact("paused")),
             prewarmed=self.journal.fact("prewarmed"),
+            rejected=self.journal.fact("rejected"),
             served_release=route.release,
             previous_release=route.previous_release,
             last_release=self.admission.releases.last(),
@@ -125,11 +129,15 @@ class Discovery:
         return self.ports.put_off(living)
 
     async def survivors(self) -> tuple[Survivor, ...]:
-        """Workers of an earlier supervisor that live; those that do not are written down as gone."""
-        return tuple([await self._survivor(row) for row in self.journal.living_workers() if self._lives(row)])
+        """Workers of an earlier supervisor that live; those that do not are written down as gone.
+
+        Each is watched before it is asked, so that its end is told whenever it comes; they are asked side by side.
+        """
+        living = [row for row in self.journal.living_workers() if self._lives(row)]
+        return tuple(await asyncio.gather(*map(self._survivor, living)))
 
     def _lives(self, row: WorkerRow) -> bool:
-        if processes.find(row.pid, row.created_at):
+        if self.adopt(row.worker_id, row.pid, row.created_at):
             return True
         self.journal.lose_worker(row.worker_id)
         return False

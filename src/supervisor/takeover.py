@@ -1,5 +1,7 @@
 """What an earlier supervisor left is taken up: workers, nginx, the route, an unfinished deployment."""
 
+import asyncio
+
 from supervisor.core.reconcile import INTERRUPTED, Resumption, reconcile
 from supervisor.core.records import Warned
 from supervisor.core.state import Color, EdgePhase
@@ -10,7 +12,9 @@ from supervisor.startup import Discovery
 
 async def take_up(parts: Parts) -> None:
     """Adopt what an earlier supervisor left, or claim the ports for a new beginning."""
-    discovery = Discovery(parts.journal, parts.admission, parts.probe, parts.settings.ports)
+    discovery = Discovery(
+        parts.journal, parts.admission, parts.probe, parts.settings.ports, parts.workforce.processes.adopt
+    )
     if why := discovery.take_ports():
         parts.tell(Warned(why))
     parts.edge.write_config()  # again, with the ports of workers that live
@@ -21,8 +25,6 @@ async def take_up(parts: Parts) -> None:
         await discovery.check_boot(boot)
     for color in set(Color) - {survivor.color for survivor in found.survivors}:
         parts.workforce.check_port(color)
-    for survivor in found.survivors:
-        parts.workforce.processes.adopt(survivor.worker_id, survivor.pid, survivor.created_at)
     await _resume(parts, resumption)
     for step in resumption.steps:
         parts.journal.write(step)
@@ -49,8 +51,9 @@ async def _resume(parts: Parts, resumption: Resumption) -> None:
         with naming("edge.listen"):
             parts.edge.bind()
         await parts.edge.test_config()
+    stop, timeout_s = parts.workforce.processes.stop, state.policy.stop_timeout_s
+    await asyncio.gather(*(stop(worker_id, timeout_s) for worker_id in resumption.stop))
     for worker_id in resumption.stop:
-        await parts.workforce.processes.stop(worker_id, state.policy.stop_timeout_s)
         parts.journal.lose_worker(worker_id)
 
 

@@ -1,10 +1,13 @@
 """The supervisor dies in the middle of a deployment: the next one rolls back or goes forward, and says which."""
 
+import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from disposable.processes import is_alive
+from disposable.waiting import until
 from tests.support.service_fakes import begin_anew, behave, fake_service
 from tests.support.service_fixture import Service, passed, streaming
 from tests.support.service_traffic import steady_traffic
@@ -103,6 +106,44 @@ def test_killed_in_the_bake_it_is_taken_as_done(service: Service) -> None:
     consistent(service, service.settled())
 
 
+def test_a_release_that_was_not_proven_is_not_taken_as_done(service: Service) -> None:
+    """Its colour served before the standby stood in for it: the route on record must not speak for the new release."""
+    old = active(service.settled())
+    service.does("start", old.other)
+    lost = service.settled().workers[old].pid
+    service.kill_supervisor()
+    kill(lost)
+    behave(service, **{old: {"dies_before_ready": True}})
+    service.launch()
+    stands_in = service.sees(lambda s: s.active == old.other and s.deployment is None, "the standby serves")
+    assert service.history()[0].outcome == "rolled_back"
+
+    behave(service, **{old: {"chat_s": 5.0}})
+    killed_at(service, "warm_up")
+    behave(service)
+    after = service.up()
+    recorded = service.history()[0]
+    assert (recorded.outcome, recorded.to_color) == ("rolled_back", old)
+    assert (after.active, after.release, pids(after)) == (old.other, stands_in.release, pids(stands_in))
+    consistent(service, after)
+
+
+def test_the_only_worker_that_serves_is_not_ended(service: Service) -> None:
+    """Killed between the switch and its verification, and the old worker with it: the new one goes on serving."""
+    before = service.settled()
+    old = active(before)
+    behave(service, **{old.other: {"claims_release": 999}})  # it is asked for its release until it tells the right one
+    killed_at(service, "verify_route")
+    new = standby_pid(service, before)
+    kill(before.workers[old].pid)
+    behave(service)
+    after = service.up()
+    recorded = service.history()[0]
+    assert (after.active, [after.workers[old.other].pid]) == (old.other, new)
+    assert (recorded.outcome, recorded.reason) == ("succeeded", "")
+    consistent(service, after)
+
+
 def killed_at(service: Service, step: str) -> None:
     """Begin a deployment and kill the supervisor when that step is announced."""
     with service.watching("deploy") as events:
@@ -132,6 +173,12 @@ def standby_pid(service: Service, before: Status) -> list[int]:
 
 def pids(status: Status) -> dict[Color, int | None]:
     return {color: worker.pid for color, worker in status.workers.items()}
+
+
+def kill(pid: int | None) -> None:
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not is_alive(pid), f"process {pid} is gone")
 
 
 def active(status: Status) -> Color:

@@ -6,9 +6,11 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from disposable.processes import is_alive
 from disposable.service import is_settled
@@ -106,6 +108,34 @@ def test_a_crash_loop_is_given_up_loudly(service: Service) -> None:
     behave(service)
     assert service.ctl("start", color).code == 0
     assert service.settled().active == color and service.chat("Hello!").is_success
+
+
+def test_a_worker_that_dies_while_the_past_is_taken_up_is_not_taken_for_ready(service: Service) -> None:
+    """A hung standby holds up the next supervisor, and the active worker is killed meanwhile: it is booted anew."""
+    old = active(service)
+    service.does("start", other(old))
+    before = service.settled()
+    lost, hung = before.workers[old].pid, before.workers[other(old)].pid
+    assert lost and hung
+    service.kill_supervisor()
+    psutil.Process(hung).suspend()
+    service.launch()
+    until(lambda: asks(service, other(old)), "the next supervisor asks the standby", 60)
+    kill(lost)
+
+    after = service.sees(lambda s: is_settled(s) and s.workers[old].pid != lost, "another worker serves", 60)
+    assert after.active == old and service.chat("Hello!").is_success
+    assert not is_alive(hung)
+
+
+def asks(service: Service, color: Color) -> bool:
+    """Whether the supervisor has a connection to that worker."""
+    assert service.process is not None
+    port = int(service.tables["workers"][f"{color}_port"])
+    with suppress(psutil.Error):
+        connections = psutil.Process(service.process.pid).net_connections("tcp")
+        return any(connection.raddr and connection.raddr.port == port for connection in connections)
+    return False
 
 
 # --- files and processes around it ------------------------------------------------------------------------------------

@@ -142,8 +142,8 @@ RECORDS: list[tuple[rec.Record, dict[str, Any]]] = [
         {"event": "operation_ended", "outcome": "refused", "reason": "busy"},
     ),
     (
-        rec.RouteChanged(GREEN, 7, 6),
-        {"event": "route_changed", "active": "green", "release": 7, "previous_release": 6},
+        rec.RouteChanged(GREEN, 7, 6, 3),
+        {"event": "route_changed", "active": "green", "release": 7, "previous_release": 6, "deployment": 3},
     ),
     (
         rec.WorkerChanged(BLUE, "blue-1", 6, Phase.READY, Phase.BACKOFF),
@@ -194,8 +194,12 @@ def test_every_record_is_told_with_what_it_says() -> None:
 
 def test_no_record_is_forgotten() -> None:
     """Each kind is in the table above, or in the one below."""
-    untold: list[rec.Record] = [rec.WorkerBegan(BLUE, "b", 1, 1.0, 1), rec.WorkerGone(BLUE, "b", 0, True)]
-    assert {type(record) for record, _ in RECORDS} | {rec.WorkerBegan} == set(get_args(rec.Record))
+    untold: list[rec.Record] = [
+        rec.WorkerBegan(BLUE, "b", 1, 1.0, 1),
+        rec.WorkerGone(BLUE, "b", 0, True),
+        rec.Rejected(2),
+    ]
+    assert {type(record) for record, _ in RECORDS} | {rec.WorkerBegan, rec.Rejected} == set(get_args(rec.Record))
     feed = Feed()
     for record in untold:
         feed.publish(record)

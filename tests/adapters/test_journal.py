@@ -120,6 +120,18 @@ def test_an_undone_step_keeps_why_and_how_long(journal: Journal) -> None:
     assert after.steps[0].seconds == before.steps[0].seconds
 
 
+def test_a_step_that_comes_again_takes_its_time_anew(journal: Journal) -> None:
+    """A later supervisor goes on with a deployment from an earlier step on."""
+    write(journal, began(1), rec.StepChanged(1, Step.DRAIN, RUNNING), rec.StepChanged(1, Step.DRAIN, DONE))
+    for state in (StepState.PENDING, RUNNING):
+        write(journal, rec.StepChanged(1, Step.DRAIN, state))
+        found = journal.deployment(1)
+        assert found and (found.steps[0].state, found.steps[0].seconds) == (state, None)
+    write(journal, rec.StepChanged(1, Step.DRAIN, DONE))
+    found = journal.deployment(1)
+    assert found and found.steps[0].seconds is not None
+
+
 def test_history_is_newest_first_and_bounded(journal: Journal) -> None:
     """Whatever the outcome."""
     for number in (1, 2, 3):
@@ -150,8 +162,8 @@ def test_what_was_left_open_is_closed(journal: Journal) -> None:
 
 def test_the_route_is_the_last_verified_one(journal: Journal) -> None:
     """Nobody, too."""
-    write(journal, rec.RouteChanged(BLUE, 1, None), rec.RouteChanged(GREEN, 2, 1))
-    assert journal.route() == Route(GREEN, 2, 1)
+    write(journal, rec.RouteChanged(BLUE, 1, None), rec.RouteChanged(GREEN, 2, 1, 5))
+    assert journal.route() == Route(GREEN, 2, 1, 5)
     write(journal, rec.RouteChanged(None, None, None))
     assert journal.route() == Route()
 

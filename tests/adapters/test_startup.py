@@ -1,5 +1,6 @@
 """Before the loop runs: the folder, what an earlier supervisor left, and what is booted."""
 
+import asyncio
 import os
 import shutil
 import stat
@@ -7,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -89,6 +90,7 @@ class Past:
     journal: Journal
     model: Path
     configured: ModelSection
+    adopted: list[str] = field(default_factory=list)
 
     def discovery(self, probe: Probe | None = None) -> Discovery:
         config = Config(model=self.configured)
@@ -100,7 +102,11 @@ class Past:
             config, self.paths, releases, baseline, Appraiser(config, self.journal, holdings, lambda: State())
         )
         probe = probe or Probe({BLUE: 1, GREEN: 1}, "http://127.0.0.1:1")
-        return Discovery(self.journal, admission, probe, WorkerPorts(config))
+        return Discovery(self.journal, admission, probe, WorkerPorts(config), self.adopt)
+
+    def adopt(self, worker_id: str, pid: int, created_at: float) -> bool:
+        self.adopted.append(worker_id)
+        return processes.find(pid, created_at) is not None
 
     async def served(self, number: int, change: Change | None = None, color: Color = BLUE) -> None:
         """A release was admitted, and served last."""
@@ -300,26 +306,28 @@ async def test_numbers_and_route_go_on(past: Past) -> None:
         rec.WorkerBegan(GREEN, "green-12", 1, 1.0, 4),
     ):
         past.journal.write(record)
+    past.journal.write(rec.Rejected(3))
     found = past.discovery().found(Boot(BLUE), Policy(), True, ())
 
+    assert found.rejected == 3
     assert (found.last_release, found.last_deployment, found.last_worker, found.active) == (4, 9, 12, BLUE)
     assert found.edge_lives
     assert found.unfinished == Unfinished(9, BLUE, GREEN)
 
 
-def test_whether_an_unfinished_deployment_was_verified(past: Past) -> None:
-    """Step 10 done, and nothing less."""
-    past.journal.write(rec.DeploymentBegan("r", 1, DeploymentKind.DEPLOY, None, BLUE))
-    for step, state, verified in (
-        (Step.SWITCH_ROUTE, StepState.DONE, False),
-        (Step.VERIFY_ROUTE, StepState.RUNNING, False),
-        (Step.VERIFY_ROUTE, StepState.DONE, True),
-        (Step.BAKE, StepState.RUNNING, True),
-    ):
-        past.journal.write(rec.StepChanged(1, step, state))
-        left = past.discovery().found(Boot(BLUE), Policy(), False, ()).unfinished
-        assert left and (left.deployment, left.from_color, left.to_color, left.verified) == (1, None, BLUE, verified)
-        assert left.steps[step] is state
+def test_whether_an_unfinished_deployment_is_the_one_that_the_route_is_from(past: Past) -> None:
+    """Told by its number, and not by its colour, which may be on record from before."""
+    past.journal.write(rec.RouteChanged(BLUE, 4, None, 1))
+    past.journal.write(rec.DeploymentBegan("r", 2, DeploymentKind.DEPLOY, GREEN, BLUE))
+    past.journal.write(rec.StepChanged(2, Step.VERIFY_ROUTE, StepState.RUNNING))
+    found = past.discovery().found(Boot(BLUE), Policy(), False, ())
+    assert (found.active, found.brought_by) == (BLUE, 1)
+    assert found.unfinished and found.unfinished.steps == {Step.VERIFY_ROUTE: StepState.RUNNING}
+
+    past.journal.write(rec.RouteChanged(BLUE, 5, 4, 2))
+    assert past.discovery().found(Boot(BLUE), Policy(), False, ()).brought_by == 2
+    past.journal.write(rec.RouteChanged(GREEN, 4, None))
+    assert past.discovery().found(Boot(BLUE), Policy(), False, ()).brought_by is None
 
 
 async def test_workers_that_live_are_found_and_the_others_written_off(past: Past) -> None:
@@ -342,6 +350,26 @@ async def test_workers_that_live_are_found_and_the_others_written_off(past: Past
 
     assert [(one.worker_id, one.ready) for one in survivors] == [("blue-2", True), ("green-3", False)]
     assert [row.worker_id for row in past.journal.living_workers()] == ["blue-2", "green-3"]
+
+
+async def test_workers_are_watched_before_they_are_asked_and_asked_side_by_side(past: Past) -> None:
+    """One that does not answer costs no other its time, and the end of each is told from here on."""
+    own = processes.started_at(psutil.Process())
+    past.journal.write(rec.WorkerBegan(BLUE, "blue-1", os.getpid(), own, 1))
+    past.journal.write(rec.WorkerBegan(GREEN, "green-2", os.getpid(), own, 1))
+    async with scripted_worker() as blue, scripted_worker() as green:
+        blue.answers["/ready"] = None
+        green.answers["/ready"] = (200, {})
+        probe = Probe({BLUE: blue.port, GREEN: green.port}, "http://127.0.0.1:1")
+        asking = asyncio.ensure_future(past.discovery(probe).survivors())
+        async with asyncio.timeout(30):
+            while not (blue.asked and green.asked):
+                assert past.adopted == ["blue-1", "green-2"] or not (blue.asked or green.asked)
+                await asyncio.sleep(0.01)
+        assert len(blue.asked) == 1, "the one was asked after the other"
+        asking.cancel()
+        await asyncio.wait([asking])
+        await probe.close()
 
 
 async def test_an_admission_that_is_refused_leaves_no_release(past: Past) -> None:

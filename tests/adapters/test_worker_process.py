@@ -172,14 +172,18 @@ async def test_the_workers_children_end_with_it(workers: Workers) -> None:
     await until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
 
-async def test_stopping_what_is_gone_does_nothing(workers: Workers) -> None:
-    """Twice at the same time neither."""
-    await workers.processes.stop("blue-1", 1)
+async def test_a_worker_that_is_stopped_several_times_ends_once(workers: Workers) -> None:
+    """All of them wait for its end."""
     workers.spawn(OBEDIENT)
     await workers.says("up")
     await asyncio.gather(*(workers.processes.stop("blue-1", 5) for _ in range(3)))
-    await workers.processes.stop("blue-1", 1)
     assert await workers.end() == -signal.SIGTERM
+
+
+async def test_stopping_what_does_not_run_tells_its_end(workers: Workers) -> None:
+    """Whoever wants it gone waits for that, and would wait for ever."""
+    await workers.processes.stop("blue-1", 1)
+    assert await workers.end() is None
 
 
 async def test_what_cannot_be_started_is_an_error_with_its_reason(workers: Workers) -> None:

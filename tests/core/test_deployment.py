@@ -80,7 +80,7 @@ def test_everything_is_recorded_in_order() -> None:
         WorkerChanged(GREEN, "green-2", 2, Phase.ABSENT, Phase.STARTING),
         WorkerBegan(GREEN, "green-2", pid, float(pid), 2),
         WorkerChanged(GREEN, "green-2", 2, Phase.STARTING, Phase.READY),
-        RouteChanged(GREEN, 2, 1),
+        RouteChanged(GREEN, 2, 1, 2),
         RequestEnded("d", Outcome.SUCCEEDED, "", 2, 2, GREEN),
     ]
     assert steps(world.effects) == [(step, state) for step in Step for state in (RUNNING, DONE)]
@@ -360,7 +360,7 @@ def test_a_boot_that_failed_is_tried_again_with_growing_pauses() -> None:
 
 
 def test_whoever_deploys_meanwhile_is_quicker_than_the_next_boot() -> None:
-    """The operator's deployment counts; the timer then finds it done."""
+    """The operator's deployment counts; the timer waits for it, and then finds it done."""
     world = booting()
     world.tell(ev.Started())
     world.play(to=Step.AWAIT_READY)
@@ -369,14 +369,34 @@ def test_whoever_deploys_meanwhile_is_quicker_than_the_next_boot() -> None:
     again = world.timers(ev.BootDue)[-1]
     world.deploy()
 
-    assert world.tell(again.event) == []
+    assert world.tell(again.event) == [again]
     world.play()
     assert world.tell(again.event) == []
     assert world.ended("d").outcome is Outcome.SUCCEEDED
 
 
+def test_a_boot_is_tried_again_where_whoever_deployed_meanwhile_failed() -> None:
+    """Else nothing would serve, and nobody would see to it."""
+    world = booting()
+    world.tell(ev.Started())
+    world.play(to=Step.AWAIT_READY)
+    world.crash(BLUE)
+    world.play()
+    again = world.timers(ev.BootDue)[-1]
+    world.deploy()
+    world.play(to=Step.AWAIT_READY)
+    world.tell(again.event)
+    world.crash(BLUE)
+    world.play()
+    assert (world.ended("d").outcome, world.state.active) == (Outcome.FAILED, None)
+
+    world.tell(again.event)
+    world.play()
+    assert world.state.active is BLUE and world.state.slots[BLUE].serves
+
+
 def test_what_the_watch_on_files_tried_in_vain_is_tried_again_as_a_boot() -> None:
-    """It came into the pause after a boot that failed, whose timer then finds it at work and leaves it to it."""
+    """It came into the pause after a boot that failed, whose timer then finds it at work and waits."""
     world = booting()
     world.tell(ev.Started())
     world.play(to=Step.AWAIT_READY)
@@ -385,7 +405,7 @@ def test_what_the_watch_on_files_tried_in_vain_is_tried_again_as_a_boot() -> Non
     first_timer = world.timers(ev.BootDue)[-1]
     world.deploy("watch", Change(settings={"model.slots": 2}))
     world.play(to=Step.AWAIT_READY)
-    assert world.tell(first_timer.event) == []
+    assert world.tell(first_timer.event) == [first_timer]
     world.crash(BLUE)
     world.play()
 

@@ -1,12 +1,15 @@
 """The active worker is down: a warm standby takes over; without one, it is restarted until it is given up."""
 
+from dataclasses import replace
+
 import pytest
-from tests.core.world import BLUE, GREEN, World, first, names, second
+from tests.core.world import BLUE, GREEN, World, first, names, second, settled
 
 from supervisor.core import events as ev
 from supervisor.core.lifecycle import Phase
-from supervisor.core.records import Warned
-from supervisor.core.state import Change, DeploymentKind, EdgePhase, Outcome, Policy
+from supervisor.core.reconcile import Found, Survivor, reconcile
+from supervisor.core.records import Rejected, Warned
+from supervisor.core.state import Boot, Change, DeploymentKind, EdgePhase, Outcome, Policy
 from supervisor.core.steps import Step
 
 
@@ -94,6 +97,48 @@ def test_what_was_rolled_back_from_takes_over_only_in_need() -> None:
     world.crash(BLUE)
 
     assert (world.state.active, world.state.deployment) == (BLUE, None)
+
+
+def test_what_was_rolled_back_from_is_on_record_until_it_serves_again() -> None:
+    """So that a later supervisor knows; a deployment that leaves it as the standby changes nothing."""
+    world = second()
+    world.switch(DeploymentKind.ROLLBACK)
+    settled(world)
+    world.tell(ev.StopRequested("x", GREEN))
+    world.play()
+    world.tell(ev.StartRequested("y", GREEN))
+    settled(world)
+    assert world.state.rejected == world.slot(GREEN).release == 2
+    world.switch(DeploymentKind.SWAP)
+    world.play()
+    assert Rejected(None) in world.records
+
+
+def test_a_boot_beside_what_was_rolled_back_from_leaves_it_rejected() -> None:
+    """It stood in for what crashed, and is the standby again."""
+    survivor = Survivor(GREEN, "green-9", 10, 1.0, 2, True)
+    boot = Boot(BLUE, release=1)
+    found = Found(boot, active=BLUE, rejected=2, served_release=1, edge_lives=True, survivors=(survivor,))
+    world = World(replace(reconcile(found).state, last_worker=9))
+    world.tell(ev.Started())
+    settled(world)
+    assert (world.state.active, world.slot(GREEN).serves) == (BLUE, True)
+    world.crash(BLUE)
+    assert (world.state.active, world.state.deployment) == (BLUE, None)
+
+
+def test_what_was_rolled_back_from_stays_so_for_the_next_supervisor() -> None:
+    """One crash after a hand-over is no need either."""
+    world = second()
+    world.switch(DeploymentKind.ROLLBACK)
+    world.play()
+    assert Rejected(2) in world.records
+    survivors = (Survivor(BLUE, "blue-1", 10, 1.0, 1, True), Survivor(GREEN, "green-2", 11, 1.0, 2, True))
+    found = Found(Boot(BLUE), active=BLUE, rejected=2, edge_lives=True, survivors=survivors, last_worker=2)
+    later = World(reconcile(found).state)
+    later.tell(ev.Started())
+    later.crash(BLUE)
+    assert (later.state.active, later.state.deployment) == (BLUE, None)
 
 
 def test_a_switch_waits_for_the_edge() -> None:

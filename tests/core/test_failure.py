@@ -134,7 +134,7 @@ def test_the_way_back_after_the_switch_is_recorded(step: Step) -> None:
     routes = [i for i, effect in enumerate(effects) if isinstance(effect, fx.Write)]
     back = next(i for i in routes if isinstance(records([effects[i]])[0], RouteChanged))
 
-    assert records([effects[back]]) == [RouteChanged(BLUE, 1, None)]
+    assert records([effects[back]]) == [RouteChanged(BLUE, 1, None, 2)]
     assert back < next(i for i, effect in enumerate(effects) if isinstance(effect, fx.StopWorker))
 
 
@@ -172,7 +172,7 @@ def test_the_way_back_is_on_record_before_the_route_is_restored() -> None:
     world.answers.clear()
     effects = world.fail("breach")
 
-    back = next(i for i, effect in enumerate(effects) if effect == fx.Write(RouteChanged(BLUE, 1, None)))
+    back = next(i for i, effect in enumerate(effects) if effect == fx.Write(RouteChanged(BLUE, 1, None, 2)))
     assert back < next(i for i, effect in enumerate(effects) if isinstance(effect, fx.SwitchRoute))
     assert world.state.active is BLUE
 

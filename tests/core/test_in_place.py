@@ -220,5 +220,6 @@ def test_a_hold_that_fails_on_the_way_back_leaves_the_new_worker_serving() -> No
 
     assert world.ended("d").outcome is Outcome.FAILED
     assert (world.state.active, world.state.routed) == (GREEN, GREEN)
-    assert [record.active for record in world.records if isinstance(record, RouteChanged)] == [BLUE, GREEN]
+    routes = [(record.active, record.deployment) for record in world.records if isinstance(record, RouteChanged)]
+    assert routes == [(BLUE, 2), (GREEN, 2)]  # by which a later supervisor knows that it stays
     assert outlook(world.state) is Outlook.SERVES

@@ -57,10 +57,10 @@ def test_two_workers_and_no_witness() -> None:
     assert salvage(LOST, Reality((OLD, NEW)), Traces()).records == (OLD, NEW)
 
 
-def test_a_pause_and_what_was_prewarmed_outlive_the_journal() -> None:
+def test_a_pause_and_what_was_prewarmed_or_rejected_outlive_the_journal() -> None:
     """As the log has them."""
-    found = salvage(LOST, Reality(), Traces(paused=True, prewarmed=8))
-    assert found.records == (rec.Paused(True), rec.Prewarmed(8))
+    found = salvage(LOST, Reality(), Traces(paused=True, prewarmed=8, rejected=7))
+    assert found.records == (rec.Paused(True), rec.Prewarmed(8), rec.Rejected(7))
 
 
 def test_a_worker_that_was_never_written_down() -> None:

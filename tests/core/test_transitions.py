@@ -5,7 +5,7 @@ from tests.core.world import BLUE, GREEN, World, first, records, second, settled
 from supervisor.core import events as ev
 from supervisor.core.bake import BreachKind
 from supervisor.core.lifecycle import Phase
-from supervisor.core.records import BakeBreached, DeploymentBegan, StepChanged, WorkerChanged
+from supervisor.core.records import BakeBreached, DeploymentBegan, RouteChanged, StepChanged, WorkerChanged
 from supervisor.core.state import Color, Deployment, DeploymentKind, EdgePhase, Policy
 from supervisor.core.steps import Step, StepState
 
@@ -74,8 +74,9 @@ def test_a_breach_of_the_bake_is_on_record_before_the_step_failed() -> None:
     breach = {"breach": BreachKind.ERRORS}
     told = records(world.tell(ev.StepFailed(world.current.token, "3 of 9 requests failed", breach)))
     assert told[0] == BakeBreached(2, GREEN, "errors", "3 of 9 requests failed")
-    assert isinstance(told[1], StepChanged)
-    assert (told[1].step, told[1].state) == (Step.BAKE, StepState.FAILED)
+    assert isinstance(told[1], RouteChanged)  # the way back is on record before what goes back
+    assert isinstance(told[2], StepChanged)
+    assert (told[2].step, told[2].state) == (Step.BAKE, StepState.FAILED)
 
 
 def test_a_crash_in_the_bake_is_no_breach() -> None:

@@ -85,15 +85,20 @@ BAD_BODIES: list[tuple[Any, str]] = [
     ({"message": " \n\t"}, "message is empty"),
     ({"message": "x" * 100_001}, "message: Expected `str` of length <= 100000"),
     ({"message": "x", "max_tokens": 0}, "max_tokens: Expected `int` >= 1"),
-    ({"message": "x", "max_tokens": "9"}, "max_tokens: Expected `int`"),
-    ({"message": "x", "max_tokens": 1.5}, "max_tokens: Expected `int`"),
-    ({"message": "x", "max_tokens": True}, "max_tokens: Expected `int`"),
+    ({"message": "x", "max_tokens": "9"}, "max_tokens: Expected `int"),
+    ({"message": "x", "max_tokens": 1.5}, "max_tokens: Expected `int"),
+    ({"message": "x", "max_tokens": True}, "max_tokens: Expected `int"),
     ({"message": "x", "temperature": -0.1}, "temperature: Expected `float` >= 0"),
     ({"message": "x", "temperature": 2.1}, "temperature: Expected `float` <= 2"),
-    ({"message": "x", "temperature": "hot"}, "temperature: Expected `float`"),
-    ({"message": "x", "stream": "yes"}, "stream: Expected `bool`"),
+    ({"message": "x", "temperature": "hot"}, "temperature: Expected `float"),
+    ({"message": "x", "stream": "yes"}, "stream: Expected `bool"),
     ({"message": "x", "mesage": "y"}, "unknown field `mesage`"),
 ]
+
+
+def test_null_is_the_same_as_nothing(shared: Worker) -> None:
+    nothing = {"temperature": None, "max_tokens": None, "stream": None}
+    assert shared.chat("My name is Ada.", **nothing).status_code == 200
 
 
 @pytest.mark.parametrize(("body", "told"), BAD_BODIES, ids=[json.dumps(body)[:40] for body, _ in BAD_BODIES])
@@ -207,6 +212,7 @@ def test_deep_health_tells_everything(shared: Worker) -> None:
         "last_decode_age_s",
         "oldest_wait_s",
         "longest_left_s",
+        "failed_steps",
     }
     assert told == set(found["engine"])
 

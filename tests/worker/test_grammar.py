@@ -19,6 +19,7 @@ from tests.worker.drawing import Desk, desk
 from modelsvc.engine.errors import SamplingRefused
 from modelsvc.engine.grammar import object_grammar, schema_grammar
 from modelsvc.engine.ranges import Range, integers
+from modelsvc.engine.schema import COMBINING, OF_TYPES, TYPES, UNKNOWN
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,16 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "properties": {'a"\\\n/~é': {"type": "null"}},
         "required": ['a"\\\n/~é'],
     },
+    "no key but those named, in a new word": {
+        "properties": {"a": {"type": "null"}},
+        "required": ["a"],
+        "unevaluatedProperties": False,
+    },
+    "no key at all, in a new word": {"type": "object", "unevaluatedProperties": False},
+    "values that look like references": {"const": {"$ref": "#foo"}},
+    "a pointer with a slash in percent": {"$ref": "#/$defs%2Fa", "$defs": {"a": {"type": "null"}}},
+    "a pointer to an empty name": {"$ref": "#/$defs/", "$defs": {"": {"type": "null"}}},
+    "a pointer into a list": {"anyOf": [{"type": "null"}, {"$ref": "#/anyOf/0"}]},
     "a pointer with escapes": {"$ref": "#/$defs/a~1b~0c%25", "$defs": {"a/b~c%": {"type": "null"}}},
     "definitions named like types": {
         "$defs": {"string": {"type": "null"}, "root": {"$ref": "#/$defs/string"}},
@@ -209,6 +220,7 @@ PATTERNS = [
     r"^\\S\\s\\W\\D$",
     "^(a*)*(b?)+?$",
     "^[é€😀]{2}$",
+    "^[[a]$",
     "^$",
     "",
 ]
@@ -219,6 +231,54 @@ PATTERNS = [
 def test_strings_match_their_pattern(random: Desk, pattern: str, seed: int) -> None:
     text = answer(random, {"pattern": pattern}, seed, keen=b'"ab')
     validate({"type": "string", "pattern": pattern}, json.loads(text or ""))
+
+
+_KEYWORDS = sorted({"type", *COMBINING, *UNKNOWN, "$defs", "format", "title"}.union(*OF_TYPES.values()))
+_ODD_VALUES: list[Any] = [
+    *TYPES,
+    [*TYPES],
+    "#",
+    "#/",
+    "#/$defs/a",
+    "#/$defs/b",
+    "#foo",
+    "^a+$",
+    "[[a]",
+    "(",
+    "date",
+    10**30,
+    1e300,
+    -1,
+]
+
+
+def _any_schema(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    named = st.dictionaries(st.sampled_from("ab"), values, min_size=1, max_size=2)
+    return st.dictionaries(st.sampled_from(_KEYWORDS), values | named | st.lists(values, max_size=3), max_size=4)
+
+
+ANY_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5)
+    | st.sampled_from(_ODD_VALUES),
+    lambda values: st.lists(values, max_size=3) | _any_schema(values),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=3000, deadline=None)
+@given(schema=_any_schema(ANY_JSON))
+def test_any_json_is_a_grammar_or_refused(random: Desk, schema: dict[str, Any]) -> None:
+    """Whatever a client sends as its schema: nothing else is raised, and llama.cpp reads what it is given."""
+    try:
+        grammar = schema_grammar(schema)
+    except SamplingRefused as error:
+        assert "the JSON schema" in str(error)
+        return
+    random.sampler(grammar=grammar).close()
 
 
 def test_an_answer_that_is_cut_has_no_end(random: Desk) -> None:
@@ -279,14 +339,14 @@ def choosing(width: int, kind: str) -> dict[str, Any]:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "an unknown type": ({"type": "text"}, "#: there is no type 'text'"),
-    "a type that is none": ({"type": {"a": 1}}, "there is no type"),
+    "an unknown type": ({"type": "text"}, "#: type has to be one of null, .*, not 'text'"),
+    "a type that is none": ({"type": {"a": 1}}, "type has to be .*, not {'a': 1}"),
     "names of properties": (
         {"properties": {"a": {}}, "propertyNames": {"const": "a"}},
         "propertyNames beside properties",
     ),
     "names that are no texts": ({"propertyNames": {"type": "integer", "const": 1}}, "and its type string"),
-    "names that are none": ({"propertyNames": 1}, "a name's schema is an object"),
+    "names that are none": ({"propertyNames": 1}, "propertyNames has to be a schema"),
     "names of all kinds": ({"propertyNames": {"anyOf": [{}]}}, "anyOf beside type"),
     "names that go round": ({"propertyNames": {"$ref": "#/propertyNames"}}, "beside type"),
     "a place in it": ({"properties": {"a": {"multipleOf": 2}}}, "#/properties/a: multipleOf cannot be held to"),
@@ -294,8 +354,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a pattern that looks back": ({"pattern": r"^(a)\1$"}, "groupref in it"),
     "a pattern with an anchor inside": ({"pattern": "^a$b"}, "at in it"),
     "a pattern that is none": ({"pattern": "("}, "cannot be held to: missing"),
-    "a pattern that is no text": ({"pattern": 1}, "has to be a text"),
-    "a pattern and a length": ({"pattern": "^a$", "maxLength": 5}, "no minLength or maxLength beside it"),
+    "a pattern that is no text": ({"pattern": 1}, "pattern has to be a text, not 1"),
+    "a pattern and a length": ({"pattern": "^a$", "maxLength": 5}, "pattern has to have no minLength or maxLength"),
     "a pattern that explodes": ({"pattern": "^((((a?){9}){9}){9}){9}$"}, "more than 1000 places"),
     "a pattern of nothing": ({"pattern": "^[^\\s\\S]$"}, "a class of no characters"),
     "steps": ({"type": "integer", "multipleOf": 2}, "multipleOf cannot be held to"),
@@ -304,7 +364,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "maximum 0.5 cannot be held to: give a whole number",
     ),
     "an endless bound": ({"minimum": 1e999}, "no JSON"),
-    "a bound of an old draft": ({"type": "number", "minimum": 1, "exclusiveMinimum": True}, "exclusiveMinimum True"),
+    "a bound of an old draft": (
+        {"type": "number", "minimum": 1, "exclusiveMinimum": True},
+        "exclusiveMinimum has to be a number, not True",
+    ),
     "bounds with nothing between": ({"type": "integer", "minimum": 3, "exclusiveMaximum": 3}, "no number is within"),
     "unique items": ({"type": "array", "uniqueItems": True}, "uniqueItems cannot be held to"),
     "a remote reference": (
@@ -314,9 +377,34 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a relative reference": ({"$ref": "a.json"}, "Nothing is fetched"),
     "a reference to nowhere": ({"$ref": "#/$defs/x"}, "#/\\$defs/x, which is not there"),
     "a reference into a value": ({"$ref": "#/type/x", "$defs": {}}, "which is not there"),
-    "a reference that is a number": ({"$ref": 1}, "outside of it"),
+    "a reference that is a number": ({"$ref": 1}, r"\$ref has to be a text, not 1"),
     "itself": ({"$ref": "#"}, "# is nothing but itself"),
     "a circle": ({"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, {}]}}}, "nothing but itself"),
+    "a circle that is also within itself": (
+        {
+            "$defs": {
+                "v": {"anyOf": [{"items": {"$ref": "#/$defs/w"}}, {"$ref": "#/$defs/w"}]},
+                "w": {"anyOf": [{"$ref": "#/$defs/v"}, {"type": "null"}]},
+            },
+            "$ref": "#/$defs/v",
+        },
+        "nothing but itself",
+    ),
+    "an anchor": (
+        {"properties": {"a": {"$ref": "#foo"}}, "$defs": {"x": {"$anchor": "foo"}}},
+        "#/properties/a: it refers to '#foo', by an anchor",
+    ),
+    "a reference from the end": ({"anyOf": [{"$ref": "#/anyOf/-1"}, {}]}, "#/anyOf/-1, which is not there"),
+    "no end": ({"properties": {"a": {"$ref": "#"}}, "required": ["a"]}, "#: # contains itself without an end"),
+    "no end in an array": ({"items": {"$ref": "#"}, "minItems": 1}, "without an end"),
+    "no end in a tuple": ({"prefixItems": [{"$ref": "#"}], "items": False}, "without an end"),
+    "no end in any of several": (
+        {
+            "$defs": {"a": {"anyOf": [{"prefixItems": [{"$ref": "#/$defs/a"}]}]}},
+            "properties": {"b": {"$ref": "#/$defs/a"}},
+        },
+        "#/\\$defs/a: .* without an end",
+    ),
     "beside a reference": ({"$ref": "#/$defs/a", "type": "null", "$defs": {"a": {}}}, r"\$ref beside type"),
     "beside a choice": ({"anyOf": [{"required": ["a"]}], "properties": {}}, "anyOf beside properties"),
     "beside a constant": ({"const": "a", "minLength": 3}, "const beside minLength"),
@@ -328,7 +416,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"required": ["a"], "additionalProperties": False},
         "a: nothing is allowed",
     ),
-    "bounds that are none": ({"type": "string", "maxLength": "5"}, "whole numbers"),
+    "bounds that are none": ({"type": "string", "maxLength": "5"}, "maxLength has to be a whole number, .*, not '5'"),
     "bounds the wrong way": ({"type": "string", "minLength": 5, "maxLength": 3}, "5 is more than maxLength 3"),
     "too many repetitions": ({"type": "string", "maxLength": 100_000}, "100000 repetitions cannot be counted"),
     "exploding repetitions": ({"prefixItems": [{"type": "string", "maxLength": 999 - i} for i in range(50)]}, "in all"),
@@ -343,9 +431,22 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "arrays within arrays in several ways": (choosing(2, "prefixItems"), "several arrays that begin with that choice"),
     "no number": ({"const": float("nan")}, "no JSON"),
     "no text": ({"const": "\ud800"}, "no JSON"),
-    "properties that are none": ({"properties": [1]}, "properties has to be an object"),
-    "a schema that is none": ({"items": 5}, "a schema is an object, or true"),
-    "an enum that is none": ({"enum": "abc"}, "'abc' has to be a list"),
+    "properties that are none": ({"properties": [1]}, "properties has to be an object of schemas, not \\[1]"),
+    "no key but those named, beside a reference": (
+        {"$ref": "#/$defs/a", "unevaluatedProperties": False, "$defs": {"a": {}}},
+        r"\$ref beside unevaluatedProperties",
+    ),
+    "a length of null": (
+        {"properties": {"a": {"minLength": None}}},
+        "#/properties/a: minLength has to be .*, not None",
+    ),
+    "a bound of null": ({"minimum": None}, "minimum has to be a number, not None"),
+    "a length of true": ({"minItems": True}, "minItems has to be a whole number, 0 or more, not True"),
+    "a type that is none, beside values": ({"type": {}, "enum": [1]}, "type has to be"),
+    "a list of types that are none": ({"type": [[]], "const": 1}, "type has to be .*, not \\[\\[]]"),
+    "names that are no list": ({"required": "abc"}, "required has to be a list of names, not 'abc'"),
+    "a schema that is none": ({"items": 5}, "items has to be a schema: an object, true or false, not 5"),
+    "an enum that is none": ({"enum": "abc"}, "enum has to be a list, not 'abc'"),
 }
 
 

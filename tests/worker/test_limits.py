@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from disposable import worker as disposable
+from disposable.waiting import until
 from tests.worker.harness import DEADLINE_S, Worker, error_of, release_record, running
 
 from modelsvc.worker.errors import HttpError
@@ -82,6 +83,9 @@ def message(body: bytes, more: bool) -> dict[str, Any]:
     return {"type": "http.request", "body": body, "more_body": more}
 
 
+GONE: dict[str, Any] = {"type": "http.disconnect"}
+
+
 class Dripping:
     """Sends `parts`, and then nothing more."""
 
@@ -102,6 +106,28 @@ async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
     with pytest.raises(HttpError) as caught:
         await asyncio.wait_for(incoming(), 10)
     assert (caught.value.status, caught.value.code) == (408, "body_too_slow")
+
+
+async def test_a_body_that_breaks_off_is_its_clients_doing() -> None:
+    """Said once: whoever looks for the client's end afterwards finds it."""
+    incoming = Incoming(Dripping(message(b"a", True), GONE, GONE))
+    assert (await incoming())["body"] == b"a"
+    with pytest.raises(HttpError) as told:
+        await incoming()
+    assert (told.value.status, told.value.code) == (499, "client_gone")
+    assert await incoming() == GONE
+
+
+@pytest.mark.parametrize("path", ["/chat", "/v1/chat/completions", "/v1/embeddings"])
+def test_a_client_that_leaves_within_its_body_is_no_failure(worker: Worker, path: str) -> None:
+    """Neither in the counts, by which a release is judged, nor in the log."""
+    with closing(socket.create_connection(("127.0.0.1", worker.port), timeout=DEADLINE_S)) as connection:
+        connection.sendall(head(f"POST {path}", "Content-Length: 1000").encode() + b'\r\n\r\n{"mess')
+        until(lambda: worker.deep()["requests"]["in_flight"], "the request is counted")
+    until(lambda: not worker.deep()["requests"]["in_flight"], "the request is over")
+    assert worker.deep()["requests"] == {"in_flight": 0, "total": 1, "failed": 0}
+    assert [line for line in worker.log() if line["event"] in ("request_failed", "stream_failed")] == []
+    assert 'code="499"' in worker.get("/metrics").text
 
 
 async def test_after_the_body_there_is_no_limit() -> None:

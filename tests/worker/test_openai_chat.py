@@ -36,6 +36,17 @@ def test_an_answer_has_what_openai_documents(client: openai.OpenAI) -> None:
     assert found.usage.prompt_tokens_details.cached_tokens is not None
 
 
+def test_a_begun_answer_is_gone_on_with(client: openai.OpenAI) -> None:
+    """From the very place: what it tells is the rest of what it would have told alone."""
+    begun: Any = [*ADA, {"role": "assistant", "content": ANSWER[:7]}]
+    found = client.chat.completions.create(model="m", messages=begun, temperature=0)
+    assert found.choices[0].message.content == ANSWER[7:]
+    anew = client.chat.completions.create(
+        model="m", messages=begun, temperature=0, extra_body={"continue_final_message": False}
+    )
+    assert anew.usage and found.usage and anew.usage.prompt_tokens > found.usage.prompt_tokens
+
+
 async def test_it_may_be_asked_asynchronously(async_client: openai.AsyncOpenAI) -> None:
     """Several at once, plain and streaming."""
 

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import openai
 import pytest
+from disposable.waiting import until
 from disposable.worker import write_release
 from tests.support.library_vectors import alike, library_vectors
 from tests.worker.harness import Worker, release_record, running
@@ -73,6 +74,20 @@ def test_long_lists_are_no_crowd(client: openai.OpenAI) -> None:
     assert [each.index for each in found.data] == list(range(40))
 
 
+def test_a_list_that_was_let_in_is_not_refused_in_the_middle(pooling: Path) -> None:
+    """Where others take the places that are free between its parts, the next one waits."""
+    texts = [f"{number} {TEXTS[-1]}" for number in range(100)]
+    with TemporaryDirectory(prefix="w") as name, ThreadPoolExecutor(7) as pool:
+        release = write_release(Path(name), release_record(pooling, queue_limit=0))
+        with running(Path(name), release) as worker, client_of(worker.wait_ready()) as client:
+            listed = pool.submit(client.embeddings.create, model="m", input=texts)
+            until(lambda: worker.deep()["engine"]["in_flight"], "the list is let in")
+            crowd = [pool.submit(_ask_until, listed, client) for _ in range(6)]
+            assert [each.index for each in listed.result().data] == list(range(100))
+            answered, refused = map(sum, zip(*(each.result() for each in crowd), strict=True))
+            assert answered and refused, "there was no crowd"
+
+
 def test_a_long_list_has_the_time_of_one_request(client: openai.OpenAI) -> None:
     texts = [f"{number} {TEXTS[-1]}" for number in range(1000)]
     with pytest.raises(openai.RateLimitError, match="after 1 s") as told:
@@ -118,6 +133,18 @@ def test_a_model_without_says_so(shared: Worker) -> None:
     with client_of(shared) as client, pytest.raises(openai.BadRequestError, match="pooling_type") as told:
         client.embeddings.create(model="m", input="x")
     assert told.value.code == "embeddings_not_supported"
+
+
+def _ask_until(listed: "Future[Any]", client: openai.OpenAI) -> tuple[int, int]:
+    """How often it was answered, and how often refused."""
+    answered = refused = 0
+    while not listed.done():
+        try:
+            client.completions.create(model="m", prompt="Hello", max_tokens=5)
+            answered += 1
+        except openai.RateLimitError:
+            refused += 1
+    return answered, refused
 
 
 def near(some: Sequence[float], others: Sequence[float]) -> bool:

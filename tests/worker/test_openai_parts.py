@@ -1,11 +1,14 @@
 """The pure parts of /v1."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
 
+import msgspec
 import pytest
 
 from modelsvc.engine.errors import DecodeFailed, GrammarTooSlow
+from modelsvc.engine.output import Output
 from modelsvc.engine.tool_reader import ToolReader
 from modelsvc.engine.tool_syntax import HERMES, PLAIN
 from modelsvc.engine.types import ChatPrompt, Drawn, Finished, Logprob, Message, Sampling, Timings, Token, Usage
@@ -15,9 +18,19 @@ from modelsvc.worker.errors import HttpError
 from modelsvc.worker.exchanges import to_the_end
 from modelsvc.worker.openai.answer import broken_off
 from modelsvc.worker.openai.chat_choice import ChatChoiceSoFar
-from modelsvc.worker.openai.chat_request import chat_requests, parse_chat
+from modelsvc.worker.openai.chat_request import ChatRequest, chat_requests, parse_chat
+from modelsvc.worker.openai.embeddings import EmbeddingsRequest
+from modelsvc.worker.openai.text_choice import TextChoiceSoFar
+from modelsvc.worker.openai.text_request import (
+    DEFAULT_MAX_TOKENS,
+    TextRequest,
+    parse_text,
+    prompts,
+    text_requests,
+)
 from modelsvc.worker.openai.tools import Function, Tool, Toolbox, toolbox
 from modelsvc.worker.openai.wanted import PLAIN_TIMEOUT_S, STREAM_TIMEOUT_S, Wanted, sampling
+from modelsvc.worker.schema import Ask
 
 HELLO = '"messages": [{"role": "user", "content": "Hello"}]'
 
@@ -44,6 +57,85 @@ def test_a_request_becomes_a_generation_for_each_choice() -> None:
     assert first.prompt == ChatPrompt((Message("user", "Hello"),))
     assert (first.max_tokens, first.stop, first.logprobs, first.timeout_s) == (5, ("x",), 2, PLAIN_TIMEOUT_S)
     assert (first.sampling.seed, second.sampling.seed) == (1, 2)
+
+
+ANSWERING = '{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}'
+WHOLE = (Message("user", "Hello"), Message("assistant", "Hi"))
+CALLING = '{"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f"}}]}'
+
+
+@pytest.mark.parametrize(
+    ("fields", "prompt"),
+    [
+        ("", ChatPrompt(WHOLE[:1], begun="Hi")),
+        (', "continue_final_message": true', ChatPrompt(WHOLE[:1], begun="Hi")),
+        (', "continue_final_message": false', ChatPrompt(WHOLE)),
+        (', "response_format": {"type": "json_object"}', ChatPrompt(WHOLE)),
+    ],
+)
+def test_a_last_message_by_the_assistant_is_gone_on_with(fields: str, prompt: ChatPrompt) -> None:
+    """Unless the client says otherwise, or the answer has to be whole."""
+    (only,) = chat_requests(parse_chat(f'{{"messages": [{ANSWERING}]{fields}}}'.encode()), Toolbox())
+    assert only.prompt == prompt
+
+
+@pytest.mark.parametrize(
+    ("messages", "more"),
+    [
+        ('{"role": "user", "content": "Hello"}', ""),
+        ('{"role": "assistant", "content": "Hi"}', ""),
+        (f'{{"role": "user", "content": "Hello"}}, {CALLING}', ""),
+        (ANSWERING, ', "response_format": {"type": "json_object"}'),
+    ],
+)
+def test_what_cannot_be_gone_on_with_is_refused_where_it_is_demanded(messages: str, more: str) -> None:
+    body = f'{{"messages": [{messages}]{more}'
+    (only,) = chat_requests(parse_chat(f"{body}}}".encode()), Toolbox())
+    assert isinstance(only.prompt, ChatPrompt) and not only.prompt.begun
+    with pytest.raises(HttpError) as told:
+        chat_requests(parse_chat(f'{body}, "continue_final_message": true}}'.encode()), Toolbox())
+    assert told.value.param == "continue_final_message"
+
+
+def test_minus_one_is_no_limit() -> None:
+    """For texts too, whose limit is small where none is told; and the newer name of it counts."""
+    for fields, limit in (
+        ('"max_tokens": -1', None),
+        ('"max_tokens": 5, "max_completion_tokens": -1', None),
+        ('"max_tokens": -1, "max_completion_tokens": 5', 5),
+        ('"max_tokens": -1, "max_completion_tokens": null', None),
+    ):
+        assert chat_requests(parse_chat(f"{{{HELLO}, {fields}}}".encode()), Toolbox())[0].max_tokens == limit
+    for value, limit in (("-1", None), ("null", DEFAULT_MAX_TOKENS), ("5", 5)):
+        asked = parse_text(f'{{"prompt": "x", "max_tokens": {value}}}'.encode())
+        assert text_requests(asked, prompts(asked))[0].max_tokens == limit
+
+
+def test_null_is_the_same_as_nothing_wherever_something_may_be_left_out() -> None:
+    """In every type that a body is made of."""
+    found = list(structs(msgspec.inspect.multi_type_info([Ask, ChatRequest, TextRequest, EmbeddingsRequest])))
+    assert {"Ask", "ChatRequest", "Function", "AssistantMessage", "JsonSchema"} <= {each.cls.__name__ for each in found}
+    optional = [(each.cls.__name__, field) for each in found for field in each.fields if not field.required]
+    assert [(name, field.name) for name, field in optional if not takes_null(field.type)] == []
+
+
+def structs(types: Iterable[Any]) -> Iterator[msgspec.inspect.StructType]:
+    for kind in types:
+        if isinstance(kind, msgspec.inspect.StructType):
+            yield kind
+            yield from structs(field.type for field in kind.fields)
+        elif isinstance(kind, msgspec.inspect.UnionType):
+            yield from structs(kind.types)
+        elif hasattr(kind, "item_type"):
+            yield from structs([kind.item_type])
+        elif isinstance(kind, msgspec.inspect.Metadata):
+            yield from structs([kind.type])
+
+
+def takes_null(kind: msgspec.inspect.Type) -> bool:
+    return isinstance(kind, msgspec.inspect.NoneType | msgspec.inspect.AnyType) or (
+        isinstance(kind, msgspec.inspect.UnionType) and any(map(takes_null, kind.types))
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,6 +184,21 @@ def test_no_probability_is_lost_where_text_is_held_back() -> None:
     whole = choice.whole()
     assert whole.logprobs and [token.token for token in whole.logprobs.content] == written
     assert (whole.message.content, whole.finish_reason) == ("Hm", "tool_calls")
+
+
+def test_offsets_are_places_in_the_text_in_a_stream_too() -> None:
+    """Also of tokens that are parts of a character, which their own texts are not."""
+    whole, stream = TextChoiceSoFar(0, logprobs=0), TextChoiceSoFar(0, logprobs=0)
+    told: list[int] = []
+    output = Output(["x!"])
+    pieces = [b"a", b"\xf0\x9f", b"\x98\x80", b"x", b"bc", b"\xc3", b"\xa9", b"d"]
+    tokens = [output.push(piece, Drawn(Logprob(piece, -1.0))) for piece in pieces]
+    for token in filter(None, [*tokens, output.end()]):
+        whole.take(token)
+        told += [at for each in stream.take(token) if each.logprobs for at in each.logprobs.text_offset]
+    found = whole.whole()
+    assert found.text == "a😀xbcéd"
+    assert found.logprobs and found.logprobs.text_offset == told == [0, 1, 1, 2, 3, 5, 5, 6]
 
 
 def test_a_model_whose_calls_are_written_in_an_unknown_way_can_be_forced_only() -> None:

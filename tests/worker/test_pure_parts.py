@@ -2,6 +2,7 @@
 
 import re
 import socket
+from dataclasses import replace
 from importlib.resources import files
 
 import pytest
@@ -14,7 +15,7 @@ from modelsvc.worker.generations import as_http
 from modelsvc.worker.guard import check_host, check_origin
 from modelsvc.worker.options import useful_threads
 from modelsvc.worker.server import IDLE_MS, listen
-from modelsvc.worker.state import PREFILL_STALL_S, STALL_S, Phase, why_not_ready
+from modelsvc.worker.state import FAILED_STEPS, PREFILL_STALL_S, STALL_S, Phase, why_not_ready
 
 
 def snapshot(alive: bool = True, age: float | None = None, prefilling: bool = False) -> Snapshot:
@@ -42,6 +43,8 @@ def snapshot(alive: bool = True, age: float | None = None, prefilling: bool = Fa
         (Phase.READY, snapshot(age=150, prefilling=True), None),
         (Phase.READY, snapshot(age=PREFILL_STALL_S + 1, prefilling=True), "stalled"),
         (Phase.READY, snapshot(age=None), None),
+        (Phase.READY, replace(snapshot(), failed_steps=FAILED_STEPS), "decoding_fails"),
+        (Phase.READY, replace(snapshot(), failed_steps=FAILED_STEPS - 1), None),
     ],
 )
 def test_readiness_says_what_is_wrong(phase: Phase, engine: Snapshot | None, code: str | None) -> None:

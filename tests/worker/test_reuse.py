@@ -168,5 +168,25 @@ async def test_after_a_step_that_failed_nothing_of_the_cache_is_trusted(
         assert (again, finished.usage.cached_tokens) == (first, 0)
 
 
+async def test_steps_that_fail_are_counted_until_one_does_not(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readiness is judged by them."""
+    async with engine(model) as subject:
+        monkeypatch.setattr(subject._context, "decode", failing)
+        for count in range(1, 4):
+            with pytest.raises(DecodeFailed):
+                await ask(subject, "Hello")
+            await settled(subject, count)
+        monkeypatch.undo()
+        await ask(subject, "Hello")
+        await settled(subject, 0)
+
+
+async def settled(subject: Engine, failed_steps: int) -> None:
+    """The pulse is published after the news of a step."""
+    async with asyncio.timeout(10):
+        while subject.snapshot().failed_steps != failed_steps:
+            await asyncio.sleep(0.001)
+
+
 def failing(_: object) -> list[int]:
     raise DecodeFailed("it was told to")

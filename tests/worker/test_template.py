@@ -40,6 +40,14 @@ def test_control_tokens_cannot_be_nested_into_being() -> None:
     assert after.text.startswith("_end|>")
 
 
+def test_the_beginning_of_the_answer_follows_as_text() -> None:
+    """With what comes before it as one text, where it spells nothing that means more."""
+    (only,) = template().render([Message("user", "Hi")], begun=" Well")
+    assert only.text.endswith("<|im_start|>assistant\n Well")
+    *_, typed, after = template().render([Message("user", "Hi")], begun="a<|im_end|>b")
+    assert (typed, after.text) == (("<|im_end|>", False), "b")
+
+
 @pytest.mark.parametrize(
     ("source", "rendered"),
     [

@@ -19,6 +19,13 @@ HERMES_LOOK = '<tool_call>\n{"name": "look", "arguments": {"at": "a {b}"}}\n</to
 HERMES_ADD = '<tool_call>{"name": "add", "arguments": {"x": 1, "y": [2]}}</tool_call>'
 BARE_LOOK = '{"name": "look", "parameters": {"at": "a {b}"}}'
 
+MISTRAL_LOOK = '{"name": "look", "arguments": {"at": "a {b}"}}'
+
+
+def says(text: str) -> Call:
+    return Call("look", json.dumps({"at": text}))
+
+
 READINGS: list[tuple[Syntax, str, str, list[Call]]] = [
     (HERMES, "Hello.", "Hello.", []),
     (HERMES, " a <b> \n", " a <b> \n", []),
@@ -34,7 +41,24 @@ READINGS: list[tuple[Syntax, str, str, list[Call]]] = [
     (MISTRAL, 'See: [TOOL_CALLS]look[ARGS]{"at": "a {b}"}', "See:", [LOOK]),
     (MISTRAL, '[TOOL_CALLS]look{"at": "a {b}"}[TOOL_CALLS]add[ARGS]{"x": 1, "y": [2]}', "", [LOOK, ADD]),
     (MISTRAL, "[TOOL_CALL] no", "[TOOL_CALL] no", []),
+    (MISTRAL, '[TOOL_CALLS][{"name": "look", "arguments": {"at": "[TOOL_CALLS] ["}}]', "", [says("[TOOL_CALLS] [")]),
+    (MISTRAL, f'[TOOL_CALLS][{MISTRAL_LOOK}, {{"name": "add", "argu', '{"name": "add", "argu', [LOOK]),
+    (MISTRAL, '[TOOL_CALLS]look{"at": "a {b}"}[TOOL_CALLS]ad', "ad", [LOOK]),
+    (MISTRAL, "[TOOL_CALLS][]", "[TOOL_CALLS][]", []),
+    (HERMES, HERMES_LOOK.replace("a {b}", "a </tool_call> b"), "", [says("a </tool_call> b")]),
+    (HERMES, HERMES_LOOK.replace("a {b}", "<tool_call>"), "", [says("<tool_call>")]),
+    (HERMES, HERMES_LOOK.replace("a {b}", '\\"</tool_call>\\\\'), "", [says('"</tool_call>\\')]),
+    (HERMES, f'{HERMES_ADD}<tool_call>{{"name": "look', '<tool_call>{"name": "look', [ADD]),
+    (HERMES, f'<tool_call>5" x</tool_call>\n{HERMES_ADD}', '<tool_call>5" x</tool_call>', [ADD]),
+    (HERMES, '<tool_call>{"name": "look</tool_call> no', '<tool_call>{"name": "look</tool_call> no', []),
+    (HERMES, HERMES_LOOK.replace("a {b}", r"\ud800é"), "", [Call("look", r'{"at": "\ud800\u00e9"}')]),
+    (HERMES, HERMES_LOOK.replace("look", r"\ud800"), HERMES_LOOK.replace("look", r"\ud800"), []),
+    (HERMES, HERMES_ADD.replace("1", "1e999"), HERMES_ADD.replace("1", "1e999"), []),
+    (HERMES, f"{HERMES_LOOK[:-12]} or so</tool_call>", f"{HERMES_LOOK[:-12]} or so</tool_call>", []),
+    (PLAIN, f"{BARE_LOOK.replace('a {b}', '</tool_call>')}; {BARE_LOOK}", "", [says("</tool_call>"), LOOK]),
     (LLAMA, BARE_LOOK, "", [LOOK]),
+    (LLAMA, f'{BARE_LOOK}; {{"name": "look", "parameters": {{"a', '{"name": "look", "parameters": {"a', [LOOK]),
+    (LLAMA, f"{BARE_LOOK} is how", f"{BARE_LOOK} is how", []),
     (LLAMA, f"\n{BARE_LOOK}; {BARE_LOOK}", "", [LOOK, LOOK]),
     (LLAMA, f"<|python_tag|>{BARE_LOOK}", "", [LOOK]),
     (LLAMA, f"It is {BARE_LOOK}", f"It is {BARE_LOOK}", []),
@@ -104,6 +128,15 @@ def test_references_of_a_tool_lead_to_where_they_did() -> None:
     for step in pointer["$ref"].split("/")[1:]:
         found = found[int(step)] if isinstance(found, list) else found[step]
     assert found == {"type": "string"}
+
+
+def test_what_only_looks_like_a_reference_is_left_as_it_is() -> None:
+    """A constant is what the answer says, and an anchor is no place: it is refused by the name that it was given."""
+    constant, anchor = {"const": {"$ref": "#"}}, {"$ref": "#there"}
+    parameters = {"properties": {"a": constant, "b": anchor, "const": {"$ref": "#"}}}
+    (moved,) = call_schema(HERMES, [{"name": "look", "parameters": parameters}])["anyOf"]
+    at = "#/anyOf/0/properties/arguments"
+    assert moved["properties"]["arguments"]["properties"] == {"a": constant, "b": anchor, "const": {"$ref": at}}
 
 
 @pytest.mark.parametrize("syntax", [HERMES, MISTRAL, LLAMA, PLAIN])

@@ -74,10 +74,13 @@ class Admission:
         self._submitted = submitted
 
     @contextmanager
-    def enter(self, *, held_back: bool) -> Iterator[Place]:
-        """Count a request among the waiting ones while it gets ready. Raises QueueFull, at once."""
+    def enter(self, *, held_back: bool = False, let_in: bool = False) -> Iterator[Place]:
+        """Count a request among the waiting ones while it gets ready. Raises QueueFull, at once.
+
+        `let_in`: it goes on with what was let in already, so it waits like others but is not refused.
+        """
         crowd = self._crowd()
-        if not crowd.may_grow(self._slots, self._queue_limit, held_back=held_back):
+        if not let_in and not crowd.may_grow(self._slots, self._queue_limit, held_back=held_back):
             raise QueueFull(crowd.waiting(self._slots), self.throughput.retry_after_s)
         place = Place(self._submit, held_back)
         self.places.add(place)

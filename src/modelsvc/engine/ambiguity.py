@@ -5,6 +5,7 @@ looks at. Here is what a grammar could come to in the worst case; what it does c
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 
 WAYS = 128  # for one place. Each costs about 0.3 ms of a draw from 50,000 tokens that needs them all looked at
 READINGS = 1000  # for choices within choices
@@ -17,6 +18,7 @@ class Shape:
     def __init__(self) -> None:
         self._choices: dict[str, Sequence[str]] = {}
         self._parts: dict[str, Sequence[str]] = {}
+        self._needed: dict[str, Sequence[str]] = {}
         self._first: dict[str, Sequence[str]] = {}
         self._ways: dict[str, int] = {}
         self._readings: dict[str, int] = {}
@@ -24,10 +26,31 @@ class Shape:
     def choice(self, rule: str, alternatives: Sequence[str]) -> None:
         self._choices[rule] = alternatives
 
-    def parts(self, rule: str, parts: Sequence[str], *, first: Sequence[str] = ()) -> None:
-        """`first`: what comes after a single character, a bracket."""
+    def parts(self, rule: str, parts: Sequence[str], *, needed: Sequence[str] = (), first: Sequence[str] = ()) -> None:
+        """`needed`: those that cannot be left out. `first`: what comes after a single character, a bracket."""
         self._parts[rule] = parts
+        self._needed[rule] = needed
         self._first[rule] = first
+
+    def itself(self) -> frozenset[str]:
+        """Choices that come back to themselves with nothing written in between: those of one such circle, if any."""
+        try:
+            TopologicalSorter(self._choices).prepare()
+        except CycleError as error:
+            return frozenset(error.args[1])
+        return frozenset()
+
+    def endless(self) -> frozenset[str]:
+        """The rules of which no text is ever complete."""
+        open_rules = {*self._choices, *self._parts}
+        while closed := [rule for rule in open_rules if self._ends(rule, open_rules)]:
+            open_rules.difference_update(closed)
+        return frozenset(open_rules)
+
+    def _ends(self, rule: str, open_rules: set[str]) -> bool:
+        if alternatives := self._choices.get(rule):
+            return not open_rules.issuperset(alternatives)
+        return open_rules.isdisjoint(self._needed[rule])
 
     def too_much(self) -> str | None:
         """What is, in words that follow "it"; None if nothing is."""

@@ -37,8 +37,8 @@ class Encoder:
             case ChatPrompt(messages, shorten=True):
                 wanted = max_tokens or self._context_tokens
                 return self._checked(fit(messages, wanted, self._context_tokens, self._chat))
-            case ChatPrompt(messages, tools):
-                return self._checked(self._chat(messages, tools))
+            case ChatPrompt(messages, tools, begun):
+                return self._checked(self._chat(messages, tools, begun))
             case TextPrompt(content):
                 return self._checked(self._text(content))
 
@@ -62,8 +62,8 @@ class Encoder:
             raise PromptTooLong(len(tokens), self._context_tokens)
         return tokens
 
-    def _chat(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> list[int]:
-        segments = self._template.render(messages, tools)
+    def _chat(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = (), begun: str = "") -> list[int]:
+        segments = self._template.render(messages, tools, begun)
         return self._begun(
             [token for text, control in segments for token in self._model.tokenize(text, control=control)]
         )

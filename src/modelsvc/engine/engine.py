@@ -77,10 +77,10 @@ class Engine:
             return await place.submit(request)
 
     @contextmanager
-    def enter(self, *, held_back: bool = False) -> Iterator[Place]:
-        """Count a request among the waiting ones while it gets ready. Raises QueueFull or EngineStopped, at once."""
+    def enter(self, *, held_back: bool = False, let_in: bool = False) -> Iterator[Place]:
+        """As `Admission.enter`; raises also EngineStopped."""
         self._check_running()
-        with self._admission.enter(held_back=held_back) as place:
+        with self._admission.enter(held_back=held_back, let_in=let_in) as place:
             yield place
 
     async def _submit(self, request: Request) -> Generation:
@@ -145,6 +145,7 @@ class Engine:
             prefilling=pulse.prefilling,
             last_decode_age_s=now - max(pulse.last_step_at, min(submitted)) if submitted else None,
             oldest_wait_s=now - min(waiting) if waiting else None,
+            failed_steps=pulse.failed_steps,
             longest_left_s=max(filter(None, (each.left_s for each in self._live.values())), default=None),
         )
 

@@ -7,7 +7,7 @@ without effect (`title`, `default`, a `format` not known here) have none.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 from urllib.parse import unquote
 
@@ -23,9 +23,9 @@ from modelsvc.engine.schema import (
     TYPES,
     UNKNOWN,
     Place,
-    a_list,
     between,
     bounds,
+    check_form,
     refuse,
 )
 
@@ -73,9 +73,16 @@ class _Converter:
 
     def convert(self) -> str:
         self._rules.set("root", self._visit(self._schema, Place()))
+        self._refuse_references(self._shape.itself(), "is nothing but itself")
+        self._refuse_references(self._shape.endless(), "contains itself without an end: let it be left out, or be null")
         if too_much := self._shape.too_much():
             raise SamplingRefused(f"the JSON schema {too_much}")
         return self._rules.text()
+
+    def _refuse_references(self, rules: Set[str], why: str) -> None:
+        for pointer, rule in self._references.items():
+            if rule in rules:
+                refuse(Place(pointer), f"{pointer} {why}")
 
     def _visit(self, schema: object, at: Place) -> str:
         """The rule for a value of this schema."""
@@ -86,6 +93,7 @@ class _Converter:
             return gbnf.VALUE
         if not isinstance(schema, Mapping):
             refuse(at, "nothing is allowed here" if schema is False else "a schema is an object, or true")
+        check_form(schema, at)
         if unknown := UNKNOWN & schema.keys() - ({"uniqueItems"} if schema.get("uniqueItems") is False else set()):
             refuse(
                 at, f"{min(unknown)} cannot be held to while the answer is written: leave it out and check the answer"
@@ -98,18 +106,16 @@ class _Converter:
         if beside := ASSERTING & schema.keys() - {key, "type" if constant else key}:
             refuse(at, f"{key} beside {min(beside)} cannot be held to: write them as one schema")
         if constant:
-            return self._constants([value] if key == "const" else value, schema.get("type"), at)
+            return self._constants([value] if key == "const" else value, schema.get("type", list(TYPES)), at)
         if key == "$ref":
             return self._reference(value, at)
-        schemas = a_list(value, at)
-        if key == "allOf" and len(schemas) > 1:
+        if key == "allOf" and len(value) > 1:
             refuse(at, "allOf of several schemas cannot be held to: write them as one")
-        return self._any_of([(other, at.beside(key, i)) for i, other in enumerate(schemas)], at)
+        return self._any_of([(other, at.within(key, i)) for i, other in enumerate(value)], at)
 
-    def _constants(self, values: object, kind: object, at: Place) -> str:
-        kinds = a_list(kind if isinstance(kind, list) else [kind], at) if kind is not None else list(TYPES)
-        known = [TYPES[name] for name in kinds if name in TYPES]
-        fitting = [value for value in a_list(values, at) if any(fits(value) for fits in known)]
+    def _constants(self, values: Sequence[Any], kind: str | Sequence[str], at: Place) -> str:
+        kinds = [kind] if isinstance(kind, str) else kind
+        fitting = [value for value in values if any(TYPES[name](value) for name in kinds)]
         if not fitting:
             refuse(at, "no value is allowed here")
         return self._rules.one_of(map(gbnf.encoded, fitting))
@@ -124,24 +130,24 @@ class _Converter:
         self._shape.choice(rule, rules)
         return rule
 
-    def _reference(self, pointer: object, at: Place) -> str:
-        if not isinstance(pointer, str) or not pointer.startswith("#"):
-            refuse(at, f"it refers to {pointer!r}, outside of it: put that into $defs. Nothing is fetched")
-        if pointer in at.entered:
-            refuse(at, f"{pointer} is nothing but itself")
+    def _reference(self, pointer: str, at: Place) -> str:
         if pointer not in self._references:
             rule = self._references[pointer] = self._rules.reserve()
-            found = self._visit(self._find(pointer, at), Place(pointer, at.depth + 1, at.entered | {pointer}))
+            found = self._visit(self._find(pointer, at), Place(pointer, at.depth + 1))
             self._rules.set(rule, found)
             self._shape.choice(rule, [found])
         return self._references[pointer]
 
     def _find(self, pointer: str, at: Place) -> object:
+        if not pointer.startswith("#"):
+            refuse(at, f"it refers to {pointer!r}, outside of it: put that into $defs. Nothing is fetched")
+        start, *steps = unquote(pointer).split("/")
+        if start != "#":
+            refuse(at, f"it refers to {pointer!r}, by an anchor: name the place, as in #/$defs/name")
         found: Any = self._schema
-        for step in pointer.split("/")[1:]:
-            key = unquote(step).replace("~1", "/").replace("~0", "~")
+        for key in (step.replace("~1", "/").replace("~0", "~") for step in steps):
             try:
-                found = found[int(key)] if isinstance(found, list) else found[key]
+                found = found[_index(key)] if isinstance(found, list) else found[key]
             except (KeyError, IndexError, ValueError, TypeError):
                 refuse(at, f"it refers to {pointer}, which is not there")
         return found
@@ -152,8 +158,6 @@ class _Converter:
             return gbnf.VALUE
         if isinstance(kinds, list):
             return self._any_of([({**schema, "type": kind}, at) for kind in kinds], at)
-        if not isinstance(kinds, str) or kinds not in TYPES:
-            refuse(at, f"there is no type {kinds!r}")
         return self._by_type[kinds](schema, at) if kinds in self._by_type else kinds
 
     def _number(self, schema: Mapping[str, Any], at: Place) -> str:
@@ -171,15 +175,14 @@ class _Converter:
         if "minLength" in schema or "maxLength" in schema:
             times = self._times(*bounds(schema, "minLength", "maxLength", at), at)
             return self._rules.name(rf'"\"" {gbnf.CHARACTER}{times} "\""')
-        kind = schema.get("format")
-        if isinstance(kind, str) and kind in gbnf.FORMATS:
+        if (kind := schema.get("format")) in gbnf.FORMATS:
             return self._rules.name(rf'"\"" ({gbnf.FORMATS[kind]}) "\""')
         return gbnf.STRING
 
     def _pattern(self, schema: Mapping[str, Any], at: Place) -> str:
         pattern = schema["pattern"]
-        if not isinstance(pattern, str) or {"minLength", "maxLength"} & schema.keys():
-            refuse(at, "pattern has to be a text, with no minLength or maxLength beside it")
+        if {"minLength", "maxLength"} & schema.keys():
+            refuse(at, "pattern has to have no minLength or maxLength beside it")
         try:
             expression = Pattern(pattern, self._rules.name).expression
         except (ValueError, OverflowError, re.error) as error:
@@ -187,31 +190,30 @@ class _Converter:
         return self._rules.name(rf'"\"" ({expression}) "\""')
 
     def _array(self, schema: Mapping[str, Any], at: Place) -> str:
-        first = a_list(schema.get("prefixItems", []), at)
+        first: Sequence[object] = schema.get("prefixItems", ())
         least, most = bounds(schema, "minItems", "maxItems", at)
         heads = [self._visit(item, at.within("prefixItems", i)) for i, item in enumerate(first[:most])]
         more = schema.get("items", not heads or least > len(heads))
         if more is False or most == len(heads):
             if least > len(heads):
                 refuse(at, f"minItems asks for more than the {len(heads)} that it allows")
-            return self._array_rule(_array_of(heads, ""), heads)
+            return self._array_rule(_array_of(heads, ""), heads, needed=heads)
         item = self._visit(more, at.within("items"))
         optional = not heads and not least
         heads = heads or [item]
         times = self._times(max(least - len(heads), 0), None if most is None else most - len(heads), at)
         following = self._rules.name(f'"," space {item} space')
-        return self._array_rule(_array_of(heads, f" {following}{times}", optional=optional), [*heads, item])
+        needed = [] if optional else [*heads, *([item] if least > len(heads) else [])]
+        return self._array_rule(_array_of(heads, f" {following}{times}", optional=optional), [*heads, item], needed)
 
-    def _array_rule(self, expression: str, items: Sequence[str]) -> str:
+    def _array_rule(self, expression: str, items: Sequence[str], needed: Sequence[str]) -> str:
         rule = self._rules.name(expression)
-        self._shape.parts(rule, items, first=items[:1])
+        self._shape.parts(rule, items, needed=needed, first=items[:1])
         return rule
 
     def _object(self, schema: Mapping[str, Any], at: Place) -> str:
-        properties, others = schema.get("properties", {}), schema.get("additionalProperties", True)
-        required = a_list(schema.get("required", []), at)
-        if not isinstance(properties, Mapping) or not all(isinstance(name, str) for name in required):
-            refuse(at, "properties has to be an object, and required a list of names")
+        properties, required = schema.get("properties", {}), schema.get("required", ())
+        others = schema.get("additionalProperties", schema.get("unevaluatedProperties", True))
         if not properties and not required:
             return self._map(others, schema.get("propertyNames", True), at)
         if "propertyNames" in schema:
@@ -219,7 +221,7 @@ class _Converter:
         schemas = {**properties, **{name: others for name in required if name not in properties}}
         pairs = [(self._pair(name, inner, at), name in required) for name, inner in schemas.items()]
         rule = self._rules.name(self._in_order(pairs, at))
-        self._shape.parts(rule, [pair for pair, _ in pairs])
+        self._shape.parts(rule, [pair for pair, _ in pairs], needed=[pair for pair, required in pairs if required])
         return rule
 
     def _map(self, values: object, names: object, at: Place) -> str:
@@ -243,7 +245,7 @@ class _Converter:
     def _pair(self, name: str, schema: object, at: Place) -> str:
         value = self._visit(schema, at.within("properties", name))
         pair = self._rules.name(f'{gbnf.literal(gbnf.encoded(name))} space ":" space {value} space')
-        self._shape.parts(pair, [value])
+        self._shape.parts(pair, [value], needed=[value])
         return pair
 
     def _in_order(self, pairs: Sequence[tuple[str, bool]], at: Place) -> str:
@@ -264,6 +266,13 @@ class _Converter:
         if count > REPEATS or self._repeats > ALL_REPEATS:
             refuse(at, f"{count} repetitions cannot be counted: at most {REPEATS} at once and {ALL_REPEATS} in all")
         return f"{{{least},{'' if most is None else most}}}"
+
+
+def _index(key: str) -> int:
+    """Raises ValueError for what JSON pointers do not take for one, as -1."""
+    if not re.fullmatch("0|[1-9][0-9]{0,8}", key):
+        raise ValueError(key)
+    return int(key)
 
 
 def _array_of(heads: Sequence[str], rest: str, *, optional: bool = False) -> str:

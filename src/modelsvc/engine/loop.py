@@ -39,6 +39,7 @@ class Pulse:
     cached_tokens: int
     prefilling: bool  # the step under way, or else the next one, has prompt tokens to compute
     last_step_at: float
+    failed_steps: int = 0  # in a row, the latest among them
 
 
 @dataclass(slots=True)
@@ -74,6 +75,7 @@ class DecodeLoop:
         self._sequences: dict[int, _Sequence] = {}
         self._letters: Letters = []
         self._gaps: list[float] = []
+        self._failed_steps = 0
         self._stopping = False
         self._handing_over = False
 
@@ -154,7 +156,7 @@ class DecodeLoop:
                 self._fail(sequence.order.id, DeadlineExceeded(now - sequence.order.submitted_at))
 
     def _publish(self, prefilling: bool) -> None:
-        self.pulse = Pulse(self._scheduler.cached, prefilling, time.monotonic())
+        self.pulse = Pulse(self._scheduler.cached, prefilling, time.monotonic(), self._failed_steps)
 
     def _announce(self, pieces: tuple[Piece, ...]) -> None:
         for piece in pieces:
@@ -169,10 +171,12 @@ class DecodeLoop:
         try:
             outputs = self._context.decode(step.pieces)
         except DecodeFailed as error:
+            self._failed_steps += 1
             for piece in step.pieces:
                 self._fail(piece.id, error)
             self._scheduler.distrust()
             return
+        self._failed_steps = 0
         seconds = time.monotonic() - began
         self._scheduler.pace.took(step.tokens, step.answers, seconds)
         due = [piece for piece in step.pieces if piece.samples]

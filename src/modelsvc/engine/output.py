@@ -5,7 +5,8 @@ any more. The answer ends right before the stop string that is complete first.
 """
 
 import codecs
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import takewhile
 
 from modelsvc.engine.types import Drawn, Token
@@ -18,12 +19,12 @@ class Output:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
         self._told = 0  # characters of the answer in the pieces so far
-        self._drawn: list[tuple[int, Drawn]] = []  # each with the place in the answer where its token begins
+        self._drawn: list[Drawn] = []
 
     def push(self, piece: bytes, drawn: Drawn | None = None) -> Token | None:
         """Take one token's bytes; the piece that can be told now, if any. Not to be called once `stopped`."""
         if drawn is not None:
-            self._drawn.append((self._told + len(self._held), drawn))
+            self._drawn.append(replace(drawn, at=self._told + len(self._held)))
         return self._tell(self._decoder.decode(piece), final=False)
 
     def end(self) -> Token | None:
@@ -46,11 +47,11 @@ class Output:
         found = [(at + len(stop), at) for stop in self._stop if (at := text.find(stop)) >= 0]
         return min(found)[1] if found else None
 
-    def _take_drawn(self, *, everything: bool) -> Iterator[Drawn]:
+    def _take_drawn(self, *, everything: bool) -> list[Drawn]:
         """Those whose tokens begin in what has been told. The tokens of a stop string are no part of the answer."""
-        ready = list(takewhile(lambda entry: everything or entry[0] < self._told, self._drawn))
+        ready = list(takewhile(lambda each: everything or each.at < self._told, self._drawn))
         del self._drawn[: len(ready)]
-        return (drawn for _, drawn in ready)
+        return ready
 
 
 def _begun(stop: str, text: str) -> int:

@@ -4,6 +4,7 @@ Python's own reader of regular expressions takes it apart; the classes `\\d`, `\
 """
 
 import json
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from re import _parser  # what `re` itself is made of
 from typing import Any
@@ -30,7 +31,8 @@ class Pattern:
     def __init__(self, pattern: str, name: Callable[[str], str]) -> None:
         """`name`: gives an expression a rule."""
         self._name = name
-        tree = list(_parser.parse(pattern))
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of what is odd in Python alone
+            tree = list(_parser.parse(pattern))
         branches = tree[0][1][1] if len(tree) == 1 and str(tree[0][0]) == "BRANCH" else [tree]
         found = [self._whole(list(branch)) for branch in branches]
         if sum(positions for _, positions in found) > POSITIONS:

@@ -29,11 +29,13 @@ UNKNOWN = frozenset(
     }
 )
 OF_TYPES: Mapping[str, frozenset[str]] = {
-    "object": frozenset({"properties", "required", "additionalProperties", "propertyNames"}),
+    "object": frozenset({"properties", "required", "additionalProperties", "unevaluatedProperties", "propertyNames"}),
     "array": frozenset({"items", "prefixItems", "minItems", "maxItems"}),
     "string": frozenset({"minLength", "maxLength", "pattern"}),
     "number": frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}),
 }
+SHOWN_CHARACTERS = 60
+PATH_CHARACTERS = 300
 COMBINING = ("$ref", "anyOf", "oneOf", "allOf", "const", "enum")
 ASSERTING = frozenset({"type", *COMBINING}).union(*OF_TYPES.values())
 TYPES: Mapping[str, Callable[[Any], bool]] = {
@@ -47,26 +49,70 @@ TYPES: Mapping[str, Callable[[Any], bool]] = {
 }
 
 
+class Form(NamedTuple):
+    """What a keyword's value has to be; `told` goes on with that."""
+
+    told: str
+    fits: Callable[[Any], bool]
+
+
+def _each(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list | tuple) and all(map(fits, value))
+
+
+def _is_count(value: Any) -> bool:
+    return TYPES["integer"](value) and value >= 0
+
+
+def _is_schema(value: Any) -> bool:
+    return isinstance(value, bool | Mapping)
+
+
+def _is_type(value: Any) -> bool:
+    return isinstance(value, str) and value in TYPES
+
+
+_TEXT = Form("a text", TYPES["string"])
+_COUNT = Form("a whole number, 0 or more", _is_count)
+_NUMBER = Form("a number", TYPES["number"])
+_SCHEMA = Form("a schema: an object, true or false", _is_schema)
+_SCHEMAS = Form("a list of schemas", _each(_is_schema))
+_FORMS: Mapping[str, Form] = {
+    "type": Form(
+        f"one of {', '.join(TYPES)}, or a list of them", lambda value: _is_type(value) or _each(_is_type)(value)
+    ),
+    "enum": Form("a list", TYPES["array"]),
+    "properties": Form(
+        "an object of schemas", lambda value: TYPES["object"](value) and _each(_is_schema)([*value.values()])
+    ),
+    "required": Form("a list of names", _each(TYPES["string"])),
+    **dict.fromkeys(("$ref", "pattern", "format"), _TEXT),
+    **dict.fromkeys(("minItems", "maxItems", "minLength", "maxLength"), _COUNT),
+    **dict.fromkeys(OF_TYPES["number"], _NUMBER),
+    **dict.fromkeys(("items", "additionalProperties", "unevaluatedProperties", "propertyNames"), _SCHEMA),
+    **dict.fromkeys(("anyOf", "oneOf", "allOf", "prefixItems"), _SCHEMAS),
+}
+
+
 class Place(NamedTuple):
-    """Where in the schema. `entered`: references followed with no character of the answer in between."""
+    """Where in the schema."""
 
     path: str = "#"
     depth: int = 0
-    entered: frozenset[str] = frozenset()
 
     def within(self, *steps: object) -> "Place":
-        """In a part of the answer."""
         return Place("/".join([self.path, *map(str, steps)]), self.depth + 1)
 
-    def beside(self, *steps: object) -> "Place":
-        """In another schema for the same part of the answer."""
-        return self.within(*steps)._replace(entered=self.entered)
+
+def check_form(schema: Mapping[str, Any], at: Place) -> None:
+    """That each keyword has a value of its kind, so that nobody further on meets another."""
+    for key, form in _FORMS.items():
+        if key in schema and not form.fits(schema[key]):
+            refuse(at, f"{key} has to be {form.told}, not {_shown(schema[key])}")
 
 
 def bounds(schema: Mapping[str, Any], least: str, most: str, at: Place) -> tuple[int, int | None]:
     low, high = schema.get(least, 0), schema.get(most)
-    if not all(bound is None or (isinstance(bound, int) and bound >= 0) for bound in (low, high)):
-        refuse(at, f"{least} and {most} have to be whole numbers")
     if high is not None and low > high:
         refuse(at, f"{least} {low} is more than {most} {high}")
     return low, high
@@ -87,16 +133,16 @@ def _bound(schema: Mapping[str, Any], key: str, at: Place) -> int | None:
     value = schema.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    if value != int(value):
         refuse(at, f"{key} {value!r} cannot be held to: give a whole number, or leave it out and check the answer")
     return int(value)
 
 
-def a_list(value: object, at: Place) -> list[Any]:
-    if not isinstance(value, list | tuple):
-        refuse(at, f"{value!r} has to be a list")
-    return list(value)
-
-
 def refuse(at: Place, why: str) -> NoReturn:
-    raise SamplingRefused(f"the JSON schema at {at.path}: {why}")
+    path = at.path if len(at.path) <= PATH_CHARACTERS else f"…{at.path[-PATH_CHARACTERS:]}"
+    raise SamplingRefused(f"the JSON schema at {path}: {why}")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"

@@ -52,8 +52,13 @@ class ChatTemplate:
         except TemplateError as error:
             raise PromptRefused(f"the model's chat template cannot be read: {error}") from error
 
-    def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> list[Segment]:
-        """Raises PromptRefused; ToolsRefused for tools, or calls of them, that the template does not know."""
+    def render(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = (), begun: str = ""
+    ) -> list[Segment]:
+        """`begun`: what the answer begins with.
+
+        Raises PromptRefused; ToolsRefused for tools, or calls of them, that the template does not know.
+        """
         if not self.uses_tools and (tools or any(map(_about_tools, messages))):
             raise ToolsRefused(
                 "this model's chat template has no place for tools: leave them out, or ask another model"
@@ -67,7 +72,7 @@ class ChatTemplate:
             text = self._template.render(messages=hidden, tools=marks.hide_all(tools) or _NO_TOOLS, **self._variables)
         except (TemplateError, TypeError, ValueError) as error:
             raise PromptRefused(f"the model's chat template refuses these messages: {error}") from error
-        return marks.reveal(text)
+        return marks.reveal(text + marks.hide(begun))
 
 
 class _Marks:

@@ -74,16 +74,22 @@ def _one(syntax: Syntax, number: int, function: Mapping[str, Any]) -> dict[str, 
     }
 
 
+_SCHEMAS_BY_NAME = ("properties", "$defs", "definitions", "patternProperties", "dependentSchemas")
+_VALUES = ("const", "enum", "default", "examples")  # which are no schemas, whatever they look like
+
+
 def _moved(schema: Any, to: str) -> Any:
     """A schema whose references are right when it is a part of another one."""
     if isinstance(schema, Mapping):
-        return {key: _moved_reference(key, value, to) for key, value in schema.items()}
+        return {key: _moved_part(key, value, to) for key, value in schema.items()}
     if isinstance(schema, Sequence) and not isinstance(schema, str):
         return [_moved(each, to) for each in schema]
     return schema
 
 
-def _moved_reference(key: str, value: Any, to: str) -> Any:
-    if key == "$ref" and isinstance(value, str) and value.startswith("#"):
+def _moved_part(key: str, value: Any, to: str) -> Any:
+    if key == "$ref" and isinstance(value, str) and (value == "#" or value.startswith("#/")):
         return to + value[1:]
-    return _moved(value, to)
+    if key in _SCHEMAS_BY_NAME and isinstance(value, Mapping):
+        return {name: _moved(each, to) for name, each in value.items()}
+    return value if key in _VALUES else _moved(value, to)

@@ -18,10 +18,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ChatPrompt:
-    """Rendered by the model's chat template. `shorten`: leave out the oldest turns that do not fit."""
+    """Rendered by the model's chat template. `begun`: what the answer to the messages begins with already.
+
+    `shorten`: leave out the oldest turns that do not fit.
+    """
 
     messages: tuple[Message, ...]
     tools: tuple[Mapping[str, Any], ...] = ()
+    begun: str = ""
     shorten: bool = False
 
 
@@ -109,10 +113,14 @@ class Logprob:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A token that was drawn, and the most probable ones in its place."""
+    """A token that was drawn, and the most probable ones in its place.
+
+    `at`: where in the answer's text it begins, or the character does of which it is a later part.
+    """
 
     chosen: Logprob
     top: tuple[Logprob, ...] = ()
+    at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +186,9 @@ class StepTaken:
 class Snapshot:
     """What liveness is judged by. `last_decode_age_s` is None while there is nothing to decode.
 
-    `prefilling`: the step under way carries prompt tokens. `waiting` has also those who wait for their user's turn.
-    `cached_tokens`: what the KV cache holds, for requests that run and, until its place is needed, of ended ones.
+    `prefilling`: the step under way carries prompt tokens. `failed_steps`: how many of the latest were not computed.
+    `waiting` has also those who wait for their user's turn. `cached_tokens`: what the KV cache holds, for requests that
+    run and, until its place is needed, of ended ones.
     """
 
     alive: bool
@@ -190,4 +199,5 @@ class Snapshot:
     prefilling: bool
     last_decode_age_s: float | None
     oldest_wait_s: float | None
+    failed_steps: int = 0
     longest_left_s: float | None = None  # until all that decode are done, if they use all their tokens at their pace

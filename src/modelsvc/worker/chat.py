@@ -9,7 +9,7 @@ from modelsvc.engine.types import ChatPrompt, Event, Finished, GenerationRequest
 from modelsvc.worker.errors import NotRecorded
 from modelsvc.worker.generations import as_http, counted
 from modelsvc.worker.logs import log
-from modelsvc.worker.schema import Ask
+from modelsvc.worker.schema import DEFAULT_MAX_TOKENS, DEFAULT_TEMPERATURE, Ask
 from modelsvc.worker.service import Service
 from modelsvc.worker.turns import Turn, Turns
 
@@ -43,9 +43,9 @@ class Chat:
 
     async def _request(self, ask: Ask, user_id: str | None) -> GenerationRequest:
         messages = (*await self._past(user_id), Message("user", ask.message))
-        return GenerationRequest(
-            ChatPrompt(messages, shorten=True), ask.max_tokens, Sampling(temperature=ask.temperature)
-        )
+        temperature = DEFAULT_TEMPERATURE if ask.temperature is None else ask.temperature
+        max_tokens = ask.max_tokens or DEFAULT_MAX_TOKENS
+        return GenerationRequest(ChatPrompt(messages, shorten=True), max_tokens, Sampling(temperature=temperature))
 
     async def _past(self, user_id: str | None) -> list[Message]:
         if user_id is None:

@@ -86,6 +86,11 @@ def internal() -> HttpError:
     return HttpError(500, "internal", "the worker failed on this request: see its log")
 
 
+def client_gone() -> HttpError:
+    """Told to nobody, but no failure either."""
+    return HttpError(499, "client_gone", "the client closed the connection before the answer")
+
+
 class NotRecorded(HttpError):
     """The answer is there, and is told, but the conversation does not remember it."""
 

@@ -40,9 +40,11 @@ async def generate(
     return _merged([counted(generation, service) for generation in generations])
 
 
-async def embed(service: Service, requests: Sequence[EmbeddingRequest], held: AsyncExitStack) -> list[Embedded]:
-    """The same for embeddings: all are awaited."""
-    generations = await _submitted(service.usable_engine(), requests, held)
+async def embed(
+    service: Service, requests: Sequence[EmbeddingRequest], held: AsyncExitStack, *, let_in: bool = False
+) -> list[Embedded]:
+    """The same for embeddings: all are awaited. `let_in`: they are the next part of a list that was let in."""
+    generations = await _submitted(service.usable_engine(), requests, held, let_in=let_in)
     return [await _embedded(generation, service) for generation in generations]
 
 
@@ -51,11 +53,14 @@ async def _embedded(generation: Generation, service: Service) -> Embedded:
     return Embedded(generation.embedding, finished.usage.prompt_tokens)
 
 
-async def _submitted(engine: Engine, requests: Sequence[Request], held: AsyncExitStack) -> list[Generation]:
+async def _submitted(
+    engine: Engine, requests: Sequence[Request], held: AsyncExitStack, *, let_in: bool = False
+) -> list[Generation]:
     generations = []
     with ExitStack() as all_places:
         doors = [all_places.enter_context(ExitStack()) for _ in requests]
-        places = [door.enter_context(engine.enter()) for door in doors]  # all, before the first of them has to wait
+        # all, before the first of them has to wait
+        places = [door.enter_context(engine.enter(let_in=let_in)) for door in doors]
         for door, place, request in zip(doors, places, requests, strict=True):
             with door:
                 generations.append(await place.submit(request))

@@ -6,14 +6,15 @@ from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import Any
 
-from modelsvc.worker.errors import HttpError
+from modelsvc.worker.errors import HttpError, client_gone
 
 BODY_TIMEOUT_S = 30.0  # for the whole of it; the edge hands over what it has read whole
 DISCARD_BYTES = 2**20
 
 
 class Incoming:
-    """The ASGI `receive`. Raises HttpError when the body does not come in time; what comes after it may take any."""
+    """The ASGI `receive`. Raises HttpError when the body does not come in time, or not to its end; what comes after it
+    may take any time."""
 
     def __init__(self, receive: Any, timeout_s: float | None = None) -> None:
         self._receive = receive
@@ -33,6 +34,9 @@ class Incoming:
 
     async def _take(self) -> MutableMapping[str, Any]:
         message: MutableMapping[str, Any] = await self._receive()
+        if message["type"] == "http.disconnect" and not self._whole:
+            self._whole = True
+            raise client_gone()
         self._whole = not message.get("more_body", False)
         return message
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from modelsvc.worker.errors import HttpError
+from modelsvc.worker.errors import client_gone
 
 T = TypeVar("T")
 
@@ -16,7 +16,7 @@ async def unless_gone(receive: Any, work: Coroutine[Any, Any, T]) -> T:
     try:
         await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise HttpError(499, "client_gone", "the client closed the connection before the answer")
+            raise client_gone()
         return working.result()
     finally:
         working.cancel()

@@ -10,6 +10,7 @@ from modelsvc.worker.errors import HttpError, shown
 
 MAX_MESSAGE_CHARACTERS = 100_000
 DEFAULT_MAX_TOKENS = 512
+DEFAULT_TEMPERATURE = 0.7
 REQUEST_ID = r"[A-Za-z0-9-]{1,64}"
 USER_ID = r"[A-Za-z0-9._@-]{1,64}"
 _REQUEST_ID, _USER_ID = re.compile(REQUEST_ID), re.compile(USER_ID)
@@ -17,10 +18,12 @@ _ALLOWED = "allowed: message (text), max_tokens (1 or more), temperature (0 to 2
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`max_tokens` and `temperature`: DEFAULT_MAX_TOKENS and DEFAULT_TEMPERATURE where there are none."""
+
     message: Annotated[str, msgspec.Meta(max_length=MAX_MESSAGE_CHARACTERS, extra_json_schema={"pattern": r"\S"})]
-    max_tokens: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] = DEFAULT_MAX_TOKENS
-    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] = 0.7
-    stream: bool = False
+    max_tokens: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    stream: bool | None = None
 
     def __post_init__(self) -> None:
         if not self.message.strip():

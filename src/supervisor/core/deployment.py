@@ -48,13 +48,13 @@ def begin(
 
 
 def resume(state: State) -> Decision:
-    """Go on with what an earlier supervisor left after step 10."""
+    """Go on with what an earlier supervisor left, after the last step that is done."""
     state = replace(state, deployment=state.resumed, resumed=None)
     resumed = state.current
     began = DeploymentBegan(
         resumed.request, resumed.id, resumed.kind, resumed.from_color, resumed.to_color, resumed=True
     )
-    return then((state, written(began)), lambda s: stages.enter(s, Step.DRAIN))
+    return then((state, written(began)), lambda s: stages.enter(s, Step(resumed.step + 1)))
 
 
 def step_done(state: State, event: ev.StepSucceeded) -> Decision:
@@ -83,6 +83,9 @@ def failed(state: State, reason: str, evidence: fx.Evidence | None = None, *, pa
     """The current step cannot be done: write it down and take back what was begun.
 
     What steps 1 and 2 look at is no matter of what is deployed: it may be well again in a while.
+
+    The way back is on record first: a failed step of a deployment whose colour is still on record as the active one
+    tells a later supervisor that it stays so.
     """
     deployment = state.current
     if deployment.step is Step.RECORD:
@@ -99,7 +102,8 @@ def failed(state: State, reason: str, evidence: fx.Evidence | None = None, *, pa
         reason=reason,
     )
     state = replace(state, deployment=undoing)
-    decision = then((state, (fx.CancelStep(), *written(record))), ending.route_back)
+    decision = then((state, (fx.CancelStep(),)), ending.route_back)
+    decision = then(decision, lambda s: (s, written(record)))
     return then(decision, ending.take_back)
 
 
@@ -207,7 +211,7 @@ def _verified(state: State) -> Decision:
     left = state.active_release or state.served_release
     previous = left if left and left != deployment.release else state.previous_release
     state = replace(state, active=deployment.to_color, previous_release=previous)
-    return state, written(RouteChanged(deployment.to_color, state.active_release, previous))
+    return state, written(RouteChanged(deployment.to_color, state.active_release, previous, deployment.id))
 
 
 def _admitted(state: State, release: int | None) -> State:

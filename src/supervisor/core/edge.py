@@ -73,10 +73,12 @@ def _unpaused(state: State) -> Decision:
 
 
 def _boot_again(state: State, event: ev.BootDue) -> Decision:
-    """The pause after a failed boot is over. Whoever deployed meanwhile was quicker."""
+    """The pause after a failed boot is over. Whoever deploys meanwhile was quicker; but that may fail, too."""
     ending = state.shutdown or state.handover
-    if ending or state.active or state.deployment or state.boot_failures != event.attempt:
+    if ending or state.active or state.boot_failures != event.attempt:
         return state, ()
+    if state.deployment:
+        return state, (After(state.policy.pause_s(event.attempt), event),)
     state = replace(state, boot=event.boot)
     return _boot(state) if state.edge is EdgePhase.RUNNING else (state, ())
 

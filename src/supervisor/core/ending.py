@@ -12,9 +12,10 @@ from supervisor.core import events as ev
 from supervisor.core import slots
 from supervisor.core.decision import Decision, then, written
 from supervisor.core.lifecycle import Phase
-from supervisor.core.records import Prewarmed, RequestEnded, RouteChanged, StepChanged, Warned
+from supervisor.core.records import Prewarmed, Record, Rejected, RequestEnded, RouteChanged, StepChanged, Warned
 from supervisor.core.state import (
     BOOT_REQUEST,
+    RESUMED_REQUEST,
     REWARM_REQUEST,
     WATCH_REQUEST,
     Boot,
@@ -69,9 +70,9 @@ def undone(state: State, problem: str = "") -> Decision:
 
 def _keep_new(state: State) -> Decision:
     """In place nobody else is left to serve, and the edge still routes there. On record, as every route."""
-    color = state.current.to_color
+    color, number = state.current.to_color, state.current.id
     state = replace(state, active=color, routed=color)
-    return state, written(RouteChanged(color, state.active_release, state.previous_release))
+    return state, written(RouteChanged(color, state.active_release, state.previous_release, number))
 
 
 def _undone(state: State, problem: str) -> Decision:
@@ -143,7 +144,7 @@ def route_back(state: State) -> Decision:
     if state.active is deployment.from_color:
         return state, ()
     state = replace(state, active=deployment.from_color, previous_release=deployment.previous_release)
-    return state, written(RouteChanged(state.active, state.active_release, state.previous_release))
+    return state, written(RouteChanged(state.active, state.active_release, state.previous_release, deployment.id))
 
 
 def _drain_standby(state: State) -> Decision:
@@ -176,6 +177,7 @@ def finish(state: State, outcome: Outcome) -> Decision:
     decision = then(decision, lambda s: _rest(s, deployment, outcome))
     decision = then(decision, lambda s: _remember_standby(s, deployment, outcome))
     decision = then(decision, lambda s: _remember_prewarming(s, deployment, outcome))
+    decision = then(decision, lambda s: _stay(s, outcome))
     return decision if outcome is Outcome.SUCCEEDED else then(decision, lambda s: _boot_later(s, deployment))
 
 
@@ -196,14 +198,27 @@ def _rest(state: State, deployment: Deployment, outcome: Outcome) -> Decision:
 
 def _remember_standby(state: State, deployment: Deployment, outcome: Outcome) -> Decision:
     """What the standby is good for now: to be deployed, or nothing it was before."""
-    if outcome is Outcome.SUCCEEDED and deployment.kind is not DeploymentKind.PREWARM:
-        left = deployment.from_color if deployment.kind is DeploymentKind.ROLLBACK else None
-        state = replace(state, rejected=state.slots[left].release if left else None)
+    if outcome is Outcome.REFUSED:
+        return state, ()
+    records: list[Record] = []
+    rejected = _rejected(state, deployment, outcome)
+    if rejected != state.rejected:
+        records.append(Rejected(rejected))
     prewarmed = deployment.kind is DeploymentKind.PREWARM and outcome is Outcome.SUCCEEDED
     release = deployment.release if prewarmed else None
-    if release == state.prewarmed or outcome is Outcome.REFUSED:
-        return state, ()
-    return replace(state, prewarmed=release), written(Prewarmed(release))
+    if release != state.prewarmed:
+        records.append(Prewarmed(release))
+    return replace(state, rejected=rejected, prewarmed=release), written(*records)
+
+
+def _rejected(state: State, deployment: Deployment, outcome: Outcome) -> int | None:
+    """The release that was rolled back from, until there is another one, or it serves again after all."""
+    if outcome is not Outcome.SUCCEEDED or deployment.kind is DeploymentKind.PREWARM:
+        return state.rejected
+    left = deployment.from_color
+    if deployment.kind is DeploymentKind.ROLLBACK and left:
+        return state.slots[left].release
+    return None if deployment.release == state.rejected else state.rejected
 
 
 def _remember_prewarming(state: State, deployment: Deployment, outcome: Outcome) -> Decision:
@@ -230,14 +245,32 @@ def forget_prewarmed(state: State, lost: str = "") -> Decision:
     return replace(state, prewarmed=None, prewarm_failures=0, prewarm_lost=lost), told
 
 
+def _stay(state: State, outcome: Outcome) -> Decision:
+    """Who stands in for what could not be booted is the active colour from now on. On record, as every route.
+
+    A shutdown decides nothing: the next supervisor boots what this one was to boot.
+    """
+    if not state.stands_in or state.shutdown:
+        return state, ()
+    state = replace(state, stands_in=False)
+    if outcome is Outcome.SUCCEEDED:
+        return state, ()
+    lost = state.served_release
+    previous = lost if lost and lost != state.active_release else state.previous_release
+    state = replace(state, previous_release=previous)
+    return state, written(RouteChanged(state.active, state.active_release, previous))
+
+
 def _boot_later(state: State, failed: Deployment) -> Decision:
     """Unattended, a first deployment that failed is tried again, with growing pauses, as long as nothing serves.
 
-    So is one that the watch on files asked for, since that may have come into its pause.
+    So is one that the watch on files asked for, since that may have come into its pause. Where one was taken up that
+    had nobody to go back to, what served before it is booted.
     """
-    if failed.request not in (BOOT_REQUEST, WATCH_REQUEST) or state.shutdown or state.active:
+    unattended = failed.request in (BOOT_REQUEST, WATCH_REQUEST, RESUMED_REQUEST)
+    if not unattended or state.shutdown or state.active:
         return state, ()
     attempt = state.boot_failures + 1
-    boot = Boot(failed.to_color, failed.change, failed.release)
+    boot = failed.instead or Boot(failed.to_color, failed.change, failed.release)
     again = fx.After(state.policy.pause_s(attempt), ev.BootDue(boot, attempt))
     return replace(state, boot_failures=attempt), (again,)

@@ -1,12 +1,13 @@
 """What an earlier supervisor left: from the journal and the live processes to a state to go on from.
 
-A deployment that had not been verified at the edge (step 10) is rolled back, one that had goes on with step 11. Workers
-that live and are ready are adopted; those of a rolled back deployment, and those that are not ready, are ended. The
-steps on record are brought to rest as well, so that none of them is under way for ever.
+What becomes of an unfinished deployment follows from what is on record of it, and of the route (`Fate`). Workers that
+live and are ready are adopted; those of a rolled back deployment, and those that are not ready, are ended. The steps on
+record are brought to rest as well, so that none of them is under way for ever.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from supervisor.core.lifecycle import Phase
 from supervisor.core.records import DeploymentBegan, Record, RequestEnded, StepChanged
@@ -26,6 +27,16 @@ from supervisor.core.steps import Step, StepState
 
 INTERRUPTED = "the supervisor ended during the deployment"
 TAKEN_BACK = frozenset({Step.START_STANDBY, Step.SWITCH_ROUTE, Step.VERIFY_ROUTE})
+BEGUN = (StepState.RUNNING, StepState.DONE)
+
+
+class Fate(StrEnum):
+    """What becomes of an unfinished deployment."""
+
+    FORWARD = "forward"  # it was verified at the edge: step 11 comes next
+    VERIFY = "verify"  # the edge was switched, or about to be, and nobody is left to go back to: step 10 comes next
+    STAYS = "stays"  # it failed or was given up, and its colour serves for want of another
+    BACK = "back"  # everything else
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +65,30 @@ class Unfinished:
     previous_release: int | None = None  # to go back to once it is taken back: what served before the old colour's
 
     @property
-    def verified(self) -> bool:
-        """Whether the new colour was seen at the edge."""
-        return self.steps.get(Step.VERIFY_ROUTE) is StepState.DONE
+    def warm(self) -> bool:
+        """Whether the standby ran already."""
+        return self.steps.get(Step.START_STANDBY) is StepState.SKIPPED
+
+    @property
+    def failed(self) -> bool:
+        """Whether a step could not be done, so that it was being taken back, or had been given up."""
+        return StepState.FAILED in self.steps.values()
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All that is known at the start. `active` is the colour the edge was last verified to route to."""
+    """All that is known at the start.
+
+    `active` is the colour the edge was last verified to route to, and `brought_by` the deployment that this is from.
+    """
 
     boot: Boot
     policy: Policy = field(default_factory=Policy)
     active: Color | None = None
+    brought_by: int | None = None
     paused: bool = False
     prewarmed: int | None = None
+    rejected: int | None = None
     served_release: int | None = None
     previous_release: int | None = None
     last_release: int = 0
@@ -102,48 +123,71 @@ class Resumption:
 
 def reconcile(found: Found) -> Resumption:
     """Decide what is adopted and what is ended. Nothing is booted when the active worker lives on."""
-    outcome = _outcome(found)
-    rejected = _rejected(found.unfinished, outcome)
-    kept = {
-        survivor.color: survivor for survivor in found.survivors if survivor.ready and survivor.color is not rejected
-    }
-    active = _active(found, kept)
-    resumed = _resumed(found, outcome, active)
+    ready = {survivor.color: survivor for survivor in found.survivors if survivor.ready}
+    left, fate = found.unfinished, _fate(found, ready)
+    rejected = _rejected(left) if left and fate is Fate.BACK else None
+    kept = {color: survivor for color, survivor in ready.items() if color is not rejected}
+    resumed = _resumed(left, fate, found.boot) if left and fate and left.to_color in kept else None
+    active = None if fate is Fate.VERIFY else _active(found, kept)
+    lost = active is None or active is not found.active
     state = State(
         slots=_slots(kept),
         policy=found.policy,
         active=active,
-        routed=None if found.paused else active,
+        stands_in=lost and active is not None,
+        routed=None if found.paused else resumed.to_color if resumed else active,
         paused=found.paused,
         prewarmed=found.prewarmed,
         prewarm_lost=_prewarm_lost(found, kept),
+        rejected=found.rejected,
         previous_release=found.previous_release,
         served_release=found.served_release,
         edge=EdgePhase.RUNNING if found.edge_lives else EdgePhase.ABSENT,
         resumed=resumed,
-        boot=None if active and active is found.active else found.boot,
+        boot=found.boot if lost and not resumed else None,
         last_release=found.last_release,
         last_deployment=found.last_deployment,
         last_worker=found.last_worker,
     )
     stop = tuple(survivor.worker_id for survivor in found.survivors if survivor not in kept.values())
-    return Resumption(state, stop, None if resumed else outcome, _at_rest(found.unfinished, outcome, resumed))
+    outcome = _outcome(left, fate) if left and fate and not resumed else None
+    steps = _at_rest(left, fate, resumed) if left and fate else ()
+    return Resumption(state, stop, outcome, steps)
 
 
-def _resumed(found: Found, outcome: Outcome | None, active: Color | None) -> Deployment | None:
-    """The deployment to go on with: its new colour was verified, and lives."""
+def _fate(found: Found, ready: Mapping[Color, Survivor]) -> Fate | None:
+    """By what the deployment itself wrote down: that its colour is the active one may be from another one's time."""
     left = found.unfinished
-    if left is None or outcome is not Outcome.SUCCEEDED or left.from_color is None or active is not left.to_color:
+    if left is None:
         return None
+    if found.brought_by == left.deployment:
+        if found.active is not left.to_color:
+            return Fate.BACK
+        return Fate.STAYS if left.failed else Fate.FORWARD
+    switched = left.steps.get(Step.SWITCH_ROUTE) in BEGUN and not left.failed
+    alone = left.to_color in ready and left.from_color not in ready
+    return Fate.VERIFY if switched and alone else Fate.BACK
+
+
+def _resumed(left: Unfinished, fate: Fate, boot: Boot) -> Deployment | None:
+    """The deployment to go on with, at its last step that is done.
+
+    With nobody to go back to it is like a first one: what served before is booted if it fails.
+    """
+    if fate not in (Fate.FORWARD, Fate.VERIFY):
+        return None
+    verified = fate is Fate.FORWARD
     return Deployment(
         left.deployment,
         left.kind,
         RESUMED_REQUEST,
-        left.from_color,
+        left.from_color if verified else None,
         left.to_color,
         previous_release=left.previous_release,
         release=left.release,
-        step=Step.VERIFY_ROUTE,
+        warm=left.warm,
+        step=Step.VERIFY_ROUTE if verified else Step.SWITCH_ROUTE,
+        instead=None if verified else boot,
     )
 
 
@@ -163,49 +207,60 @@ def _prewarm_lost(found: Found, kept: Mapping[Color, Survivor]) -> str:
     )
 
 
-def _rejected(left: Unfinished | None, outcome: Outcome | None) -> Color | None:
-    """The standby of a deployment that is rolled back; that of a rollback or swap was there before it, and so was any
-    that the deployment had not touched yet."""
-    standby_of_before = (DeploymentKind.ROLLBACK, DeploymentKind.SWAP, DeploymentKind.FAILOVER)
-    if left is None or outcome is Outcome.SUCCEEDED or left.kind in standby_of_before:
-        return None
-    return left.to_color if Step.START_STANDBY in left.steps else None
+def _rejected(left: Unfinished) -> Color | None:
+    """The standby of a deployment that is rolled back. One that was warm stays what it was, unless it was prewarmed for
+    just that; and so does any that the deployment had not touched yet."""
+    was_there_before = left.warm and left.kind is not DeploymentKind.DEPLOY
+    return left.to_color if Step.START_STANDBY in left.steps and not was_there_before else None
 
 
-def _outcome(found: Found) -> Outcome | None:
-    left = found.unfinished
-    if left is None:
-        return None
-    if left.from_color is None:  # a boot goes to the colour that was active before it, so the route does not tell
-        return Outcome.SUCCEEDED if left.verified else Outcome.FAILED
-    return Outcome.SUCCEEDED if found.active is left.to_color else Outcome.ROLLED_BACK
+def _outcome(left: Unfinished, fate: Fate) -> Outcome:
+    """Of one that is over. One that was verified, and whose worker is lost since, had succeeded."""
+    match fate:
+        case Fate.FORWARD:
+            return Outcome.SUCCEEDED
+        case Fate.BACK if left.from_color:
+            return Outcome.ROLLED_BACK
+        case _:
+            return Outcome.FAILED
 
 
-def _at_rest(left: Unfinished | None, outcome: Outcome | None, resumed: Deployment | None) -> tuple[StepChanged, ...]:
-    """What becomes of steps that were under way, and of those that are taken back. A resumed one enters its own."""
-    if left is None or outcome is None:
-        return ()
-    ends = _gone_forward(left, bool(resumed)) if outcome is Outcome.SUCCEEDED else _gone_back(left)
+def _at_rest(left: Unfinished, fate: Fate, resumed: Deployment | None) -> tuple[StepChanged, ...]:
+    """What becomes of steps that were under way, of those that are taken back, and of those that come again."""
+    if resumed:
+        ends = _come_again(left, resumed.step)
+    else:
+        ends = _gone_forward(left) if fate is Fate.FORWARD else _gone_back(left, fate)
     return tuple(StepChanged(left.deployment, step, state, reason) for step, (state, reason) in ends.items())
 
 
-def _gone_forward(left: Unfinished, resumed: bool) -> dict[Step, tuple[StepState, str]]:
+def _come_again(left: Unfinished, done: Step) -> dict[Step, tuple[StepState, str]]:
+    """Taking up brings the route to where step 9 brings it, and what is on record as verified was verified."""
+    ends: dict[Step, tuple[StepState, str]] = {}
+    for step, state in left.steps.items():
+        if step > done:
+            ends[step] = (StepState.PENDING, "")
+        elif state is StepState.RUNNING:
+            ends[step] = (StepState.DONE, "")
+    return ends
+
+
+def _gone_forward(left: Unfinished) -> dict[Step, tuple[StepState, str]]:
     """The route is on record, so step 10 was done even where that was not written down any more."""
     begun = {step: (StepState.DONE, "") for step, state in left.steps.items() if state is StepState.RUNNING}
     verified = {step: end for step, end in begun.items() if step <= Step.VERIFY_ROUTE}
-    if resumed:
-        return verified
     over = {step for step, state in left.steps.items() if state is not StepState.RUNNING}
     skipped = {step: (StepState.SKIPPED, INTERRUPTED) for step in Step if step > Step.VERIFY_ROUTE and step not in over}
     return {**verified, **skipped}
 
 
-def _gone_back(left: Unfinished) -> dict[Step, tuple[StepState, str]]:
+def _gone_back(left: Unfinished, fate: Fate) -> dict[Step, tuple[StepState, str]]:
+    """Of one whose colour stays, nothing is undone."""
     ends: dict[Step, tuple[StepState, str]] = {}
     for step, state in left.steps.items():
         if state is StepState.RUNNING:
             ends[step] = (StepState.FAILED, INTERRUPTED)
-        elif state is StepState.DONE and step in TAKEN_BACK:
+        elif state is StepState.DONE and step in TAKEN_BACK and fate is Fate.BACK:
             ends[step] = (StepState.UNDONE, "")
     return ends
 

@@ -50,11 +50,12 @@ class StepShown:
 
 @dataclass(frozen=True, slots=True)
 class RouteChanged:
-    """The edge was verified to route to another colour."""
+    """Another colour is the active one; `deployment` is the one that made it so, or took that back."""
 
     active: Color | None
     release: int | None
     previous_release: int | None
+    deployment: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,13 @@ class Prewarmed:
 
 
 @dataclass(frozen=True, slots=True)
+class Rejected:
+    """The release that was rolled back from last, which takes over only where nothing else can; None: none is."""
+
+    release: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class MonitorChanged:
     """The managed Prometheus is wanted or not, and is in that state; `pid` while its process runs."""
 
@@ -190,6 +198,7 @@ Record = (
     | EdgeChanged
     | Paused
     | Prewarmed
+    | Rejected
     | MonitorChanged
     | Warned
     | WatchDecided

@@ -40,6 +40,7 @@ class Traces:
     route: rec.RouteChanged | None = None
     paused: bool = False
     prewarmed: int | None = None
+    rejected: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ def salvage(known: Known, reality: Reality, traces: Traces) -> Salvage:
         records.append(rec.Paused(True))
     if traces.prewarmed is not None:
         records.append(rec.Prewarmed(traces.prewarmed))
+    if traces.rejected is not None:
+        records.append(rec.Rejected(traces.rejected))
     last_worker = max([traces.last_worker, *(worker_number(worker.worker_id) for worker in reality.workers)])
     return Salvage(tuple(records), {"deployment": traces.last_deployment, "worker": last_worker})
 

@@ -185,6 +185,7 @@ class Deployment:
     refused: bool = False
     passing: bool = False  # refused for a reason that may be gone in a while
     stuck: bool = False  # the edge could not be brought back
+    instead: "Boot | None" = None  # deployed when this one fails and nothing serves; None: this one again
     reason: str = ""
 
     @property
@@ -236,6 +237,7 @@ class State:
     slots: Mapping[Color, Slot] = field(default_factory=lambda: {color: Slot(color) for color in Color})
     policy: Policy = field(default_factory=Policy)
     active: Color | None = None
+    stands_in: bool = False  # the active colour is not the one on record, which is to be booted
     routed: Color | None = None  # what the edge was last told to route to; None: requests are held
     paused: bool = False
     prewarmed: int | None = None  # the release that is warm in the standby, to be deployed

@@ -38,8 +38,8 @@ class Reteller:
                 return _crash(record, stamp)
             case rec.EdgeChanged():
                 return _edge(record, stamp)
-            case rec.WorkerBegan():
-                return None  # its slot changed, which is told
+            case rec.WorkerBegan() | rec.Rejected():
+                return None  # its slot changed, and a rollback ended, which is told
             case _:
                 return _plain(record, stamp)
 

@@ -65,7 +65,7 @@ class Database:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._migrate(version)
-            self._file = self._path.stat()
+            self._file = self._path.stat() if self._path.exists() else None  # a journal in memory has none
             return version
         except sqlite3.Error as error:
             self._db.close()
@@ -103,7 +103,7 @@ class Database:
 
     def _is_ours(self) -> bool:
         with suppress(OSError):
-            return os.path.samestat(self._path.stat(), self._file)
+            return self._file is not None and os.path.samestat(self._path.stat(), self._file)
         return False
 
     def run(self, sql: str, values: tuple[Any, ...]) -> None:

@@ -66,6 +66,7 @@ class Journal(Past):
                     "active": record.active,
                     "release": record.release,
                     "previous_release": record.previous_release,
+                    "deployment": record.deployment,
                 }
                 self.remember("route", route)
             case rec.WorkerBegan():
@@ -85,6 +86,8 @@ class Journal(Past):
                 self.remember("paused", record.paused)
             case rec.Prewarmed():
                 self.remember("prewarmed", record.release)
+            case rec.Rejected():
+                self.remember("rejected", record.release)
             case rec.MonitorChanged():
                 self.remember("monitor", {"wanted": record.wanted, "pid": record.pid, "created_at": record.created_at})
             case rec.DeploymentBegan() | rec.WorkerChanged() | rec.BakeBreached():
@@ -117,7 +120,9 @@ class Journal(Past):
         self._db.run(
             "INSERT INTO steps (deployment, number, state, started_at, detail, evidence) VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (deployment, number) DO UPDATE SET state=excluded.state,"
-            " seconds=coalesce(seconds, ?, max(0, ?-started_at)),"
+            " started_at=CASE WHEN excluded.state='running' THEN excluded.started_at ELSE started_at END,"
+            " seconds=CASE WHEN excluded.state IN ('pending', 'running') THEN NULL"
+            " ELSE coalesce(seconds, ?, max(0, ?-started_at)) END,"
             " detail=CASE WHEN excluded.detail='' THEN detail ELSE excluded.detail END,"
             " evidence=CASE WHEN excluded.evidence='{}' THEN evidence ELSE excluded.evidence END",
             (*key, record.state, now, record.detail, json.dumps(dict(record.evidence)), seconds, now),

@@ -30,11 +30,12 @@ class WorkerRow:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What the edge was last verified to route to."""
+    """What the edge was last verified to route to, and the deployment that this is from."""
 
     active: Color | None = None
     release: int | None = None
     previous_release: int | None = None
+    deployment: int | None = None
 
 
 @dataclass(slots=True)
@@ -70,7 +71,8 @@ class Past:
     def route(self) -> Route:
         fact = self.fact("route") or {}
         active = fact.get("active")
-        return Route(Color(active) if active else None, fact.get("release"), fact.get("previous_release"))
+        numbers = fact.get("release"), fact.get("previous_release"), fact.get("deployment")
+        return Route(Color(active) if active else None, *numbers)
 
     def last_deployment(self) -> int:
         """The highest number given out so far; numbers are never used twice."""

@@ -79,11 +79,12 @@ class OperationEnded(Base, frozen=True):
 
 
 class RouteChanged(Base, frozen=True):
-    """Another colour is the active one; None: none is."""
+    """Another colour is the active one; None: none is. `deployment` made it so, or took that back; None: none did."""
 
     active: Color | None
     release: int | None
     previous_release: int | None
+    deployment: int | None = None
 
 
 class WorkerChanged(Base, frozen=True):

@@ -59,7 +59,10 @@ class WorkerCommand:
 
 
 class WorkerProcesses:
-    """All workers that run, by worker id. `on_end` is called in the event loop, once for each."""
+    """All workers that run, by worker id. `on_end` is called in the event loop, once for each.
+
+    Whoever has one stopped that does not run is told of its end as well: nobody waits for what never comes.
+    """
 
     def __init__(self, logs: Path, notify_socket: Path, on_end: OnEnd) -> None:
         self._logs = logs
@@ -97,9 +100,13 @@ class WorkerProcesses:
         return self._running.get(worker_id) if worker_id else None
 
     async def stop(self, worker_id: str, timeout_s: float) -> None:
-        """TERM, wait `timeout_s`, KILL. Returns when the process is gone; `on_end` reports it as any other end."""
+        """TERM, wait `timeout_s`, KILL. Returns when the process is gone; `on_end` reports it as any other end.
+
+        So it does, without a code, where none runs by that id.
+        """
         process = self._running.get(worker_id)
         if process is None:
+            self._on_end(worker_id, None)
             return
         if timeout_s > 0:
             processes.signal_group(process.pid, signal.SIGTERM)

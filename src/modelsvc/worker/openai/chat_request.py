@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from modelsvc.engine.types import ChatPrompt, GenerationRequest
+from modelsvc.engine.types import ChatPrompt, GenerationRequest, Message
 from modelsvc.worker.bodies import Body
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.openai.messages import AnyMessage, as_message
 from modelsvc.worker.openai.response_format import ResponseFormat, format_grammar
 from modelsvc.worker.openai.tools import Tool, Toolbox, ToolChoice
-from modelsvc.worker.openai.wanted import ALLOWED, Count, Wanted, requests
+from modelsvc.worker.openai.wanted import ALLOWED, Limit, Wanted, requests, token_limit
 
 _ROLES = "allowed: system, developer, user, assistant, tool"
 _TEXT_ONLY = "only parts of type text are understood: images, sound and files are not"
@@ -27,14 +27,17 @@ _HINTS = {
 
 
 class ChatRequest(Wanted, frozen=True, kw_only=True):
+    """`continue_final_message`: whether a last message by the assistant is the beginning of the answer."""
+
     messages: Annotated[list[AnyMessage], Meta(min_length=1)]
-    max_completion_tokens: Count | None = None
+    max_completion_tokens: Limit | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     response_format: ResponseFormat | None = None
     tools: Annotated[list[Tool], Meta(max_length=128)] | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
+    continue_final_message: bool | None = None
     modalities: list[Literal["text"]] | None = None
     audio: None = None
     functions: None = None
@@ -50,12 +53,34 @@ def chat_requests(asked: ChatRequest, tools: Toolbox) -> list[GenerationRequest]
     if asked.top_logprobs and not asked.logprobs:
         raise HttpError(400, "invalid_field", "top_logprobs: it needs logprobs to be true", param="top_logprobs")
     messages = tuple(as_message(message, index) for index, message in enumerate(asked.messages))
-    return list(
-        requests(
-            asked,
-            ChatPrompt(messages, tools.shown),
-            asked.max_completion_tokens or asked.max_tokens,
-            logprobs=(asked.top_logprobs or 0) if asked.logprobs else None,
-            grammar=tools.grammar or format_grammar(asked.response_format, with_tools=bool(tools.shown)),
-        )
-    )
+    grammar = tools.grammar or format_grammar(asked.response_format, with_tools=bool(tools.shown))
+    prompt = _prompt(asked, messages, tools, held_to_form=grammar is not None)
+    logprobs = (asked.top_logprobs or 0) if asked.logprobs else None
+    return list(requests(asked, prompt, _limit(asked), logprobs=logprobs, grammar=grammar))
+
+
+def _prompt(asked: ChatRequest, messages: tuple[Message, ...], tools: Toolbox, *, held_to_form: bool) -> ChatPrompt:
+    """A beginning of the answer is gone on with where it can be, unless the client says otherwise."""
+    *others, last = messages
+    reason = _why_not_continued(last, bool(others), held_to_form)
+    if asked.continue_final_message and reason:
+        told = f"continue_final_message: {reason}: leave it out"
+        raise HttpError(400, "invalid_field", told, param="continue_final_message")
+    if reason or asked.continue_final_message is False:
+        return ChatPrompt(messages, tools.shown)
+    return ChatPrompt(tuple(others), tools.shown, begun=last.content)
+
+
+def _why_not_continued(last: Message, follows: bool, held_to_form: bool) -> str | None:
+    if last.role != "assistant" or "tool_calls" in last.fields:
+        return "the last message is no text by the assistant"
+    if not follows:
+        return "the answer's beginning is all there is"
+    return "an answer that is held to a form has to be whole" if held_to_form else None
+
+
+def _limit(asked: ChatRequest) -> int | None:
+    """The older name counts where the newer one is not used."""
+    if asked.max_completion_tokens is not None:
+        return token_limit("max_completion_tokens", asked.max_completion_tokens)
+    return token_limit("max_tokens", asked.max_tokens)

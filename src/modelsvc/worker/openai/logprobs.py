@@ -1,7 +1,6 @@
 """Probabilities of tokens, as OpenAI tells them. Pure."""
 
 from collections.abc import Iterable
-from itertools import accumulate
 
 from modelsvc.engine.types import Drawn, Logprob
 from modelsvc.worker.openai.replies import DrawnToken, Probable, TextLogprobs
@@ -19,16 +18,14 @@ def drawn_tokens(drawn: Iterable[Drawn]) -> list[DrawnToken]:
     ]
 
 
-def text_logprobs(drawn: Iterable[Drawn], start: int, *, with_top: bool) -> TextLogprobs:
-    """`start`: where in the text the first of them begins."""
+def text_logprobs(drawn: Iterable[Drawn], *, with_top: bool) -> TextLogprobs:
     drawn = list(drawn)
-    tokens = [text_of(each.chosen) for each in drawn]
     top = [{text_of(token): token.logprob for token in (*each.top, each.chosen)} for each in drawn]
     return TextLogprobs(
-        tokens=tokens,
+        tokens=[text_of(each.chosen) for each in drawn],
         token_logprobs=[each.chosen.logprob for each in drawn],
         top_logprobs=top if with_top else None,
-        text_offset=list(accumulate(map(len, tokens[:-1]), initial=start)) if tokens else [],
+        text_offset=[each.at for each in drawn],
     )
 
 

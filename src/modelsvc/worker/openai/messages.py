@@ -19,7 +19,7 @@ Content = str | Annotated[list[TextPart], Meta(min_length=1)]
 
 class CalledFunction(msgspec.Struct, frozen=True):
     name: str
-    arguments: str
+    arguments: str | None = None
 
 
 class MadeCall(msgspec.Struct, frozen=True, tag_field="type", tag="function"):

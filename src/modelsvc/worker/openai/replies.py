@@ -111,7 +111,9 @@ class ChatChunk(_Answered, frozen=True):
 
 
 class TextLogprobs(Reply, frozen=True):
-    """Token by token; `text_offset`: where in the text it begins. `top_logprobs` is null when none were asked for."""
+    """Token by token; `text_offset`: where in the text it begins, or the character does of which it is a later part.
+    `top_logprobs` is null when none were asked for.
+    """
 
     tokens: list[str]
     token_logprobs: list[float]

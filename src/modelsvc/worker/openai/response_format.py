@@ -12,7 +12,7 @@ from modelsvc.worker.errors import HttpError
 class JsonSchema(msgspec.Struct, frozen=True):
     """An answer keeps to it with `strict` and without."""
 
-    name: str = ""
+    name: str | None = None
     schema: dict[str, Any] | None = None
     strict: bool | None = None
 

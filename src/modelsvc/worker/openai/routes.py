@@ -90,13 +90,20 @@ _UNCACHED = {"Cache-Control": "no-cache"}
 
 
 async def _embedded(service: Service, requests: Sequence[EmbeddingRequest], request: AnyRequest) -> list[Embedded]:
-    """As many at a time as there are slots: a long list is no crowd of requests. Together they have the time of one."""
+    """As many at a time as there are slots: a long list is no crowd of requests. Together they have the time of one.
+
+    The first decide whether it is let in; a list that was is not refused when it is half done.
+    """
     slots, held = service.identity.release.settings.slots, exchange_of(request).held
-    parts = [requests[start : start + slots] for start in range(0, len(requests), slots)]
+    starts = range(0, len(requests), slots)
     timeout_s = requests[0].timeout_s
     try:
         async with asyncio.timeout(timeout_s):
-            return [each for part in parts for each in await embed(service, part, held)]
+            return [
+                each
+                for start in starts
+                for each in await embed(service, requests[start : start + slots], held, let_in=start > 0)
+            ]
     except TimeoutError as error:
         raise _as_http(DeadlineExceeded(timeout_s or 0.0)) from error
     except EngineError as error:

@@ -22,12 +22,12 @@ class TextChoiceSoFar:
 
     def take(self, event: Event) -> list[TextChoice]:
         """What a stream tells at that event."""
-        start, told, self._untold = len(self._text), self._untold, ""
+        told, self._untold = self._untold, ""
         match event:
             case Token(text, drawn):
                 told += text
                 self._drawn += drawn
-                choice = TextChoice(index=self._index, text=told, logprobs=self._told(drawn, start))
+                choice = TextChoice(index=self._index, text=told, logprobs=self._told(drawn))
             case Finished(reason):
                 self._length = reason == "length"
                 choice = TextChoice(index=self._index, text=told, finish_reason=self._reason)
@@ -35,15 +35,15 @@ class TextChoiceSoFar:
         return [choice]
 
     def whole(self) -> TextChoice:
-        logprobs = self._told(self._drawn, 0)
+        logprobs = self._told(self._drawn)
         return TextChoice(index=self._index, text=self._text, logprobs=logprobs, finish_reason=self._reason)
 
     @property
     def _reason(self) -> Literal["stop", "length"]:
         return "length" if self._length else "stop"
 
-    def _told(self, drawn: Iterable[Drawn], start: int) -> TextLogprobs | None:
-        return None if self._logprobs is None else text_logprobs(drawn, start, with_top=self._logprobs > 0)
+    def _told(self, drawn: Iterable[Drawn]) -> TextLogprobs | None:
+        return None if self._logprobs is None else text_logprobs(drawn, with_top=self._logprobs > 0)
 
 
 def text_choices(asked: TextRequest, echoes: Sequence[str]) -> list[TextChoiceSoFar]:

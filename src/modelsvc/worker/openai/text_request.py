@@ -9,7 +9,7 @@ from modelsvc.engine.types import GenerationRequest, TextPrompt
 from modelsvc.worker.bodies import Body
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.openai.inputs import Inputs, contents
-from modelsvc.worker.openai.wanted import ALLOWED, Wanted, requests
+from modelsvc.worker.openai.wanted import ALLOWED, Wanted, requests, token_limit
 
 DEFAULT_MAX_TOKENS = 16  # as OpenAI documents
 _HINTS = {"suffix": "a text is continued at its end only: leave it out"}
@@ -41,5 +41,5 @@ def text_requests(asked: TextRequest, texts: Sequence[TextPrompt]) -> list[Gener
     if asked.echo and asked.logprobs is not None:
         told = "logprobs: a prompt that is echoed has none: ask for one of them"
         raise HttpError(400, "invalid_field", told, param="logprobs")
-    max_tokens = asked.max_tokens or DEFAULT_MAX_TOKENS
+    max_tokens = DEFAULT_MAX_TOKENS if asked.max_tokens is None else token_limit("max_tokens", asked.max_tokens)
     return [each for text in texts for each in requests(asked, text, max_tokens, logprobs=asked.logprobs)]

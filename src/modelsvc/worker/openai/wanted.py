@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from modelsvc.engine.types import GenerationRequest, Prompt, Sampling
+from modelsvc.worker.errors import HttpError
 
 ALLOWED = "/openapi.json tells what is allowed"
 MAX_CHOICES = 8
@@ -18,7 +19,7 @@ STREAM_TIMEOUT_S = 3600.0
 _NEUTRAL: dict[str, Any] = {"top_p": 1.0, "top_k": 0, "min_p": 0.0}
 _USUAL: dict[str, Any] = {"top_p": 1.0, "top_k": 40, "min_p": 0.05}
 
-Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Limit = Annotated[int, Meta(ge=-1, le=2**31 - 1, extra_json_schema={"not": {"const": 0}})]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 TokenId = Annotated[str, Meta(pattern="^[0-9]{1,9}$")]
@@ -35,7 +36,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     n: Annotated[int, Meta(ge=1, le=MAX_CHOICES)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: Count | None = None
+    max_tokens: Limit | None = None
     stop: Stop | Annotated[list[Stop], Meta(max_length=16)] | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Share | None = None
@@ -55,6 +56,13 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def with_usage(self) -> bool:
         return bool(self.stream_options and self.stream_options.include_usage)
+
+
+def token_limit(name: str, asked: int | None) -> int | None:
+    """-1 is what clients of llama.cpp's own server say for no limit but the context. Raises HttpError."""
+    if asked == 0:
+        raise HttpError(400, "invalid_field", f"{name}: Expected `int` >= 1, or -1, not 0; {ALLOWED}", param=name)
+    return None if asked == -1 else asked
 
 
 def requests(

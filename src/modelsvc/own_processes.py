@@ -36,7 +36,7 @@ def left_behind(paths: StatePaths) -> list[str]:
 def supervisor_pid(paths: StatePaths) -> int | None:
     """Of the supervisor that holds the lock of the state folder; None: none does."""
     with suppress(OSError, ValueError, psutil.Error):
-        process = psutil.Process(int(paths.lock.read_text()))
+        process = psutil.Process(int(paths.lock.read_text(encoding="utf-8")))
         if _has_open(process, paths.lock):
             return process.pid
     return None

@@ -19,7 +19,7 @@ PAUSE_S = 0.002
 def take(path: Path) -> TextIO:
     """Hold the state folder until the file is closed. Raises AlreadyRunning, naming the holder, or ConfigError."""
     try:
-        file = path.open("a+")
+        file = path.open("a+", encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"the lock {path} cannot be opened: {error.strerror}; mend its rights, or remove it"
@@ -41,7 +41,7 @@ def take(path: Path) -> TextIO:
 def is_held(path: Path) -> bool:
     """Whether a supervisor lives, also one that does not answer yet, or any more. Raises StorageError."""
     try:
-        with path.open() as file:
+        with path.open(encoding="utf-8") as file:
             return not try_lock(file, fcntl.LOCK_SH)
     except (FileNotFoundError, NotADirectoryError):
         return False
@@ -53,7 +53,7 @@ def holder(path: Path) -> int:
     """The pid of the supervisor that lives, as it wrote it; -1 where it has not yet, 0 when none lives."""
     if not is_held(path):
         return 0
-    told = path.read_text().strip()
+    told = path.read_text(encoding="utf-8").strip()
     return int(told) if told.isdecimal() else -1
 
 

@@ -15,6 +15,7 @@ from supervisor.core.gate import Check
 from supervisor.core.state import Color, Policy
 from supervisor.errors import ConfigError, InvalidRequest
 from supervisor.protocol import ExitCode
+from supervisor.releases.model_file import model_path
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,7 +53,7 @@ def test_every_problem_is_reported_at_once() -> None:
     told = problems(
         {
             "model": {"context_tokens": 3, "slots": True, "gpu_layers": "all", "kv_cache": "f8", "colour": 1},
-            "edge": {"listen": "localhost:80"},
+            "edge": {"listen": "box.lan:80"},
             "workers": {"blue_port": 70000},
             "memory": {"budget_gb": "8"},
             "deploy": 3,
@@ -67,7 +68,8 @@ def test_every_problem_is_reported_at_once() -> None:
         """model.gpu_layers: must be "auto" or a whole number from 0 to 1000, not 'all'""",
         "model.kv_cache: Input should be 'f16' or 'q8_0', not 'f8'",
         "model.colour: there is no such key",
-        "edge.listen: must be ADDRESS:PORT with a numeric address, such as 127.0.0.1:8080, not 'localhost:80'",
+        "edge.listen: must be ADDRESS:PORT with a numeric address or localhost, such as 127.0.0.1:8080,"
+        " not 'box.lan:80'",
         "workers.blue_port: Input should be less than or equal to 65535, not 70000",
         "memory.budget_gb: Input should be a valid number, not '8'",
         "deploy: must be a table of keys, not 3",
@@ -160,6 +162,19 @@ def test_a_listen_address_is_numeric_with_a_port(listen: str) -> None:
         split_listen(listen)
 
 
+@pytest.mark.parametrize("listen", [":80", "*:80"])
+def test_a_port_alone_is_told_both_things_it_may_mean(listen: str) -> None:
+    """Nobody opens the service to a network by leaving something out."""
+    with pytest.raises(ValueError, match=r"127\.0\.0\.1:80 for this machine alone, 0\.0\.0\.0:80 for all"):
+        split_listen(listen)
+
+
+def test_localhost_is_the_loopback_address() -> None:
+    """Whatever a hosts file says, and numeric for all who read it."""
+    config = parse({"edge": {"listen": "localhost:8080"}, "monitor": {"listen": "localhost:9091"}}, "x")
+    assert (config.edge.listen, config.monitor.listen) == ("127.0.0.1:8080", "127.0.0.1:9091")
+
+
 def test_addresses_of_both_families() -> None:
     """IPv6 in brackets."""
     assert split_listen("127.0.0.1:8080") == ("127.0.0.1", 8080)
@@ -229,6 +244,40 @@ def test_a_file_of_keys_is_found_beside_the_configuration(folder: Path) -> None:
     config = folder / "modelsvc.toml"
     config.write_text('[security]\napi_keys_file = "my.keys"\n')
     assert load(config).security.api_keys_file == str(folder / "my.keys")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("m.gguf", "{folder}/m.gguf"),
+        ("../m.gguf", "{folder}/../m.gguf"),
+        ("/m.gguf", "/m.gguf"),
+        ("~/m.gguf",) * 2,
+        ("", ""),
+    ],
+)
+def test_a_model_is_found_beside_the_configuration(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, written: str, meant: str
+) -> None:
+    """As every other path: from where a command is run says nothing."""
+    config = folder / "modelsvc.toml"
+    config.write_text(f'[model]\npath = "{written}"\n')
+    monkeypatch.chdir("/")
+    assert load(config).model.path == meant.format(folder=folder)
+
+
+def test_programs_are_found_beside_the_configuration(folder: Path) -> None:
+    """Those that are named by a path."""
+    config = folder / "modelsvc.toml"
+    config.write_text('[edge]\nnginx = "bin/nginx"\n[monitor]\nprometheus = "prometheus"\n')
+    loaded = load(config)
+    assert (loaded.edge.nginx, loaded.monitor.prometheus) == (str(folder / "bin" / "nginx"), "prometheus")
+
+
+def test_without_a_file_paths_count_from_the_working_directory() -> None:
+    """There is no other folder."""
+    section = parse({"model": {"path": "m.gguf"}}, "x").model
+    assert model_path(section) == Path.cwd() / "m.gguf"
 
 
 def test_a_hook_names_events_and_a_command(folder: Path) -> None:

@@ -20,7 +20,8 @@ from supervisor.config.sections import (
     WatchSection,
     WorkersSection,
 )
-from supervisor.config.values import BYTES_PER_GB, split_listen
+from supervisor.config.values import BYTES_PER_GB
+from supervisor.listen import split_listen
 
 __all__ = [
     "BYTES_PER_GB",

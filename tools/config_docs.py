@@ -40,7 +40,8 @@ started; `~` is the user's home. What `--model` and `--set model.path=` of `mode
 shell's folder, as with any command. A program's name without a `/` is looked for in `PATH`.
 
 **What is wrong with it** is said all at once, each problem with its path, what is allowed and what was found; then
-nothing is started (exit code 2). Unknown keys are problems. No value is bent into another type: `"8"` is no number.
+nothing is started (exit code 2). Tables of one name (`hook.1`) and values of a list are counted from 1, as in events.
+Unknown keys are problems. No value is bent into another type: `"8"` is no number.
 The TCP ports must differ from each other.
 
 **When an edit is taken up.** The supervisor reads the file when it starts, and `[model]` and `[[gate]]` anew for each

@@ -73,8 +73,8 @@ def test_every_problem_is_reported_at_once() -> None:
         "workers.blue_port: Input should be less than or equal to 65535, not 70000",
         "memory.budget_gb: Input should be a valid number, not '8'",
         "deploy: must be a table of keys, not 3",
-        "security.allowed_hosts.0: Input should be a valid string, not 1",
-        "foo: there is no such key",
+        "security.allowed_hosts.1: Input should be a valid string, not 1",
+        "foo: there is no such table",
     ]
 
 
@@ -231,6 +231,31 @@ def test_what_decisions_need_comes_from_the_file() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"models": {}}, "models: there is no such table: did you mean [model]?"),
+        ({"hooks": [{}]}, "hooks: there is no such table: did you mean [hook]?"),
+        ({"model": {"context_token": 1}}, "model.context_token: there is no such key: did you mean context_tokens?"),
+        (
+            {"hook": [{"on": ["*"], "command": ["a"], "timeout": 1}]},
+            "hook.1.timeout: there is no such key: did you mean",
+        ),
+        ({"hook": {"on": ["*"]}}, "hook: must be tables, each headed [[hook]]"),
+        ({"hook": 5}, "hook: must be tables, each headed [[hook]], not 5"),
+        (
+            {"hook": [{"on": "worker_crashed", "command": ["a"]}]},
+            'hook.1.on: must be a list, such as ["worker_crashed"], n',
+        ),
+        ({"security": {"allowed_hosts": {}}}, "security.allowed_hosts: must be a list, not {}"),
+    ],
+)
+def test_what_is_wrong_is_said_with_what_is_meant(values: dict[str, Any], told: str) -> None:
+    """In the file's own spelling, and counted from 1."""
+    (line,) = problems(values)
+    assert line.startswith(told)
+
+
 def test_values_are_never_changed() -> None:
     """Neither by accident nor on purpose; a copy is plain JSON."""
     with pytest.raises(ValueError, match="frozen"):
@@ -308,11 +333,11 @@ def test_the_hook_in_the_repositorys_file_can_be_used() -> None:
 @pytest.mark.parametrize(
     ("hook", "problem"),
     [
-        ({"on": ["boom"], "command": ["true"]}, 'hook.0.on.0: must be "*" or one of deployment_began, step_changed, '),
-        ({"on": ["events_missed"], "command": ["true"]}, "hook.0.on.0: must be"),
-        ({"on": ["*"], "command": ["a\0b"]}, "hook.0.command: must be a program and its arguments"),
-        ({"on": ["*"], "command": ["true"], "timeout_s": 4000}, "hook.0.timeout_s: Input should be less than or equal"),
-        ({"on": ["*"], "command": ["true"], "shell": True}, "hook.0.shell: there is no such key"),
+        ({"on": ["boom"], "command": ["true"]}, 'hook.1.on.1: must be "*" or one of deployment_began, step_changed, '),
+        ({"on": ["events_missed"], "command": ["true"]}, "hook.1.on.1: must be"),
+        ({"on": ["*"], "command": ["a\0b"]}, "hook.1.command: must be a program and its arguments"),
+        ({"on": ["*"], "command": ["true"], "timeout_s": 4000}, "hook.1.timeout_s: Input should be less than or equal"),
+        ({"on": ["*"], "command": ["true"], "shell": True}, "hook.1.shell: there is no such key"),
     ],
 )
 def test_a_wrong_hook_is_an_error_with_its_place(hook: Any, problem: str) -> None:
@@ -330,11 +355,11 @@ def test_a_gate_is_a_table_each() -> None:
 @pytest.mark.parametrize(
     ("gate", "problem"),
     [
-        ([{"prompt": "A?", "pattern": "("}], "gate.0.pattern: must be a regular expression, but '(' is none"),
-        ([{"prompt": "A?"}, {"expect": "x"}], "gate.1.prompt: Field required"),
-        ([{"prompt": ""}], "gate.0.prompt"),
-        ([{"prompt": "A?", "expects": "x"}], "gate.0.expects: there is no such key"),
-        ({"prompt": "A?"}, "gate: Input should be a valid list"),
+        ([{"prompt": "A?", "pattern": "("}], "gate.1.pattern: must be a regular expression, but '(' is none"),
+        ([{"prompt": "A?"}, {"expect": "x"}], "gate.2.prompt: Field required"),
+        ([{"prompt": ""}], "gate.1.prompt"),
+        ([{"prompt": "A?", "expects": "x"}], "gate.1.expects: there is no such key"),
+        ({"prompt": "A?"}, "gate: must be tables, each headed [[gate]]"),
     ],
 )
 def test_a_wrong_gate_is_an_error_with_its_place(gate: Any, problem: str) -> None:

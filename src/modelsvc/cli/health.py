@@ -55,8 +55,9 @@ def _print(url: str, is_ready: bool, ready: Any, deep: Any) -> None:
     if output.json_wanted():
         output.emit({"url": url, "ready": is_ready, "answer": ready, "health": deep})
         return
-    facts = [["url", url], ["ready", yes_no(is_ready)], *([] if is_ready else facts_of(ready)), *facts_of(deep)]
-    click.echo("\n".join(columns(facts)))
+    told = [] if is_ready else list(facts_of(ready))
+    more = [fact for fact in facts_of(deep) if fact not in told]  # while requests are held both answers are the same
+    click.echo("\n".join(columns([["url", url], ["ready", yes_no(is_ready)], *told, *more])))
 
 
 def facts_of(value: Any, name: str = "") -> Iterator[list[str]]:

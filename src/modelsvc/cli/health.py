@@ -19,7 +19,7 @@ TIMEOUT_S = 10.0
 
 
 @click.command(cls=Command)
-@click.option("--url", metavar="URL", help="Where the service listens; the running daemon knows.")
+@click.option("--url", metavar="URL", help="Where the service listens; else the daemon or the configuration says it.")
 @key_option
 def health(url: str | None, key: str | None) -> int:
     """Ask the service whether it can answer; exit 0 when it can, 1 when not, 3 when nothing answers.

@@ -117,7 +117,7 @@ MESSAGES: list[Row] = [
     _ask('{"message": "x", "temperature": 2.1}', "invalid_field", "temperature", "not 2.1"),
     _ask('{"message": "x", "temperature": NaN}', "invalid_json", "not JSON"),
     _ask('{"message": "x", "temperature": Infinity}', "invalid_json", "not JSON"),
-    _ask('{"message": "x", "stream": "yes"}', "invalid_field", "stream: must be true or false", "not 'yes'"),
+    _ask('{"message": "x", "stream": "yes"}', "invalid_field", "stream: must be true, false or null", "not 'yes'"),
     _ask(json.dumps({"message": "word " * 5000}), "prompt_too_long", "1024"),
     _ask(json.dumps({"message": "word " * 5000}), "prompt_too_long", "1024", path="/chat/ada", to="edge"),
     _ask("{", "invalid_json", "truncated", to="edge"),

@@ -35,8 +35,13 @@ a commented file to start from, are written from the code by `make config-docs`.
 user's configuration folder (`~/Library/Application Support/modelsvc` on macOS, `~/.config/modelsvc` on Linux), else
 the defaults. A file that is named but cannot be read is an error.
 
+**Paths.** A relative path counts from the file's folder, from wherever a command is run and however the service is
+started; `~` is the user's home. What `--model` and `--set model.path=` of `modelsvc ctl deploy` name counts from the
+shell's folder, as with any command. A program's name without a `/` is looked for in `PATH`.
+
 **What is wrong with it** is said all at once, each problem with its path, what is allowed and what was found; then
-nothing is started (exit code 2). Unknown keys are problems. No value is bent into another type: `"8"` is no number.
+nothing is started (exit code 2). Tables of one name (`hook.1`) and values of a list are counted from 1, as in events.
+Unknown keys are problems. No value is bent into another type: `"8"` is no number.
 The TCP ports must differ from each other.
 
 **When an edit is taken up.** The supervisor reads the file when it starts, and `[model]` and `[[gate]]` anew for each

@@ -6,7 +6,7 @@ the lock open that its pid is in. Where a process works and what its environment
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -36,10 +36,32 @@ def left_behind(paths: StatePaths) -> list[str]:
 def supervisor_pid(paths: StatePaths) -> int | None:
     """Of the supervisor that holds the lock of the state folder; None: none does."""
     with suppress(OSError, ValueError, psutil.Error):
-        process = psutil.Process(int(paths.lock.read_text()))
+        process = psutil.Process(int(paths.lock.read_text(encoding="utf-8")))
         if _has_open(process, paths.lock):
             return process.pid
     return None
+
+
+def other_service(process: psutil.Process) -> StatePaths | None:
+    """The state folder of the service that a process is of, whichever that is; None: of none, or nobody may see."""
+    with suppress(psutil.Error, OSError):
+        for root in _state_folders(process):
+            paths = StatePaths(root)
+            if paths.lock.exists() and role(process, paths):
+                return paths
+    return None
+
+
+def _state_folders(process: psutil.Process) -> Iterator[Path]:
+    """Where the process, its parent or what it has open say that the state folder may be."""
+    parent = process.parent()
+    for words in (process.cmdline(), parent.cmdline() if parent else []):
+        if release := _option(words, "--release"):
+            yield Path(release).parent.parent
+        yield from (Path(word.removeprefix(_TSDB)).parent.parent for word in words if word.startswith(_TSDB))
+        if prefix := _PREFIX.search(" ".join(words)):
+            yield Path(prefix[1]).parent
+    yield from (Path(file.path).parent.parent for file in process.open_files())
 
 
 def _role(process: psutil.Process, paths: StatePaths) -> str:

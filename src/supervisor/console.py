@@ -6,7 +6,7 @@ from contextlib import suppress
 from supervisor.core import records as rec
 from supervisor.core.desired import VerdictKind
 from supervisor.core.state import Outcome
-from supervisor.protocol import Struct, encode
+from supervisor.protocol import Struct, encode_text
 
 
 def say(text: str) -> None:
@@ -23,7 +23,7 @@ def tell_program(message: Struct) -> None:
     if sys.stdout is None:
         return
     try:
-        sys.stdout.write(f"{encode(message).decode()}\n")
+        sys.stdout.write(f"{encode_text(message, sys.stdout.encoding)}\n")
         sys.stdout.flush()
     except BrokenPipeError:
         pass

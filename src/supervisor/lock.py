@@ -85,7 +85,7 @@ def holder(path: Path) -> int:
     if not is_held(path):
         return 0
     try:
-        told = path.read_text().strip()
+        told = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:  # removed; the supervisor makes it anew
         return -1
     return int(told) if told.isdecimal() else -1
@@ -103,7 +103,7 @@ def try_lock(file: IO[str] | int, kind: int) -> bool:
 def _file(path: Path) -> TextIO:
     """The locked file, with our pid in it."""
     try:
-        file = path.open("a+")
+        file = path.open("a+", encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"the lock {path} cannot be opened: {error.strerror}; mend its rights, or remove it"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from supervisor.errors import ConfigError
+from supervisor.listen import EDGE_LISTEN, numeric
 from supervisor.protocol import CONFIG_ENV, HOME_ENV, Color
 
 CONFIG_NAME = "modelsvc.toml"
@@ -137,6 +138,18 @@ def control_socket(config: Path | None, environ: Mapping[str, str] = os.environ)
     return state_paths(environ).control_socket
 
 
+def edge_listen(config: Path | None) -> str:
+    """Where clients reach the service: `[edge] listen` of the configuration file, else the default.
+
+    Raises ConfigError for what is no address: whoever asks must not be sent to another service.
+    """
+    configured = _configured(config, "edge", "listen", EDGE_LISTEN) if config else EDGE_LISTEN
+    try:
+        return numeric(configured)
+    except ValueError as error:
+        raise ConfigError(f"{config}: edge.listen: {error}") from None
+
+
 def keys_file(config: Path | None) -> Path:
     """`[security] api_keys_file`, relative to the configuration file. Raises ConfigError when none is named."""
     configured = _configured(config, "security", "api_keys_file") if config else ""
@@ -199,9 +212,11 @@ def _existing(path: Path, said_by: str) -> Path:
     return path
 
 
-def _configured(config: Path, section: str, key: str) -> str:
+def _configured(config: Path, section: str, key: str, default: str = "") -> str:
     table = _read_toml(config).get(section, {})
-    value = table.get(key, "") if isinstance(table, dict) else ""
+    if not isinstance(table, dict):
+        raise ConfigError(f"{config}: [{section}] must be a table of keys, not {table!r}")
+    value = table.get(key, default)
     if not isinstance(value, str):
         raise ConfigError(f"{config}: {section}.{key} must be a string, not {value!r}")
     return value
@@ -211,6 +226,6 @@ def _read_toml(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {error}") from error

@@ -36,7 +36,7 @@ def test_every_wrong_key_is_named_at_once(service: Service) -> None:
     service.tables["edge"]["listen"] = "everywhere"
     said = refused(service, 2)
     for path, allowed in {
-        "straw": "there is no such key",
+        "straw": "there is no such table",
         "deploy.hope": "there is no such key",
         "deploy.bake_s": "greater than or equal to 0",
         "model.slots": "greater than or equal to 1",
@@ -111,7 +111,7 @@ def test_what_only_watches_is_not_needed_to_serve(service: Service) -> None:
         assert all(word in said for word in ("no metrics and no status page", str(number), f"(pid {os.getpid()})")), (
             said
         )
-        assert "hook.0.command: there is no program 'no-such-program'" in said
+        assert "hook.1.command: there is no program 'no-such-program'" in said
         assert service.chat("My name is Ada.").status_code == 200
     until(lambda: _serves(number), "the metrics are served")
     assert service.shut_down() == 0

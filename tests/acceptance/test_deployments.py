@@ -106,7 +106,7 @@ def test_wrong_settings_are_all_named_and_change_nothing(service: Service) -> No
         (models.truncated, 4, ["ends at byte", "header promises", "download it again"]),
         (models.unknown_architecture, 4, ["unknown model architecture", "choose another model"]),
         (models.not_gguf, 2, ["no GGUF file"]),
-        (Path.mkdir, 2, ["is no file"]),
+        (Path.mkdir, 2, ["is a folder"]),
         (lambda path: None, 2, ["there is no model file"]),
     ],
     ids=["truncated", "unknown architecture", "not GGUF", "folder", "missing"],

@@ -15,6 +15,7 @@ from supervisor.core.gate import Check
 from supervisor.core.state import Color, Policy
 from supervisor.errors import ConfigError, InvalidRequest
 from supervisor.protocol import ExitCode
+from supervisor.releases.model_file import model_path
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,7 +53,7 @@ def test_every_problem_is_reported_at_once() -> None:
     told = problems(
         {
             "model": {"context_tokens": 3, "slots": True, "gpu_layers": "all", "kv_cache": "f8", "colour": 1},
-            "edge": {"listen": "localhost:80"},
+            "edge": {"listen": "box.lan:80"},
             "workers": {"blue_port": 70000},
             "memory": {"budget_gb": "8"},
             "deploy": 3,
@@ -67,12 +68,13 @@ def test_every_problem_is_reported_at_once() -> None:
         """model.gpu_layers: must be "auto" or a whole number from 0 to 1000, not 'all'""",
         "model.kv_cache: Input should be 'f16' or 'q8_0', not 'f8'",
         "model.colour: there is no such key",
-        "edge.listen: must be ADDRESS:PORT with a numeric address, such as 127.0.0.1:8080, not 'localhost:80'",
+        "edge.listen: must be ADDRESS:PORT with a numeric address or localhost, such as 127.0.0.1:8080,"
+        " not 'box.lan:80'",
         "workers.blue_port: Input should be less than or equal to 65535, not 70000",
         "memory.budget_gb: Input should be a valid number, not '8'",
         "deploy: must be a table of keys, not 3",
-        "security.allowed_hosts.0: Input should be a valid string, not 1",
-        "foo: there is no such key",
+        "security.allowed_hosts.1: Input should be a valid string, not 1",
+        "foo: there is no such table",
     ]
 
 
@@ -160,6 +162,19 @@ def test_a_listen_address_is_numeric_with_a_port(listen: str) -> None:
         split_listen(listen)
 
 
+@pytest.mark.parametrize("listen", [":80", "*:80"])
+def test_a_port_alone_is_told_both_things_it_may_mean(listen: str) -> None:
+    """Nobody opens the service to a network by leaving something out."""
+    with pytest.raises(ValueError, match=r"127\.0\.0\.1:80 for this machine alone, 0\.0\.0\.0:80 for all"):
+        split_listen(listen)
+
+
+def test_localhost_is_the_loopback_address() -> None:
+    """Whatever a hosts file says, and numeric for all who read it."""
+    config = parse({"edge": {"listen": "localhost:8080"}, "monitor": {"listen": "localhost:9091"}}, "x")
+    assert (config.edge.listen, config.monitor.listen) == ("127.0.0.1:8080", "127.0.0.1:9091")
+
+
 def test_addresses_of_both_families() -> None:
     """IPv6 in brackets."""
     assert split_listen("127.0.0.1:8080") == ("127.0.0.1", 8080)
@@ -216,6 +231,31 @@ def test_what_decisions_need_comes_from_the_file() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"models": {}}, "models: there is no such table: did you mean [model]?"),
+        ({"hooks": [{}]}, "hooks: there is no such table: did you mean [hook]?"),
+        ({"model": {"context_token": 1}}, "model.context_token: there is no such key: did you mean context_tokens?"),
+        (
+            {"hook": [{"on": ["*"], "command": ["a"], "timeout": 1}]},
+            "hook.1.timeout: there is no such key: did you mean",
+        ),
+        ({"hook": {"on": ["*"]}}, "hook: must be tables, each headed [[hook]]"),
+        ({"hook": 5}, "hook: must be tables, each headed [[hook]], not 5"),
+        (
+            {"hook": [{"on": "worker_crashed", "command": ["a"]}]},
+            'hook.1.on: must be a list, such as ["worker_crashed"], n',
+        ),
+        ({"security": {"allowed_hosts": {}}}, "security.allowed_hosts: must be a list, not {}"),
+    ],
+)
+def test_what_is_wrong_is_said_with_what_is_meant(values: dict[str, Any], told: str) -> None:
+    """In the file's own spelling, and counted from 1."""
+    (line,) = problems(values)
+    assert line.startswith(told)
+
+
 def test_values_are_never_changed() -> None:
     """Neither by accident nor on purpose; a copy is plain JSON."""
     with pytest.raises(ValueError, match="frozen"):
@@ -229,6 +269,40 @@ def test_a_file_of_keys_is_found_beside_the_configuration(folder: Path) -> None:
     config = folder / "modelsvc.toml"
     config.write_text('[security]\napi_keys_file = "my.keys"\n')
     assert load(config).security.api_keys_file == str(folder / "my.keys")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("m.gguf", "{folder}/m.gguf"),
+        ("../m.gguf", "{folder}/../m.gguf"),
+        ("/m.gguf", "/m.gguf"),
+        ("~/m.gguf",) * 2,
+        ("", ""),
+    ],
+)
+def test_a_model_is_found_beside_the_configuration(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, written: str, meant: str
+) -> None:
+    """As every other path: from where a command is run says nothing."""
+    config = folder / "modelsvc.toml"
+    config.write_text(f'[model]\npath = "{written}"\n')
+    monkeypatch.chdir("/")
+    assert load(config).model.path == meant.format(folder=folder)
+
+
+def test_programs_are_found_beside_the_configuration(folder: Path) -> None:
+    """Those that are named by a path."""
+    config = folder / "modelsvc.toml"
+    config.write_text('[edge]\nnginx = "bin/nginx"\n[monitor]\nprometheus = "prometheus"\n')
+    loaded = load(config)
+    assert (loaded.edge.nginx, loaded.monitor.prometheus) == (str(folder / "bin" / "nginx"), "prometheus")
+
+
+def test_without_a_file_paths_count_from_the_working_directory() -> None:
+    """There is no other folder."""
+    section = parse({"model": {"path": "m.gguf"}}, "x").model
+    assert model_path(section) == Path.cwd() / "m.gguf"
 
 
 def test_a_hook_names_events_and_a_command(folder: Path) -> None:
@@ -259,11 +333,11 @@ def test_the_hook_in_the_repositorys_file_can_be_used() -> None:
 @pytest.mark.parametrize(
     ("hook", "problem"),
     [
-        ({"on": ["boom"], "command": ["true"]}, 'hook.0.on.0: must be "*" or one of deployment_began, step_changed, '),
-        ({"on": ["events_missed"], "command": ["true"]}, "hook.0.on.0: must be"),
-        ({"on": ["*"], "command": ["a\0b"]}, "hook.0.command: must be a program and its arguments"),
-        ({"on": ["*"], "command": ["true"], "timeout_s": 4000}, "hook.0.timeout_s: Input should be less than or equal"),
-        ({"on": ["*"], "command": ["true"], "shell": True}, "hook.0.shell: there is no such key"),
+        ({"on": ["boom"], "command": ["true"]}, 'hook.1.on.1: must be "*" or one of deployment_began, step_changed, '),
+        ({"on": ["events_missed"], "command": ["true"]}, "hook.1.on.1: must be"),
+        ({"on": ["*"], "command": ["a\0b"]}, "hook.1.command: must be a program and its arguments"),
+        ({"on": ["*"], "command": ["true"], "timeout_s": 4000}, "hook.1.timeout_s: Input should be less than or equal"),
+        ({"on": ["*"], "command": ["true"], "shell": True}, "hook.1.shell: there is no such key"),
     ],
 )
 def test_a_wrong_hook_is_an_error_with_its_place(hook: Any, problem: str) -> None:
@@ -281,11 +355,11 @@ def test_a_gate_is_a_table_each() -> None:
 @pytest.mark.parametrize(
     ("gate", "problem"),
     [
-        ([{"prompt": "A?", "pattern": "("}], "gate.0.pattern: must be a regular expression, but '(' is none"),
-        ([{"prompt": "A?"}, {"expect": "x"}], "gate.1.prompt: Field required"),
-        ([{"prompt": ""}], "gate.0.prompt"),
-        ([{"prompt": "A?", "expects": "x"}], "gate.0.expects: there is no such key"),
-        ({"prompt": "A?"}, "gate: Input should be a valid list"),
+        ([{"prompt": "A?", "pattern": "("}], "gate.1.pattern: must be a regular expression, but '(' is none"),
+        ([{"prompt": "A?"}, {"expect": "x"}], "gate.2.prompt: Field required"),
+        ([{"prompt": ""}], "gate.1.prompt"),
+        ([{"prompt": "A?", "expects": "x"}], "gate.1.expects: there is no such key"),
+        ({"prompt": "A?"}, "gate: must be tables, each headed [[gate]]"),
     ],
 )
 def test_a_wrong_gate_is_an_error_with_its_place(gate: Any, problem: str) -> None:

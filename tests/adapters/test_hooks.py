@@ -181,7 +181,7 @@ async def test_no_hooks_are_no_work(folder: Path) -> None:
 
 
 def test_programs_that_are_not_there_are_all_named(folder: Path) -> None:
-    """With their places; a name is looked for in PATH."""
+    """With their places, counted as in events; a name is looked for in PATH."""
     text = folder / "text"
     text.write_text("x")
     good = [HookSection(on=["*"], command=[program]) for program in ("sh", "/bin/sh")]
@@ -189,5 +189,5 @@ def test_programs_that_are_not_there_are_all_named(folder: Path) -> None:
     assert missing_programs(good) == []
     told = missing_programs([*good, *bad])
     assert len(told) == len(bad)
-    for place, (program, line) in enumerate(zip(("no-such-program", str(text), str(folder)), told, strict=True), 2):
+    for place, (program, line) in enumerate(zip(("no-such-program", str(text), str(folder)), told, strict=True), 3):
         assert f"hook.{place}.command: there is no program {program!r}" in line

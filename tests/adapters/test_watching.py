@@ -79,7 +79,10 @@ async def test_many_saves_are_one_deployment(world: Desk) -> None:
     ("text", "problem"),
     [
         ("[model", "cannot be read as TOML"),
-        ("[model]\nslotz = 1\n[modle]\n", "has 2 problem(s):\n  model.slotz: there is no such key\n  modle:"),
+        (
+            "[model]\nslotz = 1\n[modle]\n",
+            "has 2 problem(s):\n  model.slotz: there is no such key: did you mean slots?\n  modle:",
+        ),
         ("[model]\nslots = 1000\n", "model.slots: Input should be less than or equal to 64, not 1000"),
         ('[model]\npath = "/none.gguf"\n', "/none.gguf is gone"),
     ],

@@ -6,6 +6,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,6 +143,30 @@ def test_the_running_daemon_knows_where_the_edge_listens(daemon: Script, edge: S
     daemon.reply("GET /v1/status", status)
     script.reply("POST /chat", WHOLE)
     assert run("chat", "hi").exit_code == ExitCode.DONE
+
+
+def test_without_a_daemon_the_configuration_says_where_the_edge_listens(
+    edge: ScriptedEdge, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """nginx may serve on; on the default address there may be a stranger, who is not to get the prompt."""
+    script, url = edge
+    config = Path("mine.toml")
+    config.write_text(f'# größer\n[edge]\nlisten = "{url.removeprefix("http://")}"\n', encoding="utf-8")
+    monkeypatch.setenv("MODELSVC_CONFIG", str(config))
+    script.reply("POST /chat", WHOLE)
+    assert run("chat", "hi").exit_code == ExitCode.DONE
+
+
+@pytest.mark.parametrize("text", ["[edge", "edge = 1", "[edge]\nlisten = 8080", '[edge]\nlisten = "box.lan:80"'])
+@pytest.mark.parametrize("command", [("chat", "hi"), ("health",)])
+def test_a_configuration_that_does_not_say_where_is_told(run: Run, command: tuple[str, ...], text: str) -> None:
+    """No address is tried instead."""
+    config = Path("config") / "modelsvc.toml"
+    config.parent.mkdir()
+    config.write_text(text)
+    result = run(*command)
+    assert (result.exit_code, result.stdout) == (ExitCode.MISUSE, "")
+    assert "modelsvc.toml" in result.stderr
 
 
 @pytest.mark.parametrize(

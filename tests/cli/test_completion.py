@@ -52,6 +52,14 @@ def script(run: Run, world: Path, shell: str) -> Path:
     return path
 
 
+def store(home: Path, name: str) -> None:
+    """A model in the store, with what the store knows it by."""
+    folder = home / "models" / ("a" * 64)
+    folder.mkdir(parents=True)
+    (folder / name).touch()
+    (folder / "origin.json").write_bytes(encode(Origin(key="k", source="s", pulled_at="t", name=name)))
+
+
 def bash(run: Run, world: Path, line: str) -> list[str]:
     """What Tab offers behind `line`."""
     *words, word = line.split(" ")
@@ -91,10 +99,7 @@ def test_bash_completes_commands_options_and_values(run: Run, world: Path, line:
 
 def test_bash_completes_the_stores_models(run: Run, world: Path, home: Path) -> None:
     """By name; what it has not is left to bash, which completes files."""
-    folder = home / "models" / ("a" * 64)
-    folder.mkdir(parents=True)
-    (folder / "smol.gguf").touch()
-    (folder / "origin.json").write_bytes(encode(Origin(key="k", source="s", pulled_at="t", name="smol.gguf")))
+    store(home, "smol.gguf")
 
     assert bash(run, world, "modelsvc ctl deploy --model sm") == ["smol.gguf"]
     assert bash(run, world, "modelsvc ctl deploy --model ./x") == []
@@ -110,9 +115,7 @@ def test_fish_completes(run: Run, world: Path) -> None:
 @pytest.mark.skipif(shutil.which("fish") is None, reason="no fish here")
 def test_fish_shows_names_and_descriptions_to_their_end(run: Run, world: Path, home: Path) -> None:
     """Though both may have commas, by which click parts what it answers."""
-    folder = home / "models" / ("a" * 64)
-    folder.mkdir(parents=True)
-    (folder / "smol,q8.gguf").touch()
+    store(home, "smol,q8.gguf")
 
     assert fish(run, world, "modelsvc ctl deploy --model sm") == ["smol,q8.gguf"]
     assert fish(run, world, "modelsvc ctl stat") == ["status\tShow what serves, what it costs and what..."]

@@ -10,7 +10,7 @@ from tests.cli import samples
 from tests.cli.conftest import Run
 from tests.cli.scripted import Asked, Script, serving
 
-from supervisor.protocol import Color, DeploymentStatus, ExitCode, History, LogLines, Status, encode
+from supervisor.protocol import Color, DeploymentStatus, ExitCode, History, LastExit, LogLines, Status, encode
 
 
 def test_status_tells_people_what_serves(daemon: Script, run: Run) -> None:
@@ -27,6 +27,17 @@ def test_status_tells_people_what_serves(daemon: Script, run: Run) -> None:
         "memory     900 MB of 8,000 MB used, 700 MB of it shared",
         "deploying  deployment 4, blue -> green: step 5/13, wait until it is ready (loading 42 %)",
     ]
+
+
+def test_status_does_not_guess_how_a_worker_ended(daemon: Script, run: Run) -> None:
+    """Of one that an earlier supervisor started no exit code can be known, though it was stopped by this one."""
+    ended = replace(
+        samples.STATUS.workers[Color.GREEN], last_exit=LastExit(at="2031-05-04T10:59:00Z", code=None, signal=None)
+    )
+    workers = {**samples.STATUS.workers, Color.GREEN: ended}
+    daemon.reply("GET /v1/status", replace(samples.STATUS, workers=workers))
+    (line,) = [line for line in run("ctl", "status").stdout.splitlines() if line.startswith("green")]
+    assert line.endswith("last ended 2031-05-04T10:59:00Z")
 
 
 def test_status_of_a_service_that_has_nothing_yet(daemon: Script, run: Run) -> None:

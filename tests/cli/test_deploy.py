@@ -41,7 +41,11 @@ def test_an_empty_model_path_asks_for_the_built_in_model(daemon: Script, run: Ru
     ("args", "told"),
     [
         (["--model", "nowhere.gguf"], "there is no model file"),
-        (["--model", "."], "is no file"),
+        (["--model", ""], "it is empty"),
+        (["--model", "xdg"], "xdg is a folder, and the store has no model"),
+        (["--model", "./xdg/"], "xdg is a folder, and the store has no model"),
+        (["--model", "xdg/models"], "models is a folder: name the GGUF file itself"),
+        (["--model", "."], "is a folder: name the GGUF file itself"),
         (["--model", "text.gguf"], "does not begin with the bytes GGUF"),
         (["--model", "empty.gguf"], "does not begin with the bytes GGUF"),
         (["--set", "model.path=nowhere.gguf"], "there is no model file"),
@@ -59,6 +63,7 @@ def test_an_empty_model_path_asks_for_the_built_in_model(daemon: Script, run: Ru
 def test_bad_input_is_misuse_and_asks_nothing(daemon: Script, run: Run, gguf: Path, args: list[str], told: str) -> None:
     (gguf.parent / "text.gguf").write_text("hello")
     (gguf.parent / "empty.gguf").touch()
+    (gguf.parent / "xdg" / "models").mkdir(parents=True)
     result = run("ctl", "deploy", *args)
     assert result.exit_code == ExitCode.MISUSE
     assert told in result.stderr

@@ -98,7 +98,7 @@ LINES: list[tuple[hp.Happening, str]] = [
         "deployment 4: green is not as good (stall): it hangs",
     ),
     (hp.Warned(id=7, at=AT, text="watch out"), "warning: watch out"),
-    (hp.WatchDecided(id=7, at=AT, verdict="in_accord"), "watch: what the files say serves"),
+    (hp.WatchDecided(id=7, at=AT, verdict="in_accord"), "watch: what serves is what the files say"),
     (
         hp.WatchDecided(id=7, at=AT, verdict="asks", changes=["model.slots 4 -> 2", "modelsvc 1 -> 2"]),
         "watch: deploys model.slots 4 -> 2; modelsvc 1 -> 2",

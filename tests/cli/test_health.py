@@ -53,6 +53,14 @@ def test_a_service_that_is_not_ready_says_why(edge: ScriptedEdge, run: Run, answ
     assert ("still loading" in result.stdout) == (answer.status == 503)
 
 
+def test_what_both_answers_say_is_told_once(edge: ScriptedEdge, run: Run) -> None:
+    """While requests are held, nginx answers all with the same error."""
+    script, url = edge
+    for path in ("/ready", "/health/deep"):
+        script.refuse(f"GET {path}", "unavailable", "requests are held", 503)
+    assert run("health", "--url", url).stdout.count("requests are held") == 1
+
+
 def test_json_has_both_answers(edge: ScriptedEdge, run: Run) -> None:
     script, url = edge
     script.reply("GET /ready", {"status": "ready"})

@@ -2,6 +2,7 @@
 
 import json
 
+from msgspec.structs import replace
 from tests.cli.conftest import Run
 from tests.cli.scripted import Script
 
@@ -143,6 +144,14 @@ def test_memory_of_each_process_and_each_file_once(daemon: Script, run: Run) -> 
     assert "the machine can give 3,000 MB more" in result.stdout
     assert "by same model, measured 2 time(s)" in result.stdout
     assert ["abababababab", "kv_cache", "f16,", "slots", "4", "495", "MB", "472", "MB"] in lines
+
+
+def test_equal_measurements_are_one_row(daemon: Script, run: Run) -> None:
+    """With how many they are."""
+    daemon.reply("GET /v1/memory", replace(MEMORY, observations=MEMORY.observations * 3))
+    lines = [line.split() for line in run("ctl", "memory").stdout.splitlines()]
+    rows = [line for line in lines if line[0] == "abababababab"]
+    assert [row[-4:] for row in rows] == [["472", "MB,", "3", "times"]]
 
 
 def test_memory_for_programs(daemon: Script, run: Run) -> None:

@@ -6,6 +6,8 @@ from tests.cli import samples
 from tests.cli.conftest import Run
 from tests.cli.scripted import Script
 
+from supervisor.protocol import Color, Finished, Outcome
+
 LOST = "release 3 is not prewarmed any more: it is short of 9 MB; `modelsvc ctl prewarm` does it again"
 
 
@@ -26,3 +28,10 @@ def test_what_is_prewarmed_is_told_and_why_it_is_not_any_more(
     lines = dict(line.split(maxsplit=1) for line in run("ctl", "status").stdout.splitlines())
     assert lines.get("prewarmed") == in_status
     assert run("ctl", "prewarm", "--status").stdout.splitlines() == [asked]
+
+
+def test_what_was_cancelled_is_told_as_that(daemon: Script, run: Run) -> None:
+    """Nobody would look for what is ready in `done, release 6`."""
+    finished = Finished(outcome=Outcome.SUCCEEDED, deployment=None, release=6, active=Color.BLUE, seconds=1.2)
+    daemon.stream("POST /v1/prewarm/cancel", [finished])
+    assert run("ctl", "prewarm", "--cancel").stdout == "prewarm --cancel: release 6 is prewarmed no more, 1.2 s\n"

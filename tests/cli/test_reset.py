@@ -7,6 +7,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,29 @@ def test_all_goes_but_the_models(run: Run, state: Path) -> None:
     assert run("reset", "--models", "--yes").exit_code == ExitCode.DONE
     assert not state.exists()
     assert "nothing of modelsvc" in run("reset", "--yes").stdout
+
+
+def test_what_may_not_be_looked_into_is_not_nothing(run: Run, state: Path) -> None:
+    """The service of another user, say."""
+    run("reset")  # loads what another user may not read
+    state.chmod(0o000)
+    with as_nobody():
+        result = run("reset", "--yes")
+    state.chmod(0o700)
+    assert (result.exit_code, result.stdout) == (ExitCode.FAILED, "")
+    assert f"{state} cannot be looked into: Permission denied; nothing was removed" in result.stderr
+    assert left(state) == BEFORE
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """No mode keeps root out."""
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 def test_nothing_is_removed_without_a_word(run: Run, state: Path) -> None:

@@ -106,6 +106,29 @@ def test_what_is_printed_is_all_there_otherwise() -> None:
     assert run("--help", redirection="| cat", PYTHONIOENCODING="latin-1")[1].count("modelsvc up") == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "shown"), [((), b"caf\xe9 \\u65e5\n"), (("--json",), b'{"response":"caf\\u00e9 \\u65e5"}\n')]
+)
+def test_characters_that_the_terminal_does_not_have(
+    edge: tuple[Script, str], options: tuple[str, ...], shown: bytes
+) -> None:
+    """A model's answer may have any: they are written as escapes, in JSON as its own."""
+    script, url = edge
+    script.reply("POST /chat", {"response": "café 日"})
+    command = [sys.executable, "-m", "modelsvc", "chat", "--no-stream", "--url", url, "hi", *options]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    ran = subprocess.run(command, capture_output=True, timeout=60, env=environment)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (ExitCode.DONE, shown, b"")
+
+
+def test_an_error_of_a_supervisor_on_such_a_terminal() -> None:
+    """`modelsvc up --json` tells it in both ways."""
+    command = [sys.executable, "-m", "supervisor", "--json", "--config", "日.toml"]
+    ran = subprocess.run(command, capture_output=True, timeout=60, env={**os.environ, "PYTHONIOENCODING": "latin-1"})
+    assert ran.returncode == ExitCode.MISUSE and b"Traceback" not in ran.stderr
+    assert "日.toml" in json.loads(ran.stdout)["error"]["message"]
+
+
 @pytest.mark.parametrize(("redirection", "lines"), [(">/dev/full", 2), (">&-", 1), ("2>&-", 0), ("2>/dev/full", 0)])
 def test_a_supervisor_that_cannot_say_why_it_does_not_start(redirection: str, lines: int) -> None:
     """`modelsvc up` becomes it."""

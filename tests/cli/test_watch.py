@@ -21,10 +21,10 @@ BECAUSE = "model.context_tokens 4096 -> 8192"
     ("watch", "line"),
     [
         ({"verdict": ""}, "has not looked yet"),
-        ({"verdict": "in_accord"}, "what the files say serves"),
+        ({"verdict": "in_accord"}, "what serves is what the files say"),
         (
             {"verdict": "in_accord", "needs_restart": ["edge.listen"]},
-            "what the files say serves; after a restart: edge.listen",
+            "what serves is what the files say; after a restart: edge.listen",
         ),
         ({"verdict": "deploys", "changes": [BECAUSE], "reason": "deployment 7 brings it"}, f"deploys {BECAUSE}"),
         ({"verdict": "settled", "changes": [BECAUSE], "reason": "it failed"}, f"does not deploy {BECAUSE}: it failed"),

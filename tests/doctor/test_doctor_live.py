@@ -92,3 +92,20 @@ def test_a_supervisor_that_was_killed(live: Service) -> None:
     live.up()
     until(lambda: set(live.worker_pids()) & set(pids), "a worker is taken over", 10)
     assert "daemon_lost" not in examine(live).codes
+
+
+def test_ports_of_another_service(live: Service, service: Service) -> None:
+    """It is named by its state folder, and ended by its own supervisor, not by killing what that starts again."""
+    listen = live.tables["edge"]["listen"]
+    port = int(str(listen).rpartition(":")[2])
+    configure(service, edge={"listen": listen}, workers={"blue_port": live.tables["workers"]["blue_port"]})
+    seen = examine(service)
+    taken = [finding for finding in seen.findings if finding.code == "port_taken"]
+    assert len(taken) == 2 and f":{port} " in taken[0].seen
+    for finding in taken:
+        assert f"of the modelsvc whose state is in {live.state.root}" in finding.seen
+        assert f"MODELSVC_HOME={live.state.root} modelsvc ctl shutdown" in finding.mend
+        assert "kill" not in finding.mend
+    live.kill_supervisor()
+    assert "kill " in next(finding.mend for finding in examine(service).findings if finding.code == "port_taken")
+    live.up()

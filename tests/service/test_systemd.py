@@ -230,7 +230,7 @@ def test_a_broken_configuration_is_told_before_anything_is_given_up(installed: M
     """Whoever runs goes on."""
     installed.config.write_text("[modle]")
     refused = run(command)
-    assert refused.exit_code == ExitCode.MISUSE and "modle: there is no such key" in refused.stderr
+    assert refused.exit_code == ExitCode.MISUSE and "modle: there is no such table" in refused.stderr
     assert installed.orders == []
 
 

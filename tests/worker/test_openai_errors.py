@@ -27,7 +27,7 @@ CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"messages": []}, "messages", "length >= 1"),
     ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role", "allowed: system"),
-    ({"messages": [{"role": "user"}]}, "messages[0].content", "missing required field"),
+    ({"messages": [{"role": "user"}]}, "messages[0].content", "required field `content` is missing"),
     ({"messages": [{"role": "user", "content": [IMAGE]}]}, "messages[0].content[0].type", "only parts of type text"),
     (
         {"messages": [HELLO, {"role": "assistant", "tool_calls": [CALL]}]},
@@ -55,7 +55,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"web_search_options": {}}, "web_search_options", "nothing is looked up"),
     ({"response_format": {"type": "xml"}}, "response_format.type", "'xml'"),
     ({"tools": [{"type": "code_interpreter"}]}, "tools[0].type", "code_interpreter"),
-    ({"stream_options": {"include_usage": "yes"}}, "stream_options.include_usage", "`bool"),
+    (
+        {"stream_options": {"include_usage": "yes"}},
+        "stream_options.include_usage",
+        "must be true, false or null, not 'yes'",
+    ),
 ]
 
 

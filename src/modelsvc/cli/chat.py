@@ -21,7 +21,7 @@ FORGET_S = 5.0  # whoever pressed Ctrl-C because nothing answers waits no longer
 @click.command(cls=Command)
 @click.argument("message", nargs=-1)
 @click.option("--user", metavar="ID", help="Remember the conversation under this name.")
-@click.option("--url", metavar="URL", help="Where the service listens; the running daemon knows.")
+@click.option("--url", metavar="URL", help="Where the service listens; else the daemon or the configuration says it.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Longest answer.")
 @click.option("--temperature", type=Finite(min=0), help="0 for the likeliest words; higher for variety.")
 @click.option("--no-stream", is_flag=True, help="Wait for the whole answer.")

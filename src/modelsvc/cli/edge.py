@@ -17,9 +17,10 @@ import msgspec
 from modelsvc.cli.daemon import daemon_socket
 from supervisor.client import ControlClient
 from supervisor.errors import InvalidRequest, SupervisorError
+from supervisor.paths import edge_listen, find_config
 from supervisor.protocol import ErrorType
 
-DEFAULT_LISTEN = "127.0.0.1:8080"
+EXAMPLE = "127.0.0.1:8080"
 LOOKUP_S = 2.0
 KEY_ENV = "MODELSVC_API_KEY"
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
@@ -53,11 +54,15 @@ class ServerEvent:
 
 
 def edge_url(given: str | None) -> SplitResult:
-    """The edge to talk to: `--url`, else where the running service says it listens, else the default."""
-    text = given or f"http://{_listening()}"
+    """The edge to talk to: `--url`, else where the running service says it listens, else where it would.
+
+    nginx serves on while the supervisor is down. Raises ConfigError when the configuration cannot tell: what listens on
+    the default address may be a stranger, who would get the prompt.
+    """
+    text = given or f"http://{listen_address(_listening())}"
     url = web_address(text)
     if url is None:
-        raise InvalidRequest(f"{text!r} is no address of the service: write it as http://{DEFAULT_LISTEN}")
+        raise InvalidRequest(f"{text!r} is no address of the service: write it as http://{EXAMPLE}")
     return url
 
 
@@ -79,11 +84,11 @@ def listen_address(listen: str) -> str:
 
 def _listening() -> str:
     try:
-        return listen_address(ControlClient(daemon_socket(), LOOKUP_S).status().edge.listen)
+        return ControlClient(daemon_socket(), LOOKUP_S).status().edge.listen
     except SupervisorError as error:
         if error.type not in ("unavailable", "timed_out"):
             raise
-        return DEFAULT_LISTEN
+        return edge_listen(find_config())
 
 
 class Edge:

@@ -19,7 +19,7 @@ TIMEOUT_S = 10.0
 
 
 @click.command(cls=Command)
-@click.option("--url", metavar="URL", help="Where the service listens; the running daemon knows.")
+@click.option("--url", metavar="URL", help="Where the service listens; else the daemon or the configuration says it.")
 @key_option
 def health(url: str | None, key: str | None) -> int:
     """Ask the service whether it can answer; exit 0 when it can, 1 when not, 3 when nothing answers.
@@ -55,8 +55,9 @@ def _print(url: str, is_ready: bool, ready: Any, deep: Any) -> None:
     if output.json_wanted():
         output.emit({"url": url, "ready": is_ready, "answer": ready, "health": deep})
         return
-    facts = [["url", url], ["ready", yes_no(is_ready)], *([] if is_ready else facts_of(ready)), *facts_of(deep)]
-    click.echo("\n".join(columns(facts)))
+    told = [] if is_ready else list(facts_of(ready))
+    more = [fact for fact in facts_of(deep) if fact not in told]  # while requests are held both answers are the same
+    click.echo("\n".join(columns([["url", url], ["ready", yes_no(is_ready)], *told, *more])))
 
 
 def facts_of(value: Any, name: str = "") -> Iterator[list[str]]:

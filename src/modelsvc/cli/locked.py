@@ -27,7 +27,7 @@ def locked(paths: StatePaths) -> Iterator[None]:
     """
     paths.run.mkdir(mode=0o700, exist_ok=True)
     deadline = time.monotonic() + ENDING_S
-    with paths.lock.open("a") as file:
+    with paths.lock.open("a", encoding="utf-8") as file:
         while not lock.try_lock(file, fcntl.LOCK_EX) or lock.is_folder_held(paths.lock):
             if time.monotonic() > deadline:
                 raise Refused(

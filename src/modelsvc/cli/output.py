@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from modelsvc.cli.streams import OutputFailed, abandon_stdout
-from supervisor.protocol import ErrorBody, ErrorReply, encode
+from supervisor.protocol import ErrorBody, ErrorReply, encode_text
 
 _JSON = "modelsvc.json"
 
@@ -25,7 +25,7 @@ def json_wanted() -> bool:
 
 def emit(message: Any) -> None:
     """Print one JSON line, at once: a reader at the other end of a pipe acts on it."""
-    click.echo(encode(message).decode())
+    click.echo(encode_text(message, sys.stdout.encoding))
 
 
 def reader_left() -> bool:

@@ -20,8 +20,10 @@ MODELS = "models"
 def sizes(paths: StatePaths, *, models: bool) -> dict[Path, int]:
     """What would be removed, and its size in bytes. Raises Refused for a folder that is none of ours.
 
-    What only a supervisor or the store makes tells ours from a folder that happens to have such names in it.
+    What only a supervisor or the store makes tells ours from a folder that happens to have such names in it. Raises
+    StorageError for one that may not be looked into: it has not been found empty.
     """
+    _check_readable(paths.root)
     found = {path: _size(path) for path in _own_paths(paths, models)}
     if found and not (paths.lock.is_file() or paths.journal.is_file() or _is_store(paths.models)):
         raise Refused(
@@ -30,6 +32,19 @@ def sizes(paths: StatePaths, *, models: bool) -> dict[Path, int]:
             code="not_ours",
         )
     return found
+
+
+def _check_readable(root: Path) -> None:
+    try:
+        os.listdir(root)  # noqa: PTH208 - Path's own questions take what they may not see for absent
+        (root / "run").lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise StorageError(
+            f"{root} cannot be looked into: {error.strerror}; nothing was removed: run `modelsvc reset` as the user"
+            " whose service it is, or look at $MODELSVC_HOME"
+        ) from error
 
 
 def remove(paths: StatePaths, *, models: bool) -> None:

@@ -170,7 +170,7 @@ def status(target: Target) -> int:
         "stale": state.stale,
         "linger": state.linger,
     }
-    told = "not a question here, or not known"
+    told = "not known, or not needed here"
     rows = [[name, told if value is None else yes_no(value)] for name, value in facts.items()]
     _tell({**facts, "files": paths, "problem": state.problem}, columns([*rows, *(["file", path] for path in paths)]))
     if state.problem and not output.json_wanted():

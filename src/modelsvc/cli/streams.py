@@ -1,7 +1,8 @@
 """The command's stdout and stderr, whoever writes to them: our own code, click with its help, rich with its bars.
 
 That stdout cannot be written is told apart from every other error of a file by what is raised. What stderr cannot take
-is lost: there is nowhere left to tell it, and the exit code still says how the command ended.
+is lost: there is nowhere left to tell it, and the exit code still says how the command ended. A character that the
+terminal's encoding does not have is written as its escape, for a model's answer may have any.
 """
 
 import errno
@@ -68,5 +69,5 @@ def _over(kind: type[io.FileIO], stream: Any) -> Any:
     except (OSError, ValueError):  # no file of the system, as in tests
         return stream
     return io.TextIOWrapper(
-        io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=stream.line_buffering
+        io.BufferedWriter(raw), stream.encoding, "backslashreplace", line_buffering=stream.line_buffering
     )

@@ -41,7 +41,8 @@ def _without_keys(config: Config) -> Iterator[Finding]:
         yield found(
             "listens_to_all",
             f"{address} is beyond this machine, and there are no API keys: whoever reaches it may ask",
-            "`modelsvc keys add NAME --help`, and set security.api_keys_file; or listen on 127.0.0.1",
+            "set security.api_keys_file to a path, make a key (`modelsvc keys add NAME`), and start the service again;"
+            " or listen on 127.0.0.1",
         )
 
 

@@ -1,6 +1,7 @@
 """The five ports: free, ours already, or in somebody's way."""
 
 import errno
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +10,12 @@ import psutil
 
 from modelsvc.doctor.findings import Finding, found
 from modelsvc.doctor.situation import Situation
-from modelsvc.own_processes import role
+from modelsvc.own_processes import other_service, role, supervisor_pid
 from modelsvc.service import look
 from supervisor import ports
 from supervisor.config import Config
+from supervisor.paths import StatePaths
+from supervisor.protocol import HOME_ENV
 
 # They hold the edge's socket for us where a socket unit is installed.
 SERVICE_MANAGERS = ("systemd", "launchd")
@@ -68,7 +71,10 @@ def judge(door: Door, holders: list[psutil.Process], situation: Situation) -> Fi
     if holders and all(_keeps_sockets(each, situation) for each in holders):
         return found("port_inherited", f"{door.setting}: {door.address} is held for this service by {who}")
     code = "port_taken_optional" if door.optional else "port_taken"
-    return found(code, f"{door.setting}: {door.address} is taken by {who or NOBODY_SEEN}", _way_out(door, holders))
+    taken = f"{door.setting}: {door.address} is taken by {who or NOBODY_SEEN}"
+    if other := _other_service(holders):
+        return found(code, f"{taken}, of the modelsvc whose state is in {other.root}", _other_way_out(door, other))
+    return found(code, taken, _way_out(door, holders))
 
 
 NOBODY_SEEN = "a process of another user, or a connection that has this port at its own end"
@@ -78,6 +84,18 @@ def _keeps_sockets(process: psutil.Process, situation: Situation) -> bool:
     if role(process, situation.paths):
         return True
     return ports.name_of(process) in SERVICE_MANAGERS and look(situation.config_path).installed
+
+
+def _other_service(holders: list[psutil.Process]) -> StatePaths | None:
+    """Whose they all are, with a supervisor that can be asked to end them."""
+    services = [other_service(each) for each in holders]
+    first = services[0] if services else None
+    return first if first and supervisor_pid(first) and all(each == first for each in services) else None
+
+
+def _other_way_out(door: Door, other: StatePaths) -> str:
+    shutdown = f"{HOME_ENV}={shlex.quote(str(other.root))} modelsvc ctl shutdown"
+    return f"set {door.setting} to another port, or end that service (`{shutdown}`)"
 
 
 def _way_out(door: Door, holders: list[psutil.Process]) -> str:

@@ -64,7 +64,7 @@ def usable(values: Mapping[str, Any], folder: Path | None) -> tuple[Config, tupl
         try:
             return Config.model_validate(left, context=folder), tuple(dict.fromkeys(problems))
         except ValidationError as error:
-            problems += describe(error)
+            problems += describe(error, Config)
             for place in [detail["loc"] for detail in error.errors()]:
                 for wrong in [place] if place else PORT_KEYS:  # what has no place is about the ports together
                     _remove(left, wrong)

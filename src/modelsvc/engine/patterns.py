@@ -21,6 +21,14 @@ _SPACE = [(0x09, 0x0D), (0x20, 0x20), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0
 _SPACE += [(0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF)]
 _LINES = [(0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029)]
 _CLASSES = {"DIGIT": _DIGITS, "WORD": _WORD, "SPACE": _SPACE}
+_NAMES = {
+    "AT": "an anchor (^, $ or \\b) elsewhere than at its ends",
+    "ASSERT": "a look-ahead or look-behind",
+    "ASSERT_NOT": "a look-ahead or look-behind",
+    "GROUPREF": "a back-reference",
+    "GROUPREF_EXISTS": "a condition on a group",
+    "SUBPATTERN": "flags within",
+}
 _ESCAPED = [*range(0x20), 0x22, 0x5C, 0x7F]  # what stands in a string by an escape, if at all
 _NEVER = (0xD800, 0xDFFF)
 
@@ -68,7 +76,7 @@ class Pattern:
                 return f"({' | '.join(each for each, _ in found)})", sum(positions for _, positions in found)
             case "MAX_REPEAT" | "MIN_REPEAT":
                 return self._repeated(*value)
-        raise ValueError(f"{kind.lower().replace('_', ' ')} in it")
+        raise ValueError(f"it has {_NAMES.get(kind) or kind.lower().replace('_', ' ')}")
 
     def _repeated(self, least: int, most: Any, tree: Iterable[Any]) -> tuple[str, int]:
         expression, positions = self._sequence(tree)
@@ -116,5 +124,5 @@ def _class(spans: Sequence[Span]) -> str:
     shown = "".join(f"\\U{low:08X}-\\U{high:08X}" for low, high in plain)
     spelled = [gbnf.literal(json.dumps(chr(code))[1:-1]) for code in escaped]
     if not plain and not spelled:
-        raise ValueError("a class of no characters in it")
+        raise ValueError("it has a class of no characters")
     return f"({' | '.join([*([f'[{shown}]'] if shown else []), *spelled])})"

@@ -6,10 +6,10 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from modelsvc.worker.complaints import in_words, missing
 from modelsvc.worker.errors import HttpError, shown
 
 T = TypeVar("T")
-_MISSING = re.compile("Object missing required field `(.+)`")
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _INDEX = re.compile(r"\[[^\]]*\]")
 
@@ -35,20 +35,21 @@ class Body(Generic[T]):
     def _invalid(self, complaint: str, body: bytes) -> HttpError:
         text, _, where = complaint.partition(" - at ")
         path = where.replace("`key` in ", "").strip("`").removeprefix("$").removeprefix(".")
-        words = text if not path else f"{path}: {text}{_found(path, body)}"
-        if missing := _MISSING.fullmatch(text):
-            path = f"{path}.{missing[1]}".removeprefix(".")
+        told = in_words(text, _found(path, body) if path else "")
+        words = f"{path}: {told}" if path else told.replace("must be", "the body must be", 1)
+        if field := missing(text):
+            path = f"{path}.{field}".removeprefix(".")
         hint = self._hints.get(_INDEX.sub("[]", path), self._allowed)
         return HttpError(400, "invalid_field", f"{words}; {hint}", param=path or None)
 
 
 def _found(path: str, body: bytes) -> str:
-    """What is at the path, or where a mapping's key begins that the path does not tell."""
+    """What is at the path, or where a mapping's key begins that the path does not tell; empty when nobody can tell."""
     try:
         value = msgspec.json.decode(body)
         for name, index in _STEP.findall(path.partition("[...]")[0]):
             value = value[name] if name else value[int(index)]
-        return f", not {shown(value)}"
+        return shown(value)
     except (
         msgspec.DecodeError,
         UnicodeDecodeError,

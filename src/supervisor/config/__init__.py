@@ -1,12 +1,13 @@
 """The configuration file as frozen values; every problem is reported at once, with its dotted path.
 
 `values` are the kinds of value, `sections` the tables of the file with every key's meaning and unit, `file` the whole,
-`reading` gets it from TOML. `config/modelsvc.toml` and `docs/configuration.md` are written from the code by
-`make config-docs`, and a test holds them to it.
+`reading` gets it from TOML, and `complaints` says what is wrong with it. `config/modelsvc.toml` and
+`docs/configuration.md` are written from the code by `make config-docs`, and a test holds them to it.
 """
 
+from supervisor.config.complaints import describe
 from supervisor.config.file import Config
-from supervisor.config.reading import describe, load, parse, with_settings
+from supervisor.config.reading import load, parse, with_settings
 from supervisor.config.sections import (
     ControlSection,
     DeploySection,
@@ -20,7 +21,8 @@ from supervisor.config.sections import (
     WatchSection,
     WorkersSection,
 )
-from supervisor.config.values import BYTES_PER_GB, split_listen
+from supervisor.config.values import BYTES_PER_GB
+from supervisor.listen import split_listen
 
 __all__ = [
     "BYTES_PER_GB",

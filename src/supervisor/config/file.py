@@ -18,10 +18,11 @@ from supervisor.config.sections import (
     WatchSection,
     WorkersSection,
 )
-from supervisor.config.values import BYTES_PER_GB, split_listen
+from supervisor.config.values import BYTES_PER_GB
 from supervisor.core.bake import Limits
 from supervisor.core.gate import Check
 from supervisor.core.state import Color, Policy
+from supervisor.listen import split_listen
 
 
 class Config(Section):

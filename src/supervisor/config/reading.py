@@ -1,4 +1,4 @@
-"""From TOML to a Config, and from what is wrong with it to lines that people can act on."""
+"""From TOML to a Config; what is wrong with it is put into lines by `complaints`."""
 
 import tomllib
 from collections.abc import Mapping
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
+from supervisor.config.complaints import describe
 from supervisor.config.file import Config
 from supervisor.config.sections import ModelSection
 from supervisor.core.state import SettingValue
@@ -24,7 +24,7 @@ def parse(values: Mapping[str, Any], source: str, folder: Path | None = None) ->
     try:
         return Config.model_validate(values, context=folder)
     except ValidationError as error:
-        problems = describe(error)
+        problems = describe(error, Config)
         raise ConfigError(
             f"{source} has {len(problems)} problem(s):\n" + "\n".join(f"  {line}" for line in problems)
         ) from None
@@ -36,23 +36,7 @@ def with_settings(base: ModelSection, settings: Mapping[str, SettingValue]) -> M
     try:
         return ModelSection.model_validate({**base.model_dump(), **changed})
     except ValidationError as error:
-        raise InvalidRequest("; ".join(describe(error, "model")), code="bad_setting") from None
-
-
-def describe(error: ValidationError, prefix: str = "") -> list[str]:
-    """One line a problem: dotted path, what is allowed, and the value that is not."""
-    return list(dict.fromkeys(_line(detail, prefix) for detail in error.errors()))
-
-
-def _line(detail: ErrorDetails, prefix: str) -> str:
-    path = ".".join(str(part) for part in (prefix, *detail["loc"]) if part != "")
-    if detail["type"] == "extra_forbidden":
-        return f"{path}: there is no such key"
-    if detail["type"] == "model_type":
-        return f"{path}: must be a table of keys, not {detail['input']!r}"
-    text = detail["msg"].removeprefix("Value error, ")
-    shown = "" if detail["type"] == "value_error" or isinstance(detail["input"], dict) else f", not {detail['input']!r}"
-    return f"{path}: {text}{shown}" if path else text
+        raise InvalidRequest("; ".join(describe(error, ModelSection, "model")), code="bad_setting") from None
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from supervisor.config.values import (
     KeysFile,
     Listen,
     LoopbackListen,
+    ModelPath,
     Pattern,
     Port,
     Program,
@@ -22,6 +23,7 @@ from supervisor.config.values import (
     Textfile,
     Unit,
 )
+from supervisor.listen import EDGE_LISTEN
 
 
 class Effect(StrEnum):
@@ -43,7 +45,9 @@ class ModelSection(Section):
 
     effect: ClassVar[Effect] = Effect.DEPLOYMENT
 
-    path: AnyPath = Field("", description="GGUF file, ~ allowed; empty: the built-in demo model")
+    path: ModelPath = Field(
+        "", description="GGUF file; relative: to the file's folder, ~ allowed; empty: the built-in demo model"
+    )
     context_tokens: Annotated[int, Unit("tokens")] = Field(
         4096,
         ge=128,
@@ -71,7 +75,10 @@ class ModelSection(Section):
 class EdgeSection(Section):
     """nginx in front: the address that clients use, whatever runs behind it."""
 
-    listen: Listen = Field("127.0.0.1:8080", description='numeric address and port; IPv6 as "[::1]:8080"')
+    listen: Listen = Field(
+        EDGE_LISTEN,
+        description='numeric address and port; IPv6 as "[::1]:8080"; all of this machine\'s: "0.0.0.0:8080"',
+    )
     nginx: Program = Field("nginx", description="command or path")
     hold_timeout_s: Seconds = Field(
         30.0, description="seconds that a request may wait while no worker serves; then it is answered 503"

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo
 
 from modelsvc import keyfile
+from supervisor.listen import numeric, split_listen
 from supervisor.protocol.happenings import HOOKABLE
 
 BYTES_PER_GB = 1_000_000_000
@@ -28,24 +29,16 @@ class Form:
     words: str
 
 
-def split_listen(listen: str) -> tuple[str, int]:
-    """`127.0.0.1:8080` or `[::1]:8080` as host and port. Raises ValueError on anything else."""
-    host, _, port = listen.rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]")
-    try:
-        ip_address(bare)
-    except ValueError:
-        raise ValueError(
-            f"must be ADDRESS:PORT with a numeric address, such as 127.0.0.1:8080, not {listen!r}"
-        ) from None
-    if not port.isdecimal() or not 1 <= int(port) <= 65535:
-        raise ValueError(f"must end in a port from 1 to 65535, not {port!r}")
-    return bare, int(port)
+def _path(value: str, info: ValidationInfo) -> str:
+    """From the file's folder where it is relative; `~` stays as it was written, for whoever runs the service."""
+    if not value or value.startswith("~") or info.context is None:
+        return value
+    return str(_absolute(value, info))
 
 
-def _listen(value: str) -> str:
-    split_listen(value)
-    return value
+def _program(value: str, info: ValidationInfo) -> str:
+    """The same for a path; a name, which has no slash, is looked for in PATH."""
+    return _path(value, info) if "/" in value else value
 
 
 def _loopback(value: str) -> str:
@@ -122,8 +115,9 @@ Seconds = Annotated[float, Field(gt=0, le=86_400), Unit("seconds")]
 Gigabytes = Annotated[float, Field(gt=0, le=10_000), Unit("10^9 bytes")]
 
 AnyPath = Annotated[str, Form("a path")]
-Program = Annotated[str, Form("a command or its path")]
-Listen = Annotated[str, AfterValidator(_listen), Form("ADDRESS:PORT, the address numeric")]
+ModelPath = Annotated[str, AfterValidator(_path), Form("a path")]
+Program = Annotated[str, AfterValidator(_program), Form("a command or its path")]
+Listen = Annotated[str, AfterValidator(numeric), Form("ADDRESS:PORT, the address numeric or localhost")]
 LoopbackListen = Annotated[Listen, AfterValidator(_loopback), Form("ADDRESS:PORT, the address a loopback one")]
 GpuLayers = Annotated[
     Literal["auto"] | int, PlainValidator(_gpu_layers), Form('"auto", or a whole number from 0 to 1,000')

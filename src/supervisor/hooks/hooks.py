@@ -35,7 +35,7 @@ def missing_programs(hooks: Sequence[HookSection]) -> list[str]:
     """What to say of each program that is not there: no reason not to serve, for a run of it is told as failed."""
     return [
         f"hook.{place}.command: there is no program {hook.command[0]!r} that can be run: mend the path, or its rights"
-        for place, hook in enumerate(hooks)
+        for place, hook in enumerate(hooks, 1)
         if shutil.which(hook.command[0]) is None
     ]
 

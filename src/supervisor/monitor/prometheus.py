@@ -174,4 +174,4 @@ def _step_back(process: psutil.Popen) -> None:
     with suppress(OSError):
         os.setpriority(os.PRIO_PGRP, process.pid, NICENESS)  # all threads there are; those to come inherit it
     with suppress(OSError):
-        Path(f"/proc/{process.pid}/oom_score_adj").write_text(str(EAGER_TO_DIE))
+        Path(f"/proc/{process.pid}/oom_score_adj").write_text(str(EAGER_TO_DIE), encoding="utf-8")

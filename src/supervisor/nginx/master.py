@@ -49,7 +49,7 @@ class Master:
     def of(cls, folder: Path) -> Self | None:
         """The live master whose pid the file in `folder` names, if it works there and leads its group, as ours do."""
         with suppress(OSError, ValueError, psutil.Error):
-            process = psutil.Process(int((folder / PID_FILE).read_text()))
+            process = psutil.Process(int((folder / PID_FILE).read_text(encoding="utf-8")))
             ours = Path(process.cwd()) == folder.resolve() and process.uids().real == os.getuid()
             if ours and _is_member(process, process.pid):
                 return cls(process, processes.started_at(process))

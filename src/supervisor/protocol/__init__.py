@@ -21,6 +21,7 @@ from supervisor.protocol.base import ErrorType as ErrorType
 from supervisor.protocol.base import ExitCode as ExitCode
 from supervisor.protocol.base import Struct as Struct
 from supervisor.protocol.base import encode as encode
+from supervisor.protocol.base import encode_text as encode_text
 from supervisor.protocol.memory import AccountReport as AccountReport
 from supervisor.protocol.memory import AccountRow as AccountRow
 from supervisor.protocol.memory import ForecastReport as ForecastReport

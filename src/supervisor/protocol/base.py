@@ -1,5 +1,6 @@
 """What every message is, and what errors mean: exit codes, HTTP statuses."""
 
+import json
 from enum import IntEnum
 from typing import Any, Literal
 
@@ -63,3 +64,13 @@ class ErrorReply(Struct, frozen=True):
 def encode(message: Any) -> bytes:
     """A message as one line of JSON, without the newline."""
     return msgspec.json.encode(message)
+
+
+def encode_text(message: Any, encoding: str | None) -> str:
+    """The same as text for a stream of this encoding; what it has no characters for is written as JSON's escapes."""
+    text = encode(message).decode()
+    try:
+        text.encode(encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(json.loads(text), separators=(",", ":"))
+    return text

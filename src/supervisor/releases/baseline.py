@@ -95,7 +95,7 @@ def recorded_section(release: Release) -> ModelSection:
     try:
         return ModelSection.model_validate({**release.model_settings(keys), "path": _configured(release.model.path)})
     except ValidationError as error:
-        problems = "; ".join(describe(error, "model"))
+        problems = "; ".join(describe(error, ModelSection, "model"))
         raise Refused(
             f"release {release.number} of modelsvc {release.package_version} does not suit this version: {problems};"
             " name these settings with `modelsvc ctl deploy --set`, or in the configuration",

@@ -28,6 +28,15 @@ def tell(plan: Plan) -> int:
     return ExitCode.DONE if plan.admitted else ExitCode.REFUSED
 
 
+class ModelName(click.Path):
+    """An empty one is none, and not the working directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not value:
+            self.fail("it is empty: name a model, or write --set model.path= for the built-in one", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -43,7 +52,7 @@ def change_options(command: Function) -> Function:
     )
     model = click.option(
         "--model",
-        type=click.Path(path_type=Path),
+        type=ModelName(path_type=Path),
         metavar="PATH|NAME",
         help="The GGUF file to serve, or its name in the store.",
         shell_complete=completion.models,

@@ -155,8 +155,8 @@ def _last_exit(worker: WorkerStatus) -> str | None:
     last = worker.last_exit
     if last is None or worker.state == READY:
         return None
-    by = last.signal or ("something nobody saw" if last.code is None else f"exit {last.code}")
-    how = f"last ended {last.at} by {by}"
+    by = last.signal or ("" if last.code is None else f"exit {last.code}")  # of an adopted worker nobody can tell
+    how = f"last ended {last.at}" + (f" by {by}" if by else "")
     return f"{how} ({last.reason})" if worker.state == FAILED and last.reason else how
 
 
@@ -194,7 +194,7 @@ def watch_line(watch: WatchStatus | WatchDecided) -> str:
         case "":
             return "has not looked yet"
         case "in_accord":
-            return f"what the files say serves{later}"
+            return f"what serves is what the files say{later}"
         case "asks" | "deploys":
             return f"deploys {changes}{later}"
         case "rejected":

@@ -28,6 +28,7 @@ class Journey:
     """An operation such as `deploy`, as watched."""
 
     name: str
+    done: str = ""  # what to tell of the release when that was done, such as `release {} is given up`
     accepted: Accepted | None = None
     steps: dict[int, StepReport] = field(default_factory=dict)
     progress: str = ""

@@ -1,5 +1,6 @@
 """Plans and accounts of memory as lines for people. Pure: values in, text out."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
@@ -86,8 +87,14 @@ def _models(report: MemoryReport) -> list[list[str]]:
 def _measured(observations: Sequence[ObservationReport]) -> list[str]:
     if not observations:
         return ["no deployment has measured anything yet"]
-    rows = [["model", "settings", "formula", "measured"], *map(_observation, observations)]
+    counts = Counter(tuple(_observation(seen)) for seen in observations)  # in the order of the newest of each
+    rows = [["model", "settings", "formula", "measured"], *(_counted(row, count) for row, count in counts.items())]
     return ["what earlier deployments measured, newest first:", *(f"  {line}" for line in columns(rows))]
+
+
+def _counted(row: Sequence[str], count: int) -> list[str]:
+    *before, last = row
+    return [*before, f"{last}, {count} times" if count > 1 else last]
 
 
 def _observation(seen: ObservationReport) -> list[str]:

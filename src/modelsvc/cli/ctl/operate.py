@@ -25,8 +25,8 @@ patience_option = click.option(
 class Watcher:
     """Follows one operation. Leaving early, by Ctrl-C or `--timeout`, leaves the daemon at work and says so."""
 
-    def __init__(self, name: str, view: View) -> None:
-        self._journey = Journey(name)
+    def __init__(self, name: str, view: View, done: str = "") -> None:
+        self._journey = Journey(name, done)
         self._view = view
 
     def follow(self, begin: Callable[[], Events]) -> int:
@@ -57,6 +57,6 @@ class Watcher:
         return INTERRUPTED
 
 
-def operate(name: str, begin: Callable[[], Events]) -> int:
-    """Run the operation that `begin` asks for; return the exit code."""
-    return Watcher(name, choose_view()).follow(begin)
+def operate(name: str, begin: Callable[[], Events], done: str = "") -> int:
+    """Run the operation that `begin` asks for; return the exit code. `done` as a Journey has it."""
+    return Watcher(name, choose_view(), done).follow(begin)

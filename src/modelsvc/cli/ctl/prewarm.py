@@ -48,7 +48,7 @@ def prewarm(
         _show(client.status())
         return 0
     if cancel:
-        return operate("prewarm --cancel", client.cancel_prewarm)
+        return operate("prewarm --cancel", client.cancel_prewarm, "release {} is prewarmed no more")
     asked = deploy_request(model, assignments)
     request = PrewarmRequest(model=asked.model, settings=asked.settings)
     return operate("prewarm", lambda: client.prewarm(request))

@@ -34,9 +34,10 @@ def found_model(named: Path) -> Path:
     try:
         return store.find(str(named)).path
     except NotFound:
+        path = named.absolute()
+        there = f"{path} is a folder" if os.path.isdir(path) else f"there is no model file {path}"  # noqa: PTH112
         raise InvalidRequest(
-            f"there is no model file {named.absolute()}, and the store has no model {str(named)!r}: {store.contents()}",
-            code="no_model_file",
+            f"{there}, and the store has no model {str(named)!r}: {store.contents()}", code="no_model_file"
         ) from None
 
 
@@ -51,7 +52,8 @@ def checked_model(path: Path) -> Path:
     if not os.path.exists(path):  # noqa: PTH110  # Path's raises for a long name
         raise InvalidRequest(f"there is no model file {path}", code="no_model_file")
     if not path.is_file():
-        raise InvalidRequest(f"{path} is no file: name the GGUF file itself", code="no_model_file")
+        what = "a folder" if path.is_dir() else "no regular file"
+        raise InvalidRequest(f"{path} is {what}: name the GGUF file itself", code="no_model_file")
     if _magic(path) != GGUF_MAGIC:
         raise InvalidRequest(f"{path} is no GGUF file: it does not begin with the bytes GGUF", code="not_gguf")
     return path

@@ -21,6 +21,8 @@ def verdict(journey: Journey, finished: Finished) -> str:
     took = f", {duration(finished.seconds)}" if finished.seconds else ""
     if finished.outcome is Outcome.SUCCEEDED:
         done = "" if journey.accepted else f": {finished.reason or 'done'}"
+        if journey.done and finished.release is not None:
+            return f"{journey.headline}: {journey.done.format(finished.release)}{took}"
         release = "" if finished.release is None else f", release {finished.release}"
         return f"{journey.headline}{done}{release}{took}"
     ending = str(finished.outcome).replace("_", " ")

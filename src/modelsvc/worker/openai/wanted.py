@@ -61,7 +61,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 def token_limit(name: str, asked: int | None) -> int | None:
     """-1 is what clients of llama.cpp's own server say for no limit but the context. Raises HttpError."""
     if asked == 0:
-        raise HttpError(400, "invalid_field", f"{name}: Expected `int` >= 1, or -1, not 0; {ALLOWED}", param=name)
+        raise HttpError(
+            400, "invalid_field", f"{name}: must be a whole number >= 1, or -1, not 0; {ALLOWED}", param=name
+        )
     return None if asked == -1 else asked
 
 

@@ -113,7 +113,7 @@ class Executor:
             self._post(ev.StepSucceeded(effect.token, result.detail, result.release, result.evidence))
 
     def _route(self, color: Color | None) -> None:
-        """What cannot be written now is written by the watch, which sees the difference."""
+        """What cannot be written now is written by the watchdog, which sees the difference."""
         try:
             self._edge.write_route(color)
         except SupervisorError as error:

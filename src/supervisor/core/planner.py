@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from supervisor.core import deployment, edge, ending, handover, requests, room, slots, warmth, watch
+from supervisor.core import deployment, edge, ending, handover, requests, room, slots, warmth, watchdog
 from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then
 from supervisor.core.effects import Exit
@@ -29,7 +29,7 @@ def _decide(state: State, event: ev.Event) -> Decision:
         case ev.HeldAnswered():
             return handover.held_answered(state)
         case ev.WorkerSeen() | ev.MemorySeen() | ev.RouteSeen() | ev.ReplacementRested() | ev.TakeoverRested():
-            return watch.decide(state, event)
+            return watchdog.decide(state, event)
         case (
             ev.WorkerSpawned()
             | ev.WorkerSpawnFailed()

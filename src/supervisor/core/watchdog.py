@@ -1,4 +1,4 @@
-"""The watch of what runs: workers that do not answer, memory that grows, an edge that routes elsewhere.
+"""What the watchdog's looks mean: workers that do not answer, memory that grows, an edge that routes elsewhere.
 
 One bad look proves nothing: `looks_before_action` in a row do. Only a worker far over its limit is ended at the first,
 for the machine may have no second left.

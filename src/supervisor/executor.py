@@ -108,7 +108,7 @@ class Executor:
             self._post(ev.StepFailed(effect.token, error.message, error.evidence, error.passing))
         except Exception as error:
             log.exception("step_crashed", effect=repr(effect))
-            self._post(ev.StepFailed(effect.token, _defect(error)))
+            self._post(ev.StepFailed(effect.token, _defect(error), passing=True))
         else:
             self._post(ev.StepSucceeded(effect.token, result.detail, result.release, result.evidence))
 

@@ -55,6 +55,8 @@ class Executor:
                     sink.publish(effect.record)
             case fx.After():
                 asyncio.get_running_loop().call_later(effect.delay_s, self._post, effect.event)
+            case fx.AdmitWorker():
+                self._spawn(self._admit_worker(effect))
             case fx.StartWorker():
                 self._starting[effect.worker_id] = self._spawn(self._start_worker(effect))
             case fx.StopWorker():
@@ -84,6 +86,17 @@ class Executor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _admit_worker(self, order: fx.AdmitWorker) -> None:
+        try:
+            await self._steps.admit_worker(order)
+        except SupervisorError as error:
+            self._post(ev.WorkerRefused(order.color, order.request, error.message))
+        except Exception as error:
+            log.exception("admission_crashed", color=order.color, release=order.release)
+            self._post(ev.WorkerRefused(order.color, order.request, _defect(error)))
+        else:
+            self._post(ev.WorkerAdmitted(order.color, order.request))
 
     async def _start_worker(self, order: fx.StartWorker) -> None:
         """Its model file may have to be read before there is a process."""

@@ -21,6 +21,8 @@ def success(effect: fx.Effect, pid: int = 0) -> Iterator[ev.Event]:
     match effect:
         case fx.Admit():
             yield ev.StepSucceeded(effect.token, release=effect.release or effect.number)
+        case fx.AdmitWorker():
+            yield ev.WorkerAdmitted(effect.color, effect.request)
         case fx.StartWorker():
             yield ev.WorkerSpawned(effect.color, effect.worker_id, pid, float(pid))
             yield ev.WorkerReady(effect.worker_id)

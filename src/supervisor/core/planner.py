@@ -31,7 +31,9 @@ def _decide(state: State, event: ev.Event) -> Decision:
         case ev.WorkerSeen() | ev.MemorySeen() | ev.RouteSeen() | ev.ReplacementRested() | ev.TakeoverRested():
             return watchdog.decide(state, event)
         case (
-            ev.WorkerSpawned()
+            ev.WorkerAdmitted()
+            | ev.WorkerRefused()
+            | ev.WorkerSpawned()
             | ev.WorkerSpawnFailed()
             | ev.WorkerReady()
             | ev.WorkerProgressed()
@@ -88,7 +90,9 @@ def _step(state: State, event: ev.StepSucceeded | ev.StepFailed | ev.StepProgres
 
 
 WorkerEvent = (
-    ev.WorkerSpawned
+    ev.WorkerAdmitted
+    | ev.WorkerRefused
+    | ev.WorkerSpawned
     | ev.WorkerSpawnFailed
     | ev.WorkerReady
     | ev.WorkerProgressed
@@ -101,6 +105,10 @@ WorkerEvent = (
 
 def _worker(state: State, event: WorkerEvent) -> Decision:
     match event:
+        case ev.WorkerAdmitted():
+            return requests.admitted(state, event)
+        case ev.WorkerRefused():
+            return requests.refused_worker(state, event)
         case ev.WorkerSpawned():
             return then(slots.spawned(state, event), lambda s: deployment.spawned(s, event.color))
         case ev.WorkerSpawnFailed():

@@ -158,6 +158,7 @@ class Slot:
     progress: str | None = None
     restarts: int = 0
     request: str | None = None
+    admitting: int | None = None  # the release that `request` wants here, while it is asked whether that has room
     condemned: str = ""  # why it is being ended, if nobody asked for that
     unwell: int = 0  # looks in a row at which it was not well
     swollen: int = 0  # looks in a row at which it held too much memory

@@ -13,6 +13,7 @@ from supervisor.core.decision import Decision, then, written
 from supervisor.core.effects import After, Route
 from supervisor.core.ledger import mb
 from supervisor.core.records import Warned
+from supervisor.core.requests import obstacle
 from supervisor.core.state import REPLACE_REQUEST, DeploymentKind, EdgePhase, Slot, State
 
 Seen = ev.WorkerSeen | ev.MemorySeen | ev.RouteSeen | ev.ReplacementRested | ev.TakeoverRested
@@ -87,8 +88,8 @@ def _stop_standby(state: State, slot: Slot, why: str) -> Decision:
 
 def _replace_active(state: State, why: str, *, in_place: bool) -> Decision:
     """Once in a while: a new worker that soon holds as much again is not helped by another one."""
-    active, running = state.active_slot, state.edge is EdgePhase.RUNNING and not state.handover
-    if active is None or not active.serves or state.replacement_rests or state.paused or not running:
+    active, running = state.active_slot, state.edge is EdgePhase.RUNNING
+    if active is None or not active.serves or state.replacement_rests or not running or obstacle(state):
         return state, ()
     rested = After(state.policy.replacement_rest_s, ev.ReplacementRested())
     decision: Decision = replace(state, replacement_rests=True), (*written(Warned(why)), rested)

@@ -22,7 +22,6 @@ from supervisor.releases.store import ModelFile
 
 INSPECT_TIMEOUT_S = 60.0
 STAT_LIMIT_S = 20.0
-MISSING = "model_missing"  # a disk may be mounted late
 State = tuple[Path, int, int, int]
 
 _shapes: dict[State, ModelShape] = {}  # of files that did not change since
@@ -49,8 +48,8 @@ async def facts(path: Path) -> dict[str, object]:
     """
     found = await _inspection(path)
     if not found.get("ok"):
-        code = str(found.get("code", "model_unsupported"))
-        raise Refused(str(found.get("message")), code=code, passing=code == MISSING)
+        told, missing = str(found.get("message")), found.get("code") == "model_missing"
+        raise Refused(told, code=str(found.get("code", "model_unsupported")), passing=missing)
     return found
 
 
@@ -73,7 +72,7 @@ async def identify(path: Path, known: ModelFile | None = None) -> ModelFile:
         sha256 = await asyncio.wrap_future(begin(lambda: _sha256(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)))
     except FileNotFoundError as error:
         told = f"{path} is gone: {error.strerror}; put the file back"
-        raise Refused(told, code=MISSING, passing=True) from None
+        raise Refused(told, code="model_missing", passing=True) from None  # its disk may be mounted late
     except OSError as error:
         raise Refused(
             f"{path} cannot be read: {error.strerror}; mend that", code="model_unreadable", passing=may_pass(error)

@@ -298,6 +298,8 @@ class AnyOrder(RuleBasedStateMachine):
         due = [event for event in self.timers if isinstance(event, ev.RestartDue | ev.EdgeRestartDue)]
         if self.step:
             self.a_step_ends("succeeds")
+        elif self.asking:
+            self.room_is_found_or_not(True)
         elif self.spawning:
             self.a_worker_is_spawned(True)
         elif ending:

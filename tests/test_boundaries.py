@@ -6,6 +6,7 @@ Every import counts: inside functions, under TYPE_CHECKING, relative ones, and `
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,23 @@ def _in_module(src: Path, path: Path, rules: tuple[Rule, ...]) -> Iterator[str]:
         yield from (f"{path.relative_to(src)}:{line}: {module} calls {name}" for line, name in _impure_calls(tree))
 
 
+def circle(src: Path) -> list[str]:
+    """Modules of which each imports the next one, and the last is the first; empty when there are none."""
+    paths = {_module_name(src, path): path for path in src.rglob("*.py")}
+    try:
+        TopologicalSorter({name: _needed(name, path, set(paths)) for name, path in paths.items()}).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def _needed(module: str, path: Path, modules: set[str]) -> set[str]:
+    """Those of `modules` that it imports, the package of a name only where the name is no module itself."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    named = (name for _, name in _imports(ast.parse(path.read_text()), package))
+    return {name if name in modules else name.rpartition(".")[0] for name in named} & modules - {module}
+
+
 def _module_name(src: Path, path: Path) -> str:
     parts = path.relative_to(src).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -167,6 +185,20 @@ def _called(function: ast.expr) -> str | None:
 def test_the_source_keeps_to_the_rules() -> None:
     """Imports point inward."""
     assert violations(SRC) == []
+
+
+def test_no_module_needs_one_that_needs_it() -> None:
+    """Each can be read, and replaced, with what it imports alone."""
+    assert circle(SRC) == []
+
+
+def test_a_planted_circle_is_found(tmp_path: Path) -> None:
+    """The test above can fail, also where the import waits within a function."""
+    for name, code in {"a": "from p.b import f", "b": "def f():\n    from p import c", "c": "import p.a"}.items():
+        (tmp_path / "p").mkdir(exist_ok=True)
+        (tmp_path / "p" / f"{name}.py").write_text(code)
+
+    assert set(circle(tmp_path)) == {"p.a", "p.b", "p.c"}
 
 
 def test_programs_do_not_depend_on_the_tests() -> None:

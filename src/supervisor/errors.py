@@ -42,6 +42,7 @@ class SupervisorError(Exception):
 
     type: ErrorType = "failed"
     code = "failed"
+    passing = False  # the reason may be gone in a while, though nobody changes anything
 
     def __init__(
         self,
@@ -49,10 +50,10 @@ class SupervisorError(Exception):
         *,
         code: str | None = None,
         evidence: Mapping[str, object] | None = None,
-        passing: bool = False,
+        passing: bool | None = None,
     ) -> None:
         super().__init__(message)
-        self.passing = passing  # the reason may be gone in a while, though nobody changes anything
+        self.passing = self.passing if passing is None else passing
         self.message = message
         self.code = code or self.code
         self.evidence = evidence or {}  # the figures behind the message, as JSON values
@@ -116,12 +117,14 @@ class EdgeError(SupervisorError):
     """nginx is missing, rejects its configuration, or does not do as told."""
 
     code = "edge_failed"
+    passing = True
 
 
 class WorkerError(SupervisorError):
     """A worker could not be started or does not answer as it should."""
 
     code = "worker_failed"
+    passing = True
 
 
 class MonitorError(SupervisorError):
@@ -146,6 +149,7 @@ class StorageError(SupervisorError):
     """A file that must survive cannot be written."""
 
     code = "storage_failed"
+    passing = True
 
 
 class JournalError(StorageError):

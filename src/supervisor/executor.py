@@ -55,6 +55,8 @@ class Executor:
                     sink.publish(effect.record)
             case fx.After():
                 asyncio.get_running_loop().call_later(effect.delay_s, self._post, effect.event)
+            case fx.AdmitWorker():
+                self._spawn(self._admit_worker(effect))
             case fx.StartWorker():
                 self._starting[effect.worker_id] = self._spawn(self._start_worker(effect))
             case fx.StopWorker():
@@ -85,6 +87,17 @@ class Executor:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def _admit_worker(self, order: fx.AdmitWorker) -> None:
+        try:
+            await self._steps.admit_worker(order)
+        except SupervisorError as error:
+            self._post(ev.WorkerRefused(order.color, order.request, error.message))
+        except Exception as error:
+            log.exception("admission_crashed", color=order.color, release=order.release)
+            self._post(ev.WorkerRefused(order.color, order.request, _defect(error)))
+        else:
+            self._post(ev.WorkerAdmitted(order.color, order.request))
+
     async def _start_worker(self, order: fx.StartWorker) -> None:
         """Its model file may have to be read before there is a process."""
         try:
@@ -108,12 +121,12 @@ class Executor:
             self._post(ev.StepFailed(effect.token, error.message, error.evidence, error.passing))
         except Exception as error:
             log.exception("step_crashed", effect=repr(effect))
-            self._post(ev.StepFailed(effect.token, _defect(error)))
+            self._post(ev.StepFailed(effect.token, _defect(error), passing=True))
         else:
             self._post(ev.StepSucceeded(effect.token, result.detail, result.release, result.evidence))
 
     def _route(self, color: Color | None) -> None:
-        """What cannot be written now is written by the watch, which sees the difference."""
+        """What cannot be written now is written by the watchdog, which sees the difference."""
         try:
             self._edge.write_route(color)
         except SupervisorError as error:

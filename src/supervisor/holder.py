@@ -2,11 +2,11 @@
 
 nginx asks here, without the request's body, in place of the worker it did not find. The answer is a redirect back to
 where nginx proxies from, which replays the request as the client sent it, or 503. How often this request was held
-before, nginx counts in the request itself (`X-Holds`).
+before, nginx counts in the request itself (`X-Holds`). Who asks how the service is does not wait, and comes to
+`ASK_PATH`.
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +15,14 @@ import structlog
 
 from supervisor.core.outlook import Outlook
 from supervisor.patience import eventually
+from supervisor.unavailable import ASK_PATH, AWAY, FULL, GONE, PAUSED, STARTING, TOO_LATE, Refusal
 
 POLL_S = 0.01
 # Before each replay. At first none, since the route may just be changing hands; then time enough to notice that the
 # worker which seems to serve has ended.
 PAUSES_S = (0.0, 0.25, 1.0)
+
+WORTH_WAITING = (Outlook.COMING, Outlook.HELD)
 
 log = structlog.get_logger()
 
@@ -35,24 +38,6 @@ class HoldCounts:
     held: int = 0
     replayed: int = 0
     given_up: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a request is not replayed, and when its client should come back."""
-
-    code: str
-    message: str
-    retry_after_s: int
-
-    @property
-    def body(self) -> bytes:
-        return json.dumps({"error": {"type": "unavailable", "message": self.message, "code": self.code}}).encode()
-
-
-GONE = Refusal("no_worker", "no worker is serving right now; retry in 1 s", 1)
-TOO_LATE = Refusal("hold_timeout", "no worker served in time; retry in 5 s", 5)
-FULL = Refusal("hold_full", "too many requests wait for a worker already; retry in 1 s", 1)
 
 
 class Holder:
@@ -83,21 +68,24 @@ class Holder:
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if scope["path"] == ASK_PATH:
+            await _send_away(send, self._state_now())
+            return
         if self._waiting >= self._limit:
             await self._refuse(send, headers, FULL)
             return
         try:
             outlook = await self._hold(receive, _pause_s(headers))
         except TimeoutError:
-            await self._refuse(send, headers, TOO_LATE)
+            await self._refuse(send, headers, PAUSED if self._now() is Outlook.HELD else TOO_LATE)
             return
         match outlook:
             case Outlook.SERVES:
                 self._replayed += 1
                 await _answer(send, 200, {"X-Accel-Redirect": headers.get("x-replay", "@replay")})
             case Outlook.GONE:
-                await self._refuse(send, headers, GONE)
-            case None | Outlook.COMING:
+                await self._refuse(send, headers, AWAY if self._closing else GONE)
+            case None | Outlook.COMING | Outlook.HELD:
                 self._given_up += 1  # nobody is there to be answered
 
     async def _hold(self, receive: Receive, pause_s: float) -> Outlook | None:
@@ -117,7 +105,7 @@ class Holder:
 
     async def _settled(self, pause_s: float) -> Outlook:
         await asyncio.sleep(pause_s)
-        while (outlook := self._now()) is Outlook.COMING:
+        while (outlook := self._now()) in WORTH_WAITING:
             await self._next_news()
         return outlook
 
@@ -128,16 +116,32 @@ class Holder:
         await asyncio.shield(self._watching)
 
     async def _watch(self) -> None:
-        while self._waiting and self._now() is Outlook.COMING:
+        while self._waiting and self._now() in WORTH_WAITING:
             await asyncio.sleep(POLL_S)
 
     def _now(self) -> Outlook:
         return Outlook.GONE if self._closing else self._outlook()
 
+    def _state_now(self) -> Refusal:
+        """Why nobody answers at this moment; a worker that seems to serve is just coming, or has just ended."""
+        if self._closing:
+            return AWAY
+        match self._now():
+            case Outlook.SERVES | Outlook.COMING:
+                return STARTING
+            case Outlook.HELD:
+                return PAUSED
+            case Outlook.GONE:
+                return GONE
+
     async def _refuse(self, send: Send, headers: Mapping[str, str], why: Refusal) -> None:
         self._given_up += 1
         log.warning("held_request_refused", reason=why.code, request_id=headers.get("x-request-id"))
-        await _answer(send, 503, {"Content-Type": "application/json", "Retry-After": str(why.retry_after_s)}, why.body)
+        await _send_away(send, why)
+
+
+async def _send_away(send: Send, why: Refusal) -> None:
+    await _answer(send, 503, {"Content-Type": "application/json", "Retry-After": str(why.retry_after_s)}, why.body)
 
 
 def _pause_s(headers: Mapping[str, str]) -> float:

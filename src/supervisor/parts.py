@@ -36,7 +36,7 @@ from supervisor.steps.tally import AccessLog, Tally
 from supervisor.telemetry import Hub, Journaling, Log, Metrics
 from supervisor.telemetry.forecast import StandbyForecast
 from supervisor.telemetry.observer import Observer
-from supervisor.watch import Watch
+from supervisor.watchdog import Watchdog
 from supervisor.watching.reader import Reader
 from supervisor.watching.tracker import Tracker
 from supervisor.watching.watcher import Watcher
@@ -81,7 +81,7 @@ class Parts:
         self.executor = Executor(self.loop.post, sinks, self.workforce, edge, steps, self.holder)
         self.monitor = Keeper(config, paths, journal, sinks, lambda: self.room.check())
         self.room = Room(self.memory, journal, paths.root, self.state, self.monitor.give_way)
-        self.watch = Watch(self.state, self.loop.post, self.probe, self.holdings, edge)
+        self.watchdog = Watchdog(self.state, self.loop.post, self.probe, self.holdings, edge)
         self._set_up_metrics()
 
     def _outlook(self) -> Outlook:

@@ -170,7 +170,7 @@ def _begin_chores(parts: Parts, reserve: Reserve, stack: AsyncExitStack) -> None
     chores = (
         rotate_logs(parts.settings.paths.held_logs),
         keep_reserve(reserve),
-        parts.watch.run(),
+        parts.watchdog.run(),
         parts.traffic.run(),
         parts.room.watch(),
         *((parts.files.run(),) if parts.files else ()),

@@ -10,13 +10,14 @@ from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
+from supervisor.bounds import CONNECTIONS, REQUESTS, Bounded, http1
 from supervisor.errors import AlreadyRunning, ConfigError, SupervisorError
 from supervisor.paths import check_socket_path
 from supervisor.private_socket import bind_private
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
-BACKLOG = 128
+BACKLOG = CONNECTIONS
 
 _holder: Any = SocketHolder  # whose constructor Granian's type stubs do not know
 
@@ -25,17 +26,18 @@ class _Server(Server):
     """On a socket that listens already: Granian would open it to all for a moment. `took_up`: it has it."""
 
     def __init__(self, app: Any, listener: socket.socket, path: Path, concurrency: int) -> None:
-        self._listener, self._backlog = listener, max(concurrency, BACKLOG)
+        self._listener, self._backlog = listener, BACKLOG
         self.took_up = asyncio.Event()
         super().__init__(
-            app,
+            Bounded(app, concurrency),
             uds=path,
             interface=Interfaces.ASGINL,
             http=HTTPModes.http1,
             websockets=False,
             log_enabled=False,
+            http1_settings=http1(),
             backlog=self._backlog,
-            backpressure=concurrency,
+            backpressure=concurrency + CONNECTIONS,
         )
 
     def _init_shared_socket(self) -> None:
@@ -57,7 +59,7 @@ class UnixServer:
     at once.
     """
 
-    def __init__(self, app: Any, path: Path, name: str, remedy: str, concurrency: int = 128) -> None:
+    def __init__(self, app: Any, path: Path, name: str, remedy: str, concurrency: int = REQUESTS) -> None:
         self._app, self._concurrency = app, concurrency
         self._path = check_socket_path(path)
         self._name, self._remedy = name, remedy
@@ -102,7 +104,7 @@ class UnixServer:
             listener = bind_private(socket.SOCK_STREAM, self._path)
         except OSError as error:
             raise self._failed(error) from None
-        listener.listen(max(self._concurrency, BACKLOG))
+        listener.listen(BACKLOG)
         return listener
 
     def _failed(self, reason: object) -> SupervisorError:

@@ -64,7 +64,7 @@ def test_a_request_is_held_as_long_as_ever(service: Service, jump_s: float) -> N
     set_clock(service, jump_s)
     began = time.monotonic()
     answer = service.chat("Hello!")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "hold_timeout")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "paused")
     assert HOLD_S <= time.monotonic() - began < LONG_S
     assert service.ctl("resume").code == 0
     assert service.chat("Hello!").is_success

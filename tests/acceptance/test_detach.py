@@ -210,6 +210,24 @@ def test_a_service_that_cannot_serve_says_why(tables: dict[str, Any], code: int,
         assert "Traceback" not in ran.err
 
 
+def test_a_first_release_that_its_gate_refuses_is_not_tried_again() -> None:
+    """Who started it is told that the supervisor goes on and what to do, and clients that nobody will come."""
+    with prepared() as service:
+        gate = {"prompt": "Who?", "expect": "nothing that it could say"}
+        service.config.write_text(tomli_w.dumps({**service.tables, "gate": [gate]}))
+        ran = service.run("up", "--detach")
+        assert ran.code == 1 and "nothing that it could say" in ran.err, ran
+        assert "goes on running, and does not try that again" in ran.err and "modelsvc ctl deploy" in ran.err
+        assert service.status().outlook == "gone"
+        answer = service.chat("Hello!")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_worker")
+        assert (len(service.history()), service.status().deployment) == (1, None)
+
+        service.config.write_text(tomli_w.dumps(service.tables))
+        assert service.ctl("deploy").code == 0
+        assert service.chat("Hello!").is_success
+
+
 def test_two_services_do_not_share_a_port(running: Service) -> None:
     """The second one's words name it."""
     with prepared() as second:

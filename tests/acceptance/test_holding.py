@@ -45,12 +45,14 @@ def asking() -> Iterator[ThreadPoolExecutor]:
 
 
 def test_a_request_is_held_for_so_long_only(paused: Service) -> None:
-    """Then it is told when to come back, and counted."""
+    """Then it is told that an operator holds it and when to come back, and counted; health questions at once."""
     before = paused.status().edge.given_up
     answer = ask(paused)
-    assert answer.refused == (503, "hold_timeout", "5")
+    assert answer.refused == (503, "paused", "30")
     assert TIMEOUT_S <= answer.seconds < TIMEOUT_S + 2
     assert paused.status().edge.given_up == before + 1
+    health = paused.run("health")
+    assert health.code == 1 and "requests are held by an operator" in health.out
 
 
 def test_a_resume_in_time_answers(paused: Service, asking: ThreadPoolExecutor) -> None:

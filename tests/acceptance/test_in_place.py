@@ -66,6 +66,19 @@ def test_in_place_it_is_done_while_requests_wait(service: Service) -> None:
     assert not contradictions(service, after)
 
 
+def test_the_old_worker_is_not_started_beside_the_new_one(service: Service) -> None:
+    """Two do not fit, whoever asks for the second: it is refused with the account, and nothing is started."""
+    before = service.settled()
+    refused = service.ctl("start", other(before.active))
+    words = [line.split()[:2] for line in refused.err.splitlines()]
+
+    assert refused.code == ExitCode.REFUSED
+    assert ["short", "of"] in words
+    after = service.settled()
+    assert served(after) == served(before) and after.workers[other(before.active)].state == "absent"
+    assert not contradictions(service, after)
+
+
 def test_what_does_not_load_gives_way_to_the_old_release(service: Service, tmp_path: Path) -> None:
     """It passes the inspection, and its room was made already: requests wait until the old release is back."""
     before = service.settled()
@@ -94,7 +107,7 @@ def test_a_supervisor_that_dies_meanwhile_finds_back(service: Service) -> None:
         service.exit_code()
     assert not is_alive(pid_of(before)) and service.worker_pids()
     answer = service.chat("Hello!")
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "supervisor_away")
 
     after = service.up()
     assert (service.history()[0].kind, service.history()[0].outcome) == ("deploy", "succeeded")

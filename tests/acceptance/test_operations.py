@@ -105,9 +105,10 @@ def test_the_active_worker_is_stopped_by_force_only(service: Service) -> None:
     assert refused.code == 4 and "--force" in refused.err
     assert service.ctl("stop", "blue", "--force").code == 0
     answer = service.get("/healthz")
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
     assert answer.json()["error"]["code"] == "no_worker"
-    assert service.run("health").code == 1
+    health = service.run("health")
+    assert health.code == 1 and "ask the operator" in health.out
     assert service.ctl("start", "blue").code == 0
     assert service.settled().active == "blue"
     assert service.ctl("start", "blue").code == 0, "to start what is ready is done at once"

@@ -177,8 +177,8 @@ def test_nginx_alone_is_left(service: Service, asking: ThreadPoolExecutor) -> No
         if worker.pid:
             kill(worker.pid)
     answer = service.chat("Hello!")
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert answer.json()["error"]["code"] == "no_worker"
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert answer.json()["error"]["code"] == "supervisor_away"
 
     behave(service, **{str(color): {"ready_after_s": 1.0} for color in Color})
     service.launch()

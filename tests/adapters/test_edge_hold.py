@@ -246,9 +246,10 @@ async def test_a_request_that_ends_its_worker_each_time_is_given_up(retiring: bo
 async def test_who_asks_how_we_are_is_not_held(path: str) -> None:
     """Nobody home is the answer; so is what the worker itself says."""
     async with house() as its, its.client() as client:
-        assert problem(await client.request("GET", path)) == (503, "no_worker", "1")
+        assert problem(await client.request("GET", path)) == (503, "starting", "1")
         its.edge.write_route(None)
-        assert problem(await client.request("GET", path)) == (503, "no_worker", "1")
+        for its.outlook, told in [(Outlook.HELD, ("paused", "30")), (Outlook.GONE, ("no_worker", "60"))]:
+            assert problem(await client.request("GET", path)) == (503, *told)
         its.edge.write_route(Color.BLUE)
         async with its.blue(refuses=1):
             answer = await client.request("GET", path)
@@ -259,9 +260,11 @@ async def test_who_asks_how_we_are_is_not_held(path: str) -> None:
 async def test_without_a_holder_nobody_waits() -> None:
     """The supervisor is dead: 503 at once, with and without a route."""
     async with running_edge({Color.BLUE: free_port()}) as edge, StrictClient(edge.address.port) as client:
-        assert problem(await client.request("POST", "/echo", BODY)) == (503, "no_worker", "1")
-        edge.write_route(Color.BLUE)
-        assert problem(await client.request("POST", "/echo", BODY)) == (503, "no_worker", "1")
+        for method, path in [("POST", "/echo"), ("GET", "/ready")]:
+            edge.write_route(None)
+            assert problem(await client.request(method, path, BODY)) == (503, "supervisor_away", "5")
+            edge.write_route(Color.BLUE)
+            assert problem(await client.request(method, path, BODY)) == (503, "supervisor_away", "5")
 
 
 async def test_a_holder_that_ends_sends_its_guests_away() -> None:
@@ -270,7 +273,7 @@ async def test_a_holder_that_ends_sends_its_guests_away() -> None:
         asked = asyncio.create_task(client.request("POST", "/echo", BODY))
         await its.held(1)
         its.holder.close()
-        assert problem(await asked) == (503, "no_worker", "1")
+        assert problem(await asked) == (503, "supervisor_away", "5")
 
 
 async def test_limit_and_deadline_are_told_by_the_edge() -> None:

@@ -140,7 +140,7 @@ async def test_nobody_home_says_when_to_come_back(edge: Edge, client: StrictClie
     edge.write_route(None)
     answer = await client.request("POST", "/chat", b"{}")
 
-    assert (answer.status, problem(answer), answer.headers["retry-after"]) == (503, "no_worker", "1")
+    assert (answer.status, problem(answer), answer.headers["retry-after"]) == (503, "supervisor_away", "5")
 
 
 async def test_the_access_log_tells_what_happened_but_not_what_was_said(edge: Edge, client: StrictClient) -> None:

@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
+from supervisor.core.state import Color
 from supervisor.executor import Executor
 
 
@@ -44,6 +45,17 @@ async def test_an_nginx_that_could_not_be_started_is_told_as_ended(executor: Exe
     [ended] = posted
     assert isinstance(ended, ev.EdgeEnded)
     assert "a defect of modelsvc: RuntimeError('no start')" in ended.reason
+
+
+async def test_an_admission_that_fails_in_an_unforeseen_way_refuses_the_worker(
+    executor: Executor, posted: list[ev.Event]
+) -> None:
+    """Whoever asked for it waits for an answer."""
+    executor.perform(fx.AdmitWorker(Color.GREEN, "r", 3))
+    await settled(executor)
+    [refused] = posted
+    assert isinstance(refused, ev.WorkerRefused) and (refused.color, refused.request) == (Color.GREEN, "r")
+    assert "a defect of modelsvc" in refused.reason
 
 
 async def test_what_fails_without_anybody_waiting_for_it_is_logged(

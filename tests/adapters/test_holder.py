@@ -11,6 +11,7 @@ import pytest
 from supervisor.core.outlook import Outlook
 from supervisor.holder import PAUSES_S, HoldCounts, Holder
 from supervisor.patience import eventually
+from supervisor.unavailable import ASK_PATH
 
 PROMPT_S = 0.02
 
@@ -45,10 +46,10 @@ class Hall:
 class Guest:
     """A request that nginx sent; `leave` is a client that hangs up."""
 
-    def __init__(self, holder: Holder, headers: Mapping[str, str]) -> None:
+    def __init__(self, holder: Holder, headers: Mapping[str, str], path: str = "/held") -> None:
         self._gone = asyncio.Event()
         self.sent: list[dict[str, Any]] = []
-        scope = {"headers": [(name.encode(), value.encode()) for name, value in headers.items()]}
+        scope = {"path": path, "headers": [(name.encode(), value.encode()) for name, value in headers.items()]}
         self.task = asyncio.create_task(holder(scope, self._receive, self._send))
 
     def leave(self) -> None:
@@ -114,7 +115,7 @@ async def test_where_nobody_will_come_nobody_waits() -> None:
     await hall.waiting(1)
     hall.outlook = Outlook.GONE
 
-    assert await refused(early) == await refused(hall.enter()) == ("no_worker", "1")
+    assert await refused(early) == await refused(hall.enter()) == ("no_worker", "60")
     assert hall.holder.counts() == HoldCounts(waiting=0, held=2, replayed=0, given_up=2)
 
 
@@ -124,6 +125,36 @@ async def test_after_the_deadline_it_is_given_up() -> None:
 
     assert await refused(hall.enter()) == ("hold_timeout", "5")
     assert hall.holder.counts() == HoldCounts(waiting=0, held=1, replayed=0, given_up=1)
+
+
+async def test_who_is_held_by_an_operator_waits_and_is_told_so() -> None:
+    """Nobody is being started, so nothing is to be expected in a few seconds; and he may let them pass meanwhile."""
+    hall = Hall(Outlook.HELD, timeout_s=0.05)
+    assert await refused(hall.enter()) == ("paused", "30")
+
+    hall = Hall(Outlook.HELD)
+    guest = hall.enter()
+    await hall.waiting(1)
+    hall.outlook = Outlook.SERVES
+    assert (await guest.answer())[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("outlook", "told"),
+    [
+        (Outlook.SERVES, ("starting", "1")),
+        (Outlook.COMING, ("starting", "1")),
+        (Outlook.HELD, ("paused", "30")),
+        (Outlook.GONE, ("no_worker", "60")),
+    ],
+)
+async def test_who_asks_how_the_service_is_is_told_at_once(outlook: Outlook, told: tuple[str, str]) -> None:
+    """Whoever else waits, and he counts as nobody who does."""
+    hall = Hall(outlook, limit=0)
+    assert await refused(Guest(hall.holder, {}, ASK_PATH)) == told
+    hall.holder.close()
+    assert await refused(Guest(hall.holder, {}, ASK_PATH)) == ("supervisor_away", "5")
+    assert hall.holder.counts() == HoldCounts()
 
 
 async def test_one_more_than_the_limit_is_refused_at_once() -> None:
@@ -161,7 +192,7 @@ async def test_closing_sends_everybody_away() -> None:
     await hall.waiting(1)
     hall.holder.close()
 
-    assert await refused(guest) == ("no_worker", "1")
+    assert await refused(guest) == ("supervisor_away", "5")
 
 
 @pytest.mark.parametrize("guests", [1, 200])

@@ -57,10 +57,28 @@ def test_what_is_under_way_is_waited_for(status: Status | None, latest: Any) -> 
 def test_a_first_deployment_that_came_to_nothing_is_told(outcome: Outcome, kind: str) -> None:
     """With its reason; one from before does not count, nor any where nobody asked."""
     told = judge(Look(NOBODY, deployment(outcome)), AWAITED)
+    assert isinstance(told, CameToNothing)
     assert told == CameToNothing(f"deployment {PAST.deployment} came to nothing: no room", kind)  # type: ignore[arg-type]
+    assert "goes on running, and tries it again" in told.explained("ctl")
     earlier = deployment(outcome, BEGUN - timedelta(seconds=1))
     assert judge(Look(NOBODY, earlier), AWAITED) == Undecided()
     assert judge(Look(NOBODY, deployment(outcome)), Awaited()) == Undecided()
+
+
+def test_a_first_deployment_that_is_not_tried_again_is_told_so() -> None:
+    """The supervisor runs on, and nothing happens before a person does something."""
+    gone = msgspec.structs.replace(NOBODY, outlook="gone")
+    told = judge(Look(gone, deployment(Outcome.FAILED)), AWAITED)
+    assert isinstance(told, CameToNothing) and not told.tried_again
+    words = told.explained("modelsvc ctl --socket s")
+    assert "goes on running, and does not try that again" in words and "`modelsvc ctl --socket s deploy`" in words
+
+
+def test_a_status_from_before_the_end_of_the_deployment_does_not_count() -> None:
+    """It says that somebody is coming: the deployment itself."""
+    running = deployment(None)
+    before = msgspec.structs.replace(NOBODY, deployment=running, outlook="coming")
+    assert judge(Look(before, deployment(Outcome.FAILED)), AWAITED) == Undecided()
 
 
 @pytest.mark.parametrize(

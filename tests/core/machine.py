@@ -48,9 +48,7 @@ class Machine:
     last_pid: int = 100
     last_release: int = 0
     step: fx.StepEffect | None = None  # only one runs at a time
-    orders: list[fx.StartWorker | fx.StopWorker | fx.StartEdge | fx.StopEdge | fx.AwaitHeld] = field(
-        default_factory=list
-    )
+    orders: list[fx.Effect] = field(default_factory=list)
     timers: list[ev.Event] = field(default_factory=list)
     exited: bool = False
     outcomes: Counter[int] = field(default_factory=Counter)  # how often each deployment was given one
@@ -130,7 +128,9 @@ class Machine:
                 self.step = None
             case fx.Exit():
                 self.exited = True
-            case fx.StartWorker() | fx.StopWorker() | fx.StartEdge() | fx.StopEdge() | fx.AwaitHeld():
+            case (
+                fx.AdmitWorker() | fx.StartWorker() | fx.StopWorker() | fx.StartEdge() | fx.StopEdge() | fx.AwaitHeld()
+            ):
                 self.orders.append(effect)
             case _:
                 if isinstance(effect, fx.SwitchRoute) and effect.color and not self.state.current.undoing:
@@ -142,6 +142,10 @@ class Machine:
     def obey(self, order: Any, luck: bool = True) -> ev.Event | None:
         """An order is performed; the news of that. None: a worker that ended before has told it already."""
         match order:
+            case fx.AdmitWorker():
+                if not luck:
+                    return ev.WorkerRefused(order.color, order.request, "there is no room")
+                return ev.WorkerAdmitted(order.color, order.request)
             case fx.StartWorker():
                 if not luck or order.color in {process.color for process in self.workers.values()}:
                     return ev.WorkerSpawnFailed(order.color, order.worker_id, "the port is taken")
@@ -166,7 +170,7 @@ class Machine:
         step, self.step = self.step, None
         assert step is not None
         if not (luck and self._can(step)):
-            return ev.StepFailed(step.token, "no luck")
+            return ev.StepFailed(step.token, "no luck", passing=True)  # another reason would end what is booted
         self.passed[self.state.current.id].add(type(step))
         match step:
             case fx.SwitchRoute():

@@ -35,6 +35,7 @@ class AnyOrder(RuleBasedStateMachine):
         super().__init__()
         self.state = State()
         self.step: fx.StepEffect | None = None  # only one runs at a time
+        self.asking: list[fx.AdmitWorker] = []
         self.spawning: list[fx.StartWorker] = []
         self.living: list[str] = []
         self.edge = "absent"
@@ -101,6 +102,8 @@ class AnyOrder(RuleBasedStateMachine):
                         self.answered[record.request] += 1
             case fx.After():
                 self.timers.append(effect.event)
+            case fx.AdmitWorker():
+                self.asking.append(effect)
             case fx.StartWorker():
                 self.spawning.append(effect)
                 self.forced_down.discard(effect.color)
@@ -121,17 +124,28 @@ class AnyOrder(RuleBasedStateMachine):
     # --- what may happen ----------------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.step is not None)
-    @rule(luck=st.sampled_from(["succeeds", "succeeds", "succeeds", "fails"]))
+    @rule(luck=st.sampled_from(["succeeds", "succeeds", "succeeds", "fails", "fails for now"]))
     def a_step_ends(self, luck: str) -> None:
         step, self.step = self.step, None
         assert step is not None
-        self.tell(next(success(step)) if luck == "succeeds" else ev.StepFailed(step.token, "no luck"))
+        self.tell(
+            next(success(step))
+            if luck == "succeeds"
+            else ev.StepFailed(step.token, "no luck", passing=luck == "fails for now")
+        )
 
     @precondition(lambda self: self.step is not None)
     @rule()
     def a_step_progresses(self) -> None:
         assert self.step is not None
         self.tell(ev.StepProgressed(self.step.token, "..."))
+
+    @precondition(lambda self: self.asking)
+    @rule(room=st.sampled_from([True, True, False]))
+    def room_is_found_or_not(self, room: bool) -> None:
+        order = self.asking.pop(0)
+        refused = ev.WorkerRefused(order.color, order.request, "no room")
+        self.tell(ev.WorkerAdmitted(order.color, order.request) if room else refused)
 
     @precondition(lambda self: self.spawning)
     @rule(works=st.sampled_from([True, True, True, False]))
@@ -284,6 +298,8 @@ class AnyOrder(RuleBasedStateMachine):
         due = [event for event in self.timers if isinstance(event, ev.RestartDue | ev.EdgeRestartDue)]
         if self.step:
             self.a_step_ends("succeeds")
+        elif self.asking:
+            self.room_is_found_or_not(True)
         elif self.spawning:
             self.a_worker_is_spawned(True)
         elif ending:

@@ -8,12 +8,14 @@ from tests.core.world import BLUE, GREEN, World, booting, first, names, orders, 
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.lifecycle import Phase
+from supervisor.core.outlook import Outlook, outlook
 from supervisor.core.records import (
     DeploymentBegan,
     RequestEnded,
     RouteChanged,
     StepChanged,
     StepShown,
+    Warned,
     WorkerBegan,
     WorkerChanged,
 )
@@ -369,30 +371,78 @@ def test_whoever_deploys_meanwhile_is_quicker_than_the_next_boot() -> None:
     again = world.timers(ev.BootDue)[-1]
     world.deploy()
 
-    assert world.tell(again.event) == [again]
+    assert names(world.tell(again.event)) == []
     world.play()
     assert world.tell(again.event) == []
     assert world.ended("d").outcome is Outcome.SUCCEEDED
 
 
-def test_a_boot_is_tried_again_where_whoever_deployed_meanwhile_failed() -> None:
-    """Else nothing would serve, and nobody would see to it."""
-    world = booting()
+def test_where_whoever_deployed_meanwhile_failed_the_boot_is_tried_again() -> None:
+    """Its timer found that deployment under way, and comes back."""
+    world = booting(Policy(restart_delay_s=1))
     world.tell(ev.Started())
     world.play(to=Step.AWAIT_READY)
     world.crash(BLUE)
     world.play()
-    again = world.timers(ev.BootDue)[-1]
     world.deploy()
-    world.play(to=Step.AWAIT_READY)
-    world.tell(again.event)
-    world.crash(BLUE)
+    world.tell(world.timers(ev.BootDue)[-1].event)
+    again = world.timers(ev.BootDue)[-1]
+    assert again.delay_s == 1
+    world.play(to=Step.WARM_UP)
+    world.fail("the gate says no")
     world.play()
-    assert (world.ended("d").outcome, world.state.active) == (Outcome.FAILED, None)
+    assert world.state.active is None and outlook(world.state) is Outlook.COMING
 
     world.tell(again.event)
     world.play()
-    assert world.state.active is BLUE and world.state.slots[BLUE].serves
+    assert world.state.active is BLUE
+
+
+@pytest.mark.parametrize("asked_by", ["boot", "watch"])
+@pytest.mark.parametrize("step", [Step.ADMIT, Step.WARM_UP])
+def test_a_boot_that_failed_for_a_reason_that_stays_is_not_tried_again(step: Step, asked_by: str) -> None:
+    """A gate at temperature 0 gives the same answer again. Whoever asks is told that nobody comes, and it is warned."""
+    world = booting()
+    world.tell(ev.Started())
+    if asked_by == "watch":
+        world.play(to=Step.ADMIT)
+        world.fail("the gate says no")
+        world.play()
+        world.effects.clear()
+        world.deploy("watch", Change(settings={"model.slots": 2}))
+    world.play(to=step)
+    world.fail("the gate says no")
+    world.play()
+
+    assert world.timers(ev.BootDue) == []
+    assert outlook(world.state) is Outlook.GONE
+    (warned,) = [record for record in world.records if isinstance(record, Warned)]
+    assert "modelsvc ctl deploy" in warned.text
+    world.deploy()
+    world.play()
+    assert world.state.active is BLUE
+
+
+def test_a_timer_of_an_earlier_boot_brings_back_nothing_that_was_given_up() -> None:
+    """The watch tried an edit in the pause, and the gate refused that."""
+    world = booting()
+    world.tell(ev.Started())
+    world.play(to=Step.ADMIT)
+    world.fail("no memory", passing=True)
+    world.play()
+    (earlier,) = world.timers(ev.BootDue)
+    world.deploy("watch", Change(settings={"model.slots": 2}))
+    world.play(to=Step.WARM_UP)
+    world.fail("the gate says no")
+    world.play()
+
+    assert world.tell(earlier.event) == []
+    assert outlook(world.state) is Outlook.GONE
+
+
+def test_boots_are_tried_again_with_pauses_up_to_some_minutes() -> None:
+    """A lack of memory may last; each attempt loads a model and is on record."""
+    assert [Policy().boot_pause_s(attempt) for attempt in (1, 2, 8, 12, 1000)] == [0.2, 0.4, 25.6, 300, 300]
 
 
 def test_what_the_watch_on_files_tried_in_vain_is_tried_again_as_a_boot() -> None:
@@ -405,7 +455,7 @@ def test_what_the_watch_on_files_tried_in_vain_is_tried_again_as_a_boot() -> Non
     first_timer = world.timers(ev.BootDue)[-1]
     world.deploy("watch", Change(settings={"model.slots": 2}))
     world.play(to=Step.AWAIT_READY)
-    assert world.tell(first_timer.event) == [first_timer]
+    assert names(world.tell(first_timer.event)) == []
     world.crash(BLUE)
     world.play()
 

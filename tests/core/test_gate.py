@@ -31,6 +31,20 @@ def test_each_check(asked: dict[str, Any], problem: str | None) -> None:
     assert problem is None or problem in verdict.problems[0]
 
 
+@pytest.mark.parametrize(
+    ("asked", "passing"),
+    [
+        ({"expect": "London"}, False),
+        ({"min_tokens_per_second": 99.0}, True),
+        ({"max_first_token_s": 0.1}, True),
+        ({"expect": "London", "min_tokens_per_second": 99.0}, False),
+    ],
+)
+def test_only_a_speed_may_be_another_one_in_a_while(asked: dict[str, Any], passing: bool) -> None:
+    """At temperature 0 the text is the same again."""
+    assert judge(Check("?", **asked), GOT, NONE).passing is passing
+
+
 def test_one_token_has_no_speed() -> None:
     """There is no time between one token."""
     assert not judge(Check("?", min_tokens_per_second=5.0), Answer("x", 1, 0.1, 0.0), NONE).problems

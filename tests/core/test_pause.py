@@ -24,7 +24,7 @@ def test_requests_are_held_and_pass_again() -> None:
     world = paused(first())
     assert world.effects[:2] == [fx.Write(Paused(True)), fx.Route(None)]
     assert world.ended("p").outcome is Outcome.SUCCEEDED
-    assert outlook(world.state) is Outlook.COMING
+    assert outlook(world.state) is Outlook.HELD
     world.effects.clear()
     world.tell(ev.ResumeRequested("r"))
 
@@ -113,7 +113,7 @@ def test_somebody_is_coming_while_the_service_starts() -> None:
     assert world.state.edge is EdgePhase.RUNNING
     assert outlook(world.state) is Outlook.COMING
     world.answers.clear()
-    world.fail()
+    world.fail(passing=True)
     world.play()
     assert outlook(world.state) is Outlook.COMING
 
@@ -127,6 +127,15 @@ def test_somebody_is_coming_back_after_a_crash() -> None:
         world.tell(world.timers(ev.RestartDue)[-1].event)
         assert outlook(world.state) is Outlook.COMING
         world.crash(BLUE)
+    assert outlook(world.state) is Outlook.GONE
+
+
+def test_requests_that_an_operator_holds_are_told_so_whatever_becomes_of_the_worker() -> None:
+    """Nobody is being started then, and it is the operator who lets them pass; at the end he does not any more."""
+    world = paused(first())
+    world.crash(BLUE)
+    assert outlook(world.state) is Outlook.HELD
+    world.tell(ev.ShutdownRequested("end"))
     assert outlook(world.state) is Outlook.GONE
 
 

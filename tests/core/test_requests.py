@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.core.world import BLUE, GREEN, World, booting, first, names, orders, records, second
+from tests.core.world import BLUE, GREEN, World, booting, first, names, orders, records, second, settled
 
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
@@ -24,6 +24,13 @@ def refused(world: World, event: ev.Event) -> str:
     return answer.reason
 
 
+def in_place() -> World:
+    """Green serves release 2, and blue, which had release 1, had to go for it."""
+    world = first()
+    world.tell(ev.DeployRequested("d", Change(), in_place=True))
+    return settled(world)
+
+
 # --- start ------------------------------------------------------------------------------------------------------------
 
 
@@ -32,7 +39,8 @@ def test_a_colour_is_started_with_the_release_it_had() -> None:
     world = second()
     world.tell(ev.StopRequested("down", BLUE))
     world.play()
-    assert orders(world.tell(ev.StartRequested("up", BLUE))) == [fx.StartWorker(BLUE, "blue-3", 1, background=True)]
+    assert orders(world.tell(ev.StartRequested("up", BLUE))) == [fx.AdmitWorker(BLUE, "up", 1)]
+    assert orders(world.tell(world.answers.popleft())) == [fx.StartWorker(BLUE, "blue-3", 1, background=True)]
     assert not any(isinstance(r, RequestEnded) and r.request == "up" for r in world.records)
     world.play()
 
@@ -44,7 +52,75 @@ def test_a_colour_is_started_with_the_release_it_had() -> None:
 def test_a_colour_that_was_never_used_starts_with_the_active_release() -> None:
     """There is no other."""
     world = first()
-    assert orders(world.tell(START)) == [fx.StartWorker(GREEN, "green-2", 1, background=True)]
+    assert orders(world.tell(START)) == [fx.AdmitWorker(GREEN, "r", 1)]
+    world.play()
+    assert fx.StartWorker(GREEN, "green-2", 1, background=True) in world.effects
+
+
+def test_a_second_worker_that_has_no_room_is_not_started() -> None:
+    """After an in-place deployment, say, which was chosen since two do not fit. Nothing changes but the answer."""
+    world = in_place()
+    before = world.state
+    world.tell(ev.StartRequested("up", BLUE))
+    world.answers.clear()
+    effects = world.tell(ev.WorkerRefused(BLUE, "up", "no room: a table"))
+
+    assert orders(effects) == [] and world.state == before
+    assert world.ended("up") == RequestEnded("up", Outcome.REFUSED, "no room: a table", active=GREEN)
+
+
+def test_a_worker_that_was_started_is_not_prewarmed() -> None:
+    """It passed no warm-up and no gate: it cannot be deployed as it is, but a failover may go back to it."""
+    world = in_place()
+    world.tell(ev.StartRequested("up", BLUE))
+    world.play()
+    assert world.slot(BLUE).serves and world.state.warm_release is None
+    assert "nothing is prewarmed" in refused(world, ev.DeployRequested("fast", Change(), fast=True))
+    world.crash(GREEN)
+    assert world.current.kind is DeploymentKind.FAILOVER
+
+
+def test_a_worker_that_is_alone_is_started_at_once() -> None:
+    """There is no second one, and the service must come back."""
+    world = first()
+    world.tell(ev.StopRequested("down", BLUE, force=True))
+    world.play()
+    assert names(world.tell(ev.StartRequested("up", BLUE))) == ["StartWorker"]
+
+
+@pytest.mark.parametrize("answer", [ev.WorkerAdmitted(GREEN, "r"), ev.WorkerRefused(GREEN, "r", "no room")])
+def test_an_answer_about_room_that_nobody_waits_for_starts_nothing(answer: ev.Event) -> None:
+    """A shutdown came in between, or the request is over; whoever asked is answered once."""
+    world = first()
+    world.tell(START)
+    world.answers.clear()
+    world.tell(ev.ShutdownRequested("end"))
+    world.tell(answer)
+    world.play()
+    assert world.exited and world.ended("r").outcome is not Outcome.SUCCEEDED
+    assert "StartWorker" not in names(world.effects)
+    assert first().tell(answer) == []
+
+
+def test_a_shutdown_answers_who_asked_for_a_worker_that_has_no_room_yet() -> None:
+    """The answer about the room comes too late."""
+    world = first()
+    world.tell(START)
+    world.answers.clear()
+    world.tell(ev.ShutdownRequested("end"))
+    world.play()
+    assert world.exited and world.ended("r").outcome is Outcome.FAILED
+
+
+def test_memory_that_runs_short_while_room_is_asked_for_replaces_nobody() -> None:
+    """It would take the slot from under the request, which nobody would answer."""
+    world = first(Policy(budget_bytes=1000))
+    world.tell(START)
+    for _ in range(9):
+        world.tell(ev.MemorySeen(1001))
+    assert world.state.deployment is None
+    world.play()
+    assert world.ended("r").outcome is Outcome.SUCCEEDED
 
 
 def test_starting_what_is_ready_changes_nothing() -> None:
@@ -77,6 +153,7 @@ def test_a_start_that_fails_says_why() -> None:
     ):
         world = first()
         world.tell(START)
+        world.tell(world.answers.popleft())
         world.answers.clear()
         world.tell(event)
         assert world.ended("r").outcome is Outcome.FAILED
@@ -227,6 +304,8 @@ def test_one_thing_at_a_time(ask: ev.Event) -> None:
     green_is_ready = isinstance(ask, ev.StartRequested)
 
     assert "deployment 2 (deploy to green) is at step 1" in refused(deploying, ask)
+    assert "green is about to start on another request" in refused(starting, ask)
+    starting.tell(ev.WorkerAdmitted(GREEN, "other"))
     assert "green is starting on another request" in refused(starting, ask)
     assert green_is_ready or "blue is stopping on another request" in refused(stopping, ask)
     assert "edge" in refused(boot, ask)

@@ -21,6 +21,8 @@ def success(effect: fx.Effect, pid: int = 0) -> Iterator[ev.Event]:
     match effect:
         case fx.Admit():
             yield ev.StepSucceeded(effect.token, release=effect.release or effect.number)
+        case fx.AdmitWorker():
+            yield ev.WorkerAdmitted(effect.color, effect.request)
         case fx.StartWorker():
             yield ev.WorkerSpawned(effect.color, effect.worker_id, pid, float(pid))
             yield ev.WorkerReady(effect.worker_id)
@@ -65,10 +67,10 @@ class World:
         assert to is None or self.at(to), f"step {to!r} was not reached"
         return self
 
-    def fail(self, reason: str = "no luck") -> list[fx.Effect]:
+    def fail(self, reason: str = "no luck", *, passing: bool = False) -> list[fx.Effect]:
         """The step effect under way fails instead."""
         self._forget_steps()
-        return self.tell(ev.StepFailed(self.current.token, reason))
+        return self.tell(ev.StepFailed(self.current.token, reason, passing=passing))
 
     def crash(self, color: Color, code: int = -9) -> list[fx.Effect]:
         """The worker of `color` dies; what it had on its way is lost."""

@@ -40,7 +40,7 @@ PASSED_ON = {
     "supervisor/client/exchange.py: body.code",
     "supervisor/front/server.py: kind",  # an error's type
     "supervisor/front/guard.py: self.code",
-    "supervisor/holder.py: self.code",
+    "supervisor/unavailable.py: self.code",
     "supervisor/hooks/run.py: ended.result()",
     "supervisor/journal/past.py: code",
     "supervisor/releases/model_file.py: process.returncode",

@@ -19,7 +19,7 @@ TARGET = f"{DOMAIN}/local.modelsvc"
 
 @pytest.fixture(autouse=True)
 def macos(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelsvc.service.manager.sys", SimpleNamespace(platform="darwin"))
+    monkeypatch.setattr("modelsvc.service.choice.sys", SimpleNamespace(platform="darwin"))
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ Run = Callable[..., Result]
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """A user's machine; what of the service runs at the end is ended."""
-    monkeypatch.setattr("modelsvc.service.manager.sys", SimpleNamespace(platform="darwin"))
+    monkeypatch.setattr("modelsvc.service.choice.sys", SimpleNamespace(platform="darwin"))
     with service_folder() as service:
         service.config.write_text(tomli_w.dumps(service.tables))
         (service.folder / "bin").mkdir()

@@ -24,7 +24,7 @@ BOTH = "modelsvc.service modelsvc.socket"
 
 @pytest.fixture(autouse=True)
 def linux(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelsvc.service.manager.sys", SimpleNamespace(platform="linux"))
+    monkeypatch.setattr("modelsvc.service.choice.sys", SimpleNamespace(platform="linux"))
 
 
 @pytest.fixture

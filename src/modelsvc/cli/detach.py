@@ -69,10 +69,7 @@ class Launcher:
         words = self.launch.last_words()
         if isinstance(end, Ended):
             return f"the supervisor ended with {end.how}; {self.launch.console.path} has its output{words}"
-        return (
-            f"{end.what}; it is tried again in the background: `modelsvc ctl explain` tells more,"
-            f" `modelsvc ctl shutdown` ends it{words}"
-        )
+        return f"{end.explained('modelsvc ctl')}, `modelsvc ctl shutdown` ends it{words}"
 
     def late(self, timeout_s: float, status: Status | None) -> str:
         if self.launch is None and status is None:

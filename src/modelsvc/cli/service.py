@@ -17,10 +17,11 @@ from modelsvc.cli.serving.options import Patience, waits
 from modelsvc.cli.serving.wait import facts
 from modelsvc.cli.text import columns, yes_no
 from modelsvc.service import look, operations
+from modelsvc.service.choice import choose
 from modelsvc.service.errors import ManagerFailed
 from modelsvc.service.files import File
 from modelsvc.service.installation import DEFAULT_NAME, Installation, check_name, resolve
-from modelsvc.service.manager import Manager, choose
+from modelsvc.service.manager import Manager
 from supervisor.protocol import ExitCode
 
 _HERE = "modelsvc.cli.service"

@@ -73,7 +73,7 @@ def _workers(status: Status) -> Iterator[Finding]:
         elif worker.progress == SILENT:
             seen = f"{color} (pid {worker.pid}) does not answer"
             yield found(
-                "worker_silent", seen, "wait: the watch ends it after three looks; `modelsvc ctl logs " + color + "`"
+                "worker_silent", seen, "wait: the watchdog ends it after three looks; `modelsvc ctl logs " + color + "`"
             )
     if status.active is None and status.deployment is None:
         yield found("nobody_serves", "no colour is active", "`modelsvc ctl start blue`, or `modelsvc ctl deploy`")

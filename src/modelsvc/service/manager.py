@@ -1,12 +1,9 @@
 """What a service manager can be asked, whichever it is."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from modelsvc.service import programs
-from modelsvc.service.errors import NoManager
 from modelsvc.service.files import File
 from modelsvc.service.installation import Installation, Recorded
 from modelsvc.service.words import Words
@@ -95,16 +92,3 @@ class Manager(Protocol):
     def log_command(self, lines: int, follow: bool, as_json: bool) -> list[str]:
         """What shows the supervisor's own words. Raises InvalidRequest for what it cannot do."""
         ...
-
-
-def choose(name: str) -> Manager:
-    """This system's. Raises NoManager when there is none."""
-    if sys.platform == "darwin":
-        from modelsvc.service.launchd import Launchd
-
-        return Launchd(name)
-    if programs.exists("systemctl"):
-        from modelsvc.service.systemd import Systemd
-
-        return Systemd(name)
-    raise NoManager("there is no service manager here (neither launchd nor systemd): run `modelsvc up` instead")

@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from modelsvc.service.choice import choose
 from modelsvc.service.installation import DEFAULT_NAME, resolve
-from modelsvc.service.manager import Manager, choose
+from modelsvc.service.manager import Manager
 from supervisor.errors import SupervisorError
 
 

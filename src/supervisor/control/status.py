@@ -10,6 +10,7 @@ from typing import Any
 from modelsvc import __version__
 from supervisor.config import Config, ModelSection
 from supervisor.core import account
+from supervisor.core.outlook import outlook
 from supervisor.core.state import Slot, State
 from supervisor.edge import Edge
 from supervisor.errors import SupervisorError
@@ -79,6 +80,7 @@ class StatusReporter:
             prewarm_lost=state.prewarm_lost,
             monitor=self.monitor(),
             watch=self.watch(),
+            outlook=outlook(state),
         )
 
     async def _health(self, slot: Slot) -> dict[str, Any] | None:

@@ -80,31 +80,16 @@ def step_failed(state: State, event: ev.StepFailed) -> Decision:
 
 
 def failed(state: State, reason: str, evidence: fx.Evidence | None = None, *, passing: bool = False) -> Decision:
-    """The current step cannot be done: write it down and take back what was begun.
+    """The current step cannot be done: take back what was begun.
 
     What steps 1 and 2 look at is no matter of what is deployed: it may be well again in a while.
-
-    The way back is on record first: a failed step of a deployment whose colour is still on record as the active one
-    tells a later supervisor that it stays so.
     """
     deployment = state.current
     if deployment.step is Step.RECORD:
         return stages.over(state, reason)  # what could not be counted takes nothing back
     if deployment.step is Step.CHECK_ACTIVE and deployment.cancelled_by is None:
         reason = f"{reason}; {_way_out(deployment)}"
-    record = StepChanged(deployment.id, deployment.step, StepState.FAILED, reason, evidence=evidence or {})
-    undoing = replace(
-        deployment,
-        undo=ending.to_undo(state, deployment),
-        undoing=True,
-        refused=deployment.step <= Step.ADMIT,
-        passing=deployment.step < Step.ADMIT or (deployment.step is Step.ADMIT and passing),
-        reason=reason,
-    )
-    state = replace(state, deployment=undoing)
-    decision = then((state, (fx.CancelStep(),)), ending.route_back)
-    decision = then(decision, lambda s: (s, written(record)))
-    return then(decision, ending.take_back)
+    return ending.fail(state, reason, evidence, passing=passing or deployment.step < Step.ADMIT)
 
 
 def cancel(state: State, request: str) -> Decision:
@@ -165,7 +150,8 @@ def standby_ended(state: State, color: Color, reason: str) -> Decision:
         return _standby_gone(state, deployment)
     if deployment.step is Step.START_STANDBY and not reason:
         return room.make(state)
-    return failed(state, reason) if deployment.step >= Step.START_STANDBY or deployment.warm else (state, ())
+    untouched = deployment.step < Step.START_STANDBY and not deployment.warm
+    return (state, ()) if untouched else failed(state, reason, passing=True)
 
 
 def _standby_gone(state: State, deployment: Deployment) -> Decision:

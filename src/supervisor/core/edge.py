@@ -73,13 +73,12 @@ def _unpaused(state: State) -> Decision:
 
 
 def _boot_again(state: State, event: ev.BootDue) -> Decision:
-    """The pause after a failed boot is over. Whoever deploys meanwhile was quicker; but that may fail, too."""
-    ending = state.shutdown or state.handover
-    if ending or state.active or state.boot_failures != event.attempt:
+    """The pause after a failed boot is over. Whoever deploys meanwhile is quicker, unless that fails."""
+    if state.shutdown or state.handover or state.active or state.boot_due != event.attempt:
         return state, ()
     if state.deployment:
-        return state, (After(state.policy.pause_s(event.attempt), event),)
-    state = replace(state, boot=event.boot)
+        return state, (After(state.policy.boot_pause_s(event.attempt), event),)
+    state = replace(state, boot=event.boot, boot_due=0)
     return _boot(state) if state.edge is EdgePhase.RUNNING else (state, ())
 
 

@@ -44,6 +44,15 @@ class StartWorker:
 
 
 @dataclass(frozen=True, slots=True)
+class AdmitWorker:
+    """Whether a worker of the recorded `release` has room beside what runs: WorkerAdmitted or WorkerRefused."""
+
+    color: Color
+    request: str
+    release: int
+
+
+@dataclass(frozen=True, slots=True)
 class StopWorker:
     """TERM the worker's group, KILL it after `timeout_s`: answered by WorkerEnded."""
 
@@ -200,5 +209,16 @@ StepEffect = (
     | Tally
 )
 Effect = (
-    Write | After | StartWorker | StopWorker | StartEdge | StopEdge | Route | AwaitHeld | CancelStep | Exit | StepEffect
+    Write
+    | After
+    | AdmitWorker
+    | StartWorker
+    | StopWorker
+    | StartEdge
+    | StopEdge
+    | Route
+    | AwaitHeld
+    | CancelStep
+    | Exit
+    | StepEffect
 )

@@ -35,7 +35,30 @@ STEP_OF = {
     Undo.STOP_STANDBY: Step.START_STANDBY,
     Undo.START_OLD: Step.START_STANDBY,
 }
+NEXT_BOOT = "`modelsvc ctl deploy` tries it, and so does an edit where [watch] is enabled"
 OF_THE_EDGE = frozenset({Undo.HOLD, Undo.SWITCH_BACK})
+
+
+def fail(state: State, reason: str, evidence: fx.Evidence | None = None, *, passing: bool = False) -> Decision:
+    """The current step cannot be done: write it down and take back what was begun. `passing`: it may be in a while.
+
+    The way back is on record first: a failed step of a deployment whose colour is still on record as the active one
+    tells a later supervisor that it stays so.
+    """
+    deployment = state.current
+    record = StepChanged(deployment.id, deployment.step, StepState.FAILED, reason, evidence=evidence or {})
+    undoing = replace(
+        deployment,
+        undo=to_undo(state, deployment),
+        undoing=True,
+        refused=deployment.step <= Step.ADMIT,
+        passing=passing,
+        reason=reason,
+    )
+    state = replace(state, deployment=undoing)
+    decision = then((state, (fx.CancelStep(),)), route_back)
+    decision = then(decision, lambda s: (s, written(record)))
+    return then(decision, take_back)
 
 
 def to_undo(state: State, deployment: Deployment) -> tuple[Undo, ...]:
@@ -170,7 +193,7 @@ def finish(state: State, outcome: Outcome) -> Decision:
         deployment.id,
         deployment.release,
         state.active,
-        deployment.passing,
+        deployment.refused and deployment.passing,
     )
     decision: Decision = replace(state, deployment=None), written(ended)
     decision = then(decision, lambda s: _answer_cancel(s, deployment))
@@ -265,12 +288,16 @@ def _boot_later(state: State, failed: Deployment) -> Decision:
     """Unattended, a first deployment that failed is tried again, with growing pauses, as long as nothing serves.
 
     So is one that the watch on files asked for, since that may have come into its pause. Where one was taken up that
-    had nobody to go back to, what served before it is booted.
+    had nobody to go back to, what served before it is booted. What would end the same way again waits for an edit, or
+    an operator.
     """
     unattended = failed.request in (BOOT_REQUEST, WATCH_REQUEST, RESUMED_REQUEST)
     if not unattended or state.shutdown or state.active:
         return state, ()
+    if not failed.passing and failed.instead is None:
+        text = f"deployment {failed.id} is not tried again by itself, for it would end the same way: {NEXT_BOOT}"
+        return replace(state, boot_due=0), written(Warned(text))
     attempt = state.boot_failures + 1
     boot = failed.instead or Boot(failed.to_color, failed.change, failed.release)
-    again = fx.After(state.policy.pause_s(attempt), ev.BootDue(boot, attempt))
-    return replace(state, boot_failures=attempt), (again,)
+    again = fx.After(state.policy.boot_pause_s(attempt), ev.BootDue(boot, attempt))
+    return replace(state, boot_failures=attempt, boot_due=attempt), (again,)

@@ -136,6 +136,23 @@ class StepProgressed:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerAdmitted:
+    """There is room for the worker that the request asks for."""
+
+    color: Color
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRefused:
+    """There is none, or its release cannot be started."""
+
+    color: Color
+    request: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerSpawned:
     """The process exists; `created_at` tells it from a later one with its pid."""
 
@@ -307,6 +324,8 @@ Event = (
     | StepSucceeded
     | StepFailed
     | StepProgressed
+    | WorkerAdmitted
+    | WorkerRefused
     | WorkerSpawned
     | WorkerSpawnFailed
     | EdgeStarted

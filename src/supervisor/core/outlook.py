@@ -7,10 +7,11 @@ from supervisor.core.state import State
 
 
 class Outlook(StrEnum):
-    """Whether somebody serves, is about to, or will not without an operator."""
+    """Whether somebody serves, is about to, would if an operator let him, or will not without an operator."""
 
     SERVES = "serves"
     COMING = "coming"
+    HELD = "held"
     GONE = "gone"
 
 
@@ -21,12 +22,14 @@ def outlook(state: State) -> Outlook:
         return Outlook.SERVES
     if state.shutdown:
         return Outlook.GONE
+    if state.paused:
+        return Outlook.HELD
     return Outlook.COMING if _is_coming(state) else Outlook.GONE
 
 
 def _is_coming(state: State) -> bool:
-    if state.paused or state.deployment or state.boot or state.resumed:
+    if state.deployment or state.boot or state.resumed:
         return True
     if state.active_slot is None:
-        return state.boot_failures > 0  # tried again after a pause
+        return state.boot_due > 0
     return state.active_slot.phase in (Phase.STARTING, Phase.READY, Phase.BACKOFF)

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from supervisor.core import deployment, edge, ending, handover, renewal, requests, room, slots, warmth, watch
+from supervisor.core import deployment, edge, ending, handover, renewal, requests, room, slots, warmth, watchdog
 from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then
 from supervisor.core.effects import Exit
@@ -29,9 +29,11 @@ def _decide(state: State, event: ev.Event) -> Decision:
         case ev.HeldAnswered():
             return handover.held_answered(state)
         case ev.WorkerSeen() | ev.MemorySeen() | ev.RouteSeen() | ev.ReplacementRested() | ev.TakeoverRested():
-            return watch.decide(state, event)
+            return watchdog.decide(state, event)
         case (
-            ev.WorkerSpawned()
+            ev.WorkerAdmitted()
+            | ev.WorkerRefused()
+            | ev.WorkerSpawned()
             | ev.WorkerSpawnFailed()
             | ev.WorkerReady()
             | ev.WorkerProgressed()
@@ -88,7 +90,9 @@ def _step(state: State, event: ev.StepSucceeded | ev.StepFailed | ev.StepProgres
 
 
 WorkerEvent = (
-    ev.WorkerSpawned
+    ev.WorkerAdmitted
+    | ev.WorkerRefused
+    | ev.WorkerSpawned
     | ev.WorkerSpawnFailed
     | ev.WorkerReady
     | ev.WorkerProgressed
@@ -101,6 +105,10 @@ WorkerEvent = (
 
 def _worker(state: State, event: WorkerEvent) -> Decision:
     match event:
+        case ev.WorkerAdmitted():
+            return requests.admitted(state, event)
+        case ev.WorkerRefused():
+            return requests.refused_worker(state, event)
         case ev.WorkerSpawned():
             return then(slots.spawned(state, event), lambda s: deployment.spawned(s, event.color))
         case ev.WorkerSpawnFailed():

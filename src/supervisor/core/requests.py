@@ -140,7 +140,7 @@ def switch(state: State, event: ev.SwitchRequested) -> Decision:
 def start(state: State, event: ev.StartRequested) -> Decision:
     """The slot's own release, else the active one; with nothing active it is a deployment.
 
-    A worker that is starting by itself, after a crash, is joined.
+    A worker that is starting by itself, after a crash, is joined. Beside another one it has to find room first.
     """
     slot = state.slots[event.color]
     if slot.serves and state.active:
@@ -164,7 +164,27 @@ def start(state: State, event: ev.StartRequested) -> Decision:
     if active is None or (active.color is not event.color and active.phase is Phase.ABSENT and not state.paused):
         return deployment.begin(state, event.request, DeploymentKind.DEPLOY, event.color, release=release)
     fresh = state.with_slot(event.color, restarts=0)
-    return slots.start(fresh, event.color, release, event.request)
+    if slot.phase is Phase.BACKOFF or state.slots[event.color.other].phase in (Phase.ABSENT, Phase.FAILED):
+        return slots.start(fresh, event.color, release, event.request)
+    return slots.ask_for_room(fresh, event.color, release, event.request)
+
+
+def admitted(state: State, event: ev.WorkerAdmitted) -> Decision:
+    """There is room for the worker that was asked for, if it still is."""
+    slot = state.slots[event.color]
+    if slot.request != event.request or slot.admitting is None:
+        return state, ()
+    if why := _ending(state):
+        return refused_worker(state, ev.WorkerRefused(event.color, event.request, why))
+    return slots.start(state, event.color, slot.admitting, event.request)
+
+
+def refused_worker(state: State, event: ev.WorkerRefused) -> Decision:
+    """Everything stays as it is."""
+    slot = state.slots[event.color]
+    if slot.request != event.request or slot.admitting is None:
+        return state, ()
+    return refuse(state.with_slot(event.color, request=None, admitting=None), event.request, event.reason)
 
 
 def stop(state: State, event: ev.StopRequested) -> Decision:
@@ -244,7 +264,10 @@ def _occupied(state: State) -> str:
             f" {running.step.title}: wait for it, see `modelsvc ctl status`"
         )
     waiting = next((slot for slot in state.slots.values() if slot.request), None)
-    return f"{waiting.color} is {waiting.phase} on another request: wait for it" if waiting else ""
+    if waiting is None:
+        return ""
+    phase = "about to start" if waiting.admitting else waiting.phase
+    return f"{waiting.color} is {phase} on another request: wait for it"
 
 
 def _stay(state: State, request: str, active: Slot) -> Decision:

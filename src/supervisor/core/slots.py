@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then, written
-from supervisor.core.effects import After, Effect, StartWorker, StopWorker
+from supervisor.core.effects import AdmitWorker, After, Effect, StartWorker, StopWorker
 from supervisor.core.lifecycle import Phase, Signal, advance
 from supervisor.core.records import RequestEnded, Warned, WorkerBegan, WorkerGone
 from supervisor.core.state import Color, Outcome, Slot, State
@@ -28,6 +28,7 @@ def start(state: State, color: Color, release: int, request: str | None = None) 
         pid=None,
         progress=None,
         request=request,
+        admitting=None,
         condemned="",
         unwell=0,
         swollen=0,
@@ -37,15 +38,21 @@ def start(state: State, color: Color, release: int, request: str | None = None) 
     return state, (StartWorker(color, worker_id, release, background, stays),)
 
 
+def ask_for_room(state: State, color: Color, release: int, request: str) -> Decision:
+    """Before a worker is spawned beside another one. What the slot had run stays known until it is."""
+    return state.with_slot(color, request=request, admitting=release), (AdmitWorker(color, request, release),)
+
+
 def stop(state: State, color: Color, request: str | None = None, timeout_s: float | None = None) -> Decision:
     """Take a slot's worker down; one that is absent or stopping already only gets the request.
 
     It may finish what it has for `timeout_s`; None: as long as the configuration says.
     """
     slot = state.slots[color]
-    if slot.wanted and slot.request:
+    if slot.request and (slot.wanted or slot.admitting):
         cut_short = _answer(state, slot, Outcome.FAILED, f"{color} was stopped before it was ready")
-        return then((state.with_slot(color, request=None), cut_short), lambda s: stop(s, color, request, timeout_s))
+        state = state.with_slot(color, request=None, admitting=None)
+        return then((state, cut_short), lambda s: stop(s, color, request, timeout_s))
     state = state.with_slot(color, wanted=False, request=request or slot.request)
     if slot.phase in (Phase.ABSENT, Phase.STOPPING):
         return state, ()

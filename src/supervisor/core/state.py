@@ -115,6 +115,7 @@ class Policy:
     keep_previous: bool = True
     restart_delay_s: float = 0.2
     restart_delay_limit_s: float = 30.0
+    boot_delay_limit_s: float = 300.0
     stable_after_s: float = 60.0
     crash_limit: int = 6  # crashes in a row, after which a worker is given up
     worker_limit_bytes: int = 2_000_000_000
@@ -131,7 +132,14 @@ class Policy:
 
     def pause_s(self, attempt: int) -> float:
         """The pause before restart number `attempt` (from 1): doubled each time, up to a limit."""
-        return min(self.restart_delay_s * 2.0 ** min(attempt - 1, 32), self.restart_delay_limit_s)
+        return min(self._growing_s(attempt), self.restart_delay_limit_s)
+
+    def boot_pause_s(self, attempt: int) -> float:
+        """As `pause_s`, for a whole deployment, which costs more than a restart and is on record each time."""
+        return min(self._growing_s(attempt), self.boot_delay_limit_s)
+
+    def _growing_s(self, attempt: int) -> float:
+        return self.restart_delay_s * 2.0 ** min(attempt - 1, 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +159,7 @@ class Slot:
     progress: str | None = None
     restarts: int = 0
     request: str | None = None
+    admitting: int | None = None  # the release that `request` wants here, while it is asked whether that has room
     condemned: str = ""  # why it is being ended, if nobody asked for that
     unwell: int = 0  # looks in a row at which it was not well
     swollen: int = 0  # looks in a row at which it held too much memory
@@ -183,7 +192,7 @@ class Deployment:
     undoing: bool = False
     retiring: bool = False  # baked: the old worker is being stopped
     refused: bool = False
-    passing: bool = False  # refused for a reason that may be gone in a while
+    passing: bool = False  # failed for a reason that may be gone in a while
     stuck: bool = False  # the edge could not be brought back
     instead: "Boot | None" = None  # deployed when this one fails and nothing serves; None: this one again
     reason: str = ""
@@ -251,7 +260,8 @@ class State:
     deployment: Deployment | None = None
     resumed: Deployment | None = None  # an earlier supervisor's, to go on with as soon as the edge runs
     boot: Boot | None = None  # deployed as soon as the edge runs
-    boot_failures: int = 0
+    boot_failures: int = 0  # in a row
+    boot_due: int = 0  # the failure after which it is tried again when the pause is over; 0: it is not
     over_budget: int = 0  # looks in a row
     replacement_rests: bool = False  # one was tried lately
     shunned: str | None = None  # the standby that could not take over just now

@@ -11,9 +11,10 @@ from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from supervisor.bounds import CONNECTIONS, Bounded, http1
 from supervisor.config import split_listen
 from supervisor.errors import SupervisorError
-from supervisor.front.guard import Guarded
+from supervisor.front.guard import OPEN_PATHS, Guarded
 from supervisor.patience import eventually
 from supervisor.ports import check_free, naming
 
@@ -76,13 +77,16 @@ class FrontServer:
 
     def _make(self) -> Server:
         return Server(
-            self._app,
+            Bounded(self._app, apart=OPEN_PATHS),
             address=self._host,
             port=self._port,
             interface=Interfaces.ASGINL,
             http=HTTPModes.http1,
             websockets=False,
             log_enabled=False,
+            http1_settings=http1(),
+            backlog=CONNECTIONS,
+            backpressure=CONNECTIONS,
         )
 
     async def _decided(self) -> bool:

@@ -6,7 +6,8 @@ older one is told to retire first: while `retiring/<pid of the nginx worker>` ex
 
 The route is no part of it: each request looks for the marker of a colour (see `supervisor.nginx.route`). One that finds
 nobody, or a worker that says 503, goes to `@hold`, and from there back to `@replay`, method, URI, headers and body as
-the client sent them. nginx allows ten redirects within a request; three replays with a retiring worker take nine.
+the client sent them. Whoever asks how the service is goes to `@ask` instead, where the holder tells it at once.
+nginx allows ten redirects within a request; three replays with a retiring worker take nine.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from supervisor.core.state import Color
 from supervisor.open_files import OPEN_FILES
+from supervisor.unavailable import ASK_PATH, AWAY
 
 Swap = Literal["keepalive_min_timeout", "retire_then_reload"]
 Version = tuple[int, int, int]
@@ -141,6 +143,8 @@ def _render(settings: EdgeSettings, its_fingerprint: str) -> str:
         errors=edge_born_errors(settings.limits),
         bodies=_UNAVAILABLE,
         replays=REPLAYS,
+        away=AWAY,
+        ask_path=ASK_PATH,
         fingerprint=its_fingerprint,
     )
 
@@ -151,7 +155,7 @@ def _error_body(kind: str, message: str, code: str) -> str:
 
 _FINGERPRINT = re.compile(r'return 200 "(\w+)"')
 _UNAVAILABLE = {
-    "no_worker": _error_body("unavailable", "no worker is serving right now; retry in 1 s", "no_worker"),
+    AWAY.code: AWAY.body.decode(),
     "given_up": _error_body(
         "unavailable",
         f"no worker stayed up for this request, which was sent {REPLAYS + 1} times: if others are answered, change it",

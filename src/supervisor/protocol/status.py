@@ -133,6 +133,7 @@ class Status(Struct, frozen=True):
     prewarm_lost: str = ""  # why what was prewarmed last is not any more, where nobody asked for that
     monitor: MonitorStatus | None = None  # the managed Prometheus, in short; None: none is wanted
     watch: WatchStatus | None = None  # None: it is not enabled
+    outlook: str = ""  # whether a worker serves: serves, coming, held, gone (none will before somebody asks for it)
 
 
 class History(Struct, frozen=True):

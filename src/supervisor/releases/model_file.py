@@ -48,7 +48,8 @@ async def facts(path: Path) -> dict[str, object]:
     """
     found = await _inspection(path)
     if not found.get("ok"):
-        raise Refused(str(found.get("message")), code=str(found.get("code", "model_unsupported")))
+        told, missing = str(found.get("message")), found.get("code") == "model_missing"
+        raise Refused(told, code=str(found.get("code", "model_unsupported")), passing=missing)
     return found
 
 
@@ -70,7 +71,8 @@ async def identify(path: Path, known: ModelFile | None = None) -> ModelFile:
             return known
         sha256 = await asyncio.wrap_future(begin(lambda: _sha256(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)))
     except FileNotFoundError as error:
-        raise Refused(f"{path} is gone: {error.strerror}; put the file back", code="model_missing") from None
+        told = f"{path} is gone: {error.strerror}; put the file back"
+        raise Refused(told, code="model_missing", passing=True) from None  # its disk may be mounted late
     except OSError as error:
         raise Refused(
             f"{path} cannot be read: {error.strerror}; mend that", code="model_unreadable", passing=may_pass(error)

@@ -62,7 +62,8 @@ class Bake:
             return
         self._now = now
         if why := breach(self._baseline, now, self._baked_s(), self._limits):
-            raise WorkerError(f"the {color} worker: {why.text}", code="bake_breach", evidence={"breach": why.kind})
+            text, evidence = f"the {color} worker: {why.text}", {"breach": why.kind}
+            raise WorkerError(text, code="bake_breach", evidence=evidence, passing=False)
 
     async def _look(self, color: Color) -> Look | None:
         return Look.from_health(await self._probe.health(color))

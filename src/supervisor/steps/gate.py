@@ -29,7 +29,8 @@ class Gate:
             reference = Reference(await self._ask(check, active))
         verdict = judge(check, got, reference)
         if verdict.problems:
-            raise WorkerError(verdict.reason(), code="gate_failed", evidence={"gate": [verdict.evidence()]})
+            evidence = {"gate": [verdict.evidence()]}
+            raise WorkerError(verdict.reason(), code="gate_failed", evidence=evidence, passing=verdict.passing)
         return verdict.evidence()
 
     async def _why_not_compared(self, checks: Sequence[Check], color: Color, active: Color | None) -> str:

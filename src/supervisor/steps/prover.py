@@ -47,7 +47,8 @@ class Prover:
         load, memory = await self.probe.load(color), await self._memory(color, model, bool(others))
         found = judge(load, model.size_bytes, forecast, memory, others)
         if isinstance(found, str):
-            raise WorkerError(f"the {color} worker does not share its weights: {found}", code="weights_not_shared")
+            told = f"the {color} worker does not share its weights: {found}"
+            raise WorkerError(told, code="weights_not_shared", passing=False)
         evidence: dict[str, object] = {"sharing": sharing_evidence(found)}
         if memory.private_bytes is not None and not load.device_bytes:
             seen = ledger.Observation(subject, forecast.formula_bytes, memory.private_bytes)

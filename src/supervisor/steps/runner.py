@@ -6,7 +6,7 @@ from typing import assert_never
 
 from supervisor.core import effects as fx
 from supervisor.core.events import StepProgressed
-from supervisor.core.state import Color
+from supervisor.core.state import Change, Color
 from supervisor.edge import Edge
 from supervisor.errors import WorkerError
 from supervisor.steps.admission import Admission
@@ -84,6 +84,10 @@ class StepRunner:
                 return await self._count()
             case _:
                 assert_never(effect)
+
+    async def admit_worker(self, order: fx.AdmitWorker) -> None:
+        """Outside a deployment, so no new release is made. Raises SupervisorError with what is in the way."""
+        await self._admission.admit(fx.Admit(0, order.color, Change(), None, order.release, order.release))
 
     async def _warm_up(self, effect: fx.WarmUp) -> StepResult:
         """Real inference, the proof that the weights are shared, and the gate."""

@@ -3,5 +3,5 @@
 `places` says which files and folders matter, `looks` looks at them off the loop, `follow` when something happened to
 them, `reader` what they say, `watcher` brings that to `core.desired`, which decides, and asks for what was decided;
 `tracker` remembers what was handled.
-Not to be confused with `supervisor.watch`, which looks at workers.
+Workers, memory and the route are looked at by `supervisor.watchdog`.
 """

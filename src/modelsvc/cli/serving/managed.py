@@ -37,7 +37,7 @@ class Managed:
 
     def explained(self, end: Ended | CameToNothing) -> str:
         if isinstance(end, CameToNothing):
-            what = f"{end.what}; it is tried again in the background: `{self.ctl} explain` tells more"
+            what = end.explained(self.ctl)
         else:
             again = f"; {self.manager.name} starts it again every few seconds" if end.exit_code else ""
             what = f"the supervisor ended with {end.how}{again}: `{self.service} logs` has its output"

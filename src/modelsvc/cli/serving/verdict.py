@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from modelsvc.cli.ctl.describe import not_serving
+from modelsvc.cli.ctl.describe import GONE, not_serving
 from supervisor.protocol import DeploymentStatus, ErrorType, ExitCode, Outcome, Status
 
 ENDED_WELL = (None, Outcome.SUCCEEDED)
@@ -65,10 +65,22 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class CameToNothing:
-    """The first deployment did; the supervisor tries again, but nobody should wait for that."""
+    """The first deployment did. The supervisor may try it again, but nobody should wait for that."""
 
     what: str
     kind: ErrorType
+    tried_again: bool = True
+
+    def explained(self, ctl: str) -> str:
+        """With what the supervisor does now, and a person can do; `ctl` is the command that asks it."""
+        if self.tried_again:
+            then = "and tries it again in the background"
+        else:
+            then = (
+                "and does not try that again by itself: mend what is wrong, and run"
+                f" `{ctl} deploy`, or edit the configuration where [watch] is enabled"
+            )
+        return f"{self.what}; the supervisor goes on running, {then}; `{ctl} explain` tells more"
 
 
 Verdict = Serves | Undecided | Ended | CameToNothing
@@ -80,7 +92,7 @@ def judge(look: Look, awaited: Awaited) -> Verdict:
     if status is not None and status.pid != awaited.instead_of:
         if is_up(status):
             return Serves(status)
-        if failed := _came_to_nothing(look.latest, awaited.since):
+        if failed := _came_to_nothing(status, look.latest, awaited.since):
             return failed
     return Undecided() if look.ended is None else Ended(look.ended)
 
@@ -90,10 +102,14 @@ def is_up(status: Status) -> bool:
     return not not_serving(status) or (status.edge.paused and status.deployment is None)
 
 
-def _came_to_nothing(latest: DeploymentStatus | None, since: datetime | None) -> CameToNothing | None:
+def _came_to_nothing(status: Status, latest: DeploymentStatus | None, since: datetime | None) -> CameToNothing | None:
+    """A status from before the end does not tell yet what the supervisor makes of it."""
     if latest is None or since is None or latest.outcome in ENDED_WELL:
+        return None
+    if status.deployment and status.deployment.deployment == latest.deployment:
         return None
     if datetime.fromisoformat(latest.started_at) < since:
         return None
     kind: ErrorType = "refused" if latest.outcome is Outcome.REFUSED else "failed"
-    return CameToNothing(f"deployment {latest.deployment} came to nothing: {latest.reason}", kind)
+    what = f"deployment {latest.deployment} came to nothing: {latest.reason}"
+    return CameToNothing(what, kind, tried_again=status.outlook != GONE)

@@ -8,6 +8,7 @@ import { byId, setData, setText } from "./dom.js";
 import { drawAges, drawHistory } from "./history.js";
 import { Logs } from "./logs.js";
 import { drawMemory } from "./memory.js";
+import { drawNotes } from "./notes.js";
 import { Operations } from "./operate.js";
 import { themes } from "./themes.js";
 import { drawWorkers } from "./workers.js";
@@ -74,6 +75,7 @@ async function look() {
   connected();
   panel.prepare(found.steps);
   drawWorkers(found);
+  drawNotes(found);
   drawMemory(found);
   operations.draw(found);
   chat.allow(allowed.chat, allowed.why);

@@ -1,4 +1,4 @@
-"""The watch of what runs: workers that do not answer, memory that grows, an edge that routes elsewhere.
+"""What the watchdog's looks mean: workers that do not answer, memory that grows, an edge that routes elsewhere.
 
 One bad look proves nothing: `looks_before_action` in a row do. Only a worker far over its limit is ended at the first,
 for the machine may have no second left.
@@ -13,6 +13,7 @@ from supervisor.core.decision import Decision, then, written
 from supervisor.core.effects import After, Route
 from supervisor.core.ledger import mb
 from supervisor.core.records import Warned
+from supervisor.core.requests import obstacle
 from supervisor.core.state import REPLACE_REQUEST, DeploymentKind, EdgePhase, Slot, State
 
 Seen = ev.WorkerSeen | ev.MemorySeen | ev.RouteSeen | ev.ReplacementRested | ev.TakeoverRested
@@ -87,8 +88,8 @@ def _stop_standby(state: State, slot: Slot, why: str) -> Decision:
 
 def replace_active(state: State, why: str, *, in_place: bool, because: str = "") -> Decision:
     """Once in a while: a new worker that soon holds as much again is not helped by another one."""
-    active, running = state.active_slot, state.edge is EdgePhase.RUNNING and not state.handover
-    if active is None or not active.serves or state.replacement_rests or state.paused or not running:
+    active, running = state.active_slot, state.edge is EdgePhase.RUNNING
+    if active is None or not active.serves or state.replacement_rests or not running or obstacle(state):
         return state, ()
     rested = After(state.policy.replacement_rest_s, ev.ReplacementRested())
     decision: Decision = replace(state, replacement_rests=True), (*written(Warned(why)), rested)

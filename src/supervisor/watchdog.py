@@ -1,4 +1,4 @@
-"""Looking at what runs, all the time: what is seen goes to the planner, which decides what it means."""
+"""The watchdog looks at what runs, all the time: what it sees goes to the planner, which decides what it means."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class Watchdog:
     """`state` is only read, to know where to look."""
 
     state: Callable[[], State]

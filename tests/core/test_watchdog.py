@@ -6,9 +6,9 @@ from tests.core.world import BLUE, GREEN, World, first, names, second
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.lifecycle import Phase
-from supervisor.core.records import Warned
+from supervisor.core.records import StepChanged, Warned
 from supervisor.core.state import Color, DeploymentKind, Outcome, Policy
-from supervisor.core.steps import Step
+from supervisor.core.steps import Step, StepState
 
 LIMITS = Policy(worker_limit_bytes=100, budget_bytes=1000)
 HANGS = "no decode progress for 31 s"
@@ -195,3 +195,23 @@ def test_a_route_that_is_being_switched_is_left_alone() -> None:
     world.tell(ev.RouteSeen(GREEN))
 
     assert not [effect for effect in world.effects if isinstance(effect, fx.Route)]
+
+
+def test_a_standby_that_is_being_ended_does_not_get_the_edge() -> None:
+    """It was ready at step 5, and far over its limit at step 8; the deployment fails before anybody is sent to it."""
+    world = second(LIMITS)
+    world.deploy("d")
+    world.play(to=Step.TEST_CONFIG)
+    look(world, BLUE, private_bytes=151)
+    ended = world.answers.pop()
+    assert isinstance(ended, ev.WorkerEnded)
+    world.play()
+
+    failed = [(r.step, r.detail) for r in world.records if isinstance(r, StepChanged) and r.state is StepState.FAILED]
+    assert [step for step, _ in failed] == [Step.SWITCH_ROUTE]
+    assert "it holds" in failed[0][1]
+    assert not [e for e in world.effects if isinstance(e, fx.SwitchRoute) and e.color is BLUE]
+    world.tell(ended)
+    world.play()
+    assert (world.state.active, world.state.routed, world.slot(BLUE).phase) == (GREEN, GREEN, Phase.ABSENT)
+    assert world.ended("d").outcome is Outcome.ROLLED_BACK

@@ -6,7 +6,7 @@ release. Then the standby is stopped, and what it was good for is started again.
 
 from dataclasses import replace
 
-from supervisor.core import deployment, slots, watch
+from supervisor.core import deployment, slots, watchdog
 from supervisor.core.decision import Decision, then
 from supervisor.core.lifecycle import Phase
 from supervisor.core.requests import obstacle
@@ -31,7 +31,7 @@ def renew(state: State) -> Decision:
 def _replace(state: State, active: Slot) -> Decision:
     because = active.outdated
     why = f"the {active.color} worker is replaced: {because}; until then it goes on as it was started"
-    return watch.replace_active(_displacing(state), why, in_place=False, because=because)
+    return watchdog.replace_active(_displacing(state), why, in_place=False, because=because)
 
 
 def _displacing(state: State) -> State:

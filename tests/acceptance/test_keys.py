@@ -48,7 +48,8 @@ def test_a_service_with_keys_is_deployed_adopted_and_rolled_back(service: Servic
     assert service.ctl("rollback").code == 0
     for color in ("blue", "green"):
         assert httpx.get(service.worker_url(color) + "/chat/u", trust_env=False).status_code == 401
-    for path, without in {"/healthz": 200, "/ready": 200, "/metrics": 401, "/health/deep": 401, "/chat/u": 401}.items():
+    open_to_all = dict.fromkeys(("/healthz", "/ready", "/health", "/v1/health"), 200)
+    for path, without in {**open_to_all, "/metrics": 401, "/health/deep": 401, "/chat/u": 401}.items():
         assert (path, ask(service, path).status_code) == (path, without)
         assert (path, ask(service, path, key).status_code) == (path, 200)
 

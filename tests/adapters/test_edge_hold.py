@@ -242,7 +242,7 @@ async def test_a_request_that_ends_its_worker_each_time_is_given_up(retiring: bo
         assert its.holder.counts().replayed == REPLAYS
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/ready", "/health/deep", "/metrics"])
+@pytest.mark.parametrize("path", ["/healthz", "/ready", "/health", "/v1/health", "/health/deep", "/metrics"])
 async def test_who_asks_how_we_are_is_not_held(path: str) -> None:
     """Nobody home is the answer; so is what the worker itself says."""
     async with house() as its, its.client() as client:

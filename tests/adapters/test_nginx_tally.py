@@ -45,7 +45,13 @@ def test_what_came_after_the_mark_is_counted_by_colour(log: Path) -> None:
 
 def test_questions_about_health_are_no_requests_of_clients(log: Path) -> None:
     """The supervisor itself asks them at the edge, and load balancers do."""
-    add(log, line(1, 200, path="/healthz"), line(2, 503, path="/ready"), line(3, 200, path="/chat/ada"))
+    add(
+        log,
+        line(1, 200, path="/healthz"),
+        line(2, 503, path="/ready"),
+        line(2, 503, path="/v1/health"),
+        line(3, 200, path="/chat/ada"),
+    )
 
     assert tally(log, EdgeMark()).requests == 1
 

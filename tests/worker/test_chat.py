@@ -163,7 +163,9 @@ def test_unknown_paths_and_methods_are_errors_of_the_same_shape(
     error_of(response)
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/ready", "/health/deep", "/metrics", "/chat/ada", "/nope", "/chat"])
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/ready", "/health", "/health/deep", "/metrics", "/chat/ada", "/nope", "/chat"]
+)
 def test_every_answer_says_who_gave_it(shared: Worker, path: str) -> None:
     response = shared.get(path)
     assert response.headers["x-modelsvc-color"] == "blue"

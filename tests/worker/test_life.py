@@ -165,7 +165,11 @@ def test_it_listens_before_the_model_is_there(loading: tuple[Worker, Path]) -> N
     worker, pipe = loading
     assert worker.get("/healthz").status_code == 200
     assert worker.deep()["state"] == "loading"
-    for response in (worker.get("/ready"), worker.chat("Hello"), worker.chat("Hello", user="ada", stream=True)):
+    for response in (
+        *map(worker.get, ("/ready", "/health", "/v1/health")),
+        worker.chat("Hello"),
+        worker.chat("Hello", user="ada", stream=True),
+    ):
         assert response.status_code == 503
         assert response.headers["retry-after"] == "1"
         assert response.headers["x-modelsvc-color"] == "blue"

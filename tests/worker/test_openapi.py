@@ -63,6 +63,8 @@ def test_every_answer_is_of_its_type(shared: Worker) -> None:
         (v1.TextCompletion, post("/v1/completions", prompt="Hi", logprobs=1)),
         (v1.ModelList, shared.get("/v1/models")),
         (replies.Ready, shared.get("/ready")),
+        (replies.Fit, shared.get("/health")),
+        (replies.Fit, shared.get("/v1/health")),
     ]
     for kind, answer in pairs:
         msgspec.json.decode(answer.content, type=kind)

@@ -10,7 +10,7 @@ from modelsvc.worker.errors import BadKeyFile, HttpError
 from modelsvc.worker.logs import log
 
 SUPERVISOR = ":supervisor"  # no key of the file can have this name
-OPEN_PATHS = frozenset({"/healthz", "/ready"})  # load balancers have no key
+OPEN_PATHS = frozenset({"/healthz", "/ready", "/health", "/v1/health"})  # load balancers have no key
 # On the worker's own port, which is on loopback, Prometheus and the operator need none; through the edge they do.
 OPEN_DIRECTLY = frozenset({"/metrics", "/health/deep", "/openapi.json"})
 _HOW = "send `Authorization: Bearer KEY` with a key that `modelsvc keys add NAME` made"

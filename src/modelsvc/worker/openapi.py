@@ -24,12 +24,12 @@ from modelsvc.worker.openai.replies import (
     TextCompletion,
 )
 from modelsvc.worker.openai.text_request import TextRequest
-from modelsvc.worker.replies import Alive, Answer, Conversation, Deleted, ErrorReply, Foreground, Health, Ready
+from modelsvc.worker.replies import Alive, Answer, Conversation, Deleted, ErrorReply, Fit, Foreground, Health, Ready
 from modelsvc.worker.schema import REQUEST_ID, USER_ID, Ask
 
 DOCUMENT_PATH = "/openapi.json"
 _TYPES: tuple[type, ...] = (
-    *(Alive, Answer, Ask, Conversation, Deleted, ErrorReply, Foreground, Health, Ready),
+    *(Alive, Answer, Ask, Conversation, Deleted, ErrorReply, Fit, Foreground, Health, Ready),
     *(ChatChunk, ChatCompletion, ChatRequest, ModelCard, ModelList, TextCompletion, TextRequest),
     *(EmbeddingList, EmbeddingsRequest),
 )
@@ -89,6 +89,8 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "/v1/models/{model}": {"get": Operation("The model of that name", ModelCard, (404,))},
     "/healthz": {"get": Operation("Does the process live?", Alive, open=True)},
     "/ready": {"get": Operation("Should it be given requests?", Ready, (503,), open=True)},
+    "/health": {"get": Operation("The same, as llama-server tells it", Fit, (503,), open=True)},
+    "/v1/health": {"get": Operation("The same again", Fit, (503,), open=True)},
     "/health/deep": {"get": Operation("Everything about this worker", Health)},
     "/foreground": {"post": Operation("Stop leaving the processors to another worker (the supervisor's)", Foreground)},
     "/metrics": {"get": Operation("Prometheus metrics", "text/plain")},

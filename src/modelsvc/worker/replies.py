@@ -59,6 +59,12 @@ class Ready(Reply, frozen=True):
     status: Literal["ready"]
 
 
+class Fit(Reply, frozen=True):
+    """GET /health and /v1/health, in llama-server's words."""
+
+    status: Literal["ok"]
+
+
 class ModelReport(Reply, frozen=True):
     """The file that the release records, and once it is loaded what is in memory of it."""
 

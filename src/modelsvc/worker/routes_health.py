@@ -1,4 +1,4 @@
-"""GET /healthz, /ready, /health/deep and /metrics."""
+"""GET /healthz, /ready, /health as llama-server has it, /health/deep and /metrics."""
 
 import os
 import time
@@ -21,11 +21,19 @@ def health_routes(service: Service) -> list[HTTPRouteHandler]:
     async def healthz() -> dict[str, str]:
         return {"status": "alive"}
 
-    @get("/ready")
-    async def ready() -> dict[str, str]:
+    def check_ready() -> None:
         if reason := service.why_not_ready():
             raise HttpError(503, reason.code, reason.message, reason.retry_after_s)
+
+    @get("/ready")
+    async def ready() -> dict[str, str]:
+        check_ready()
         return {"status": "ready"}
+
+    @get(["/health", "/v1/health"])
+    async def health() -> dict[str, str]:
+        check_ready()
+        return {"status": "ok"}
 
     @get("/health/deep")
     async def deep() -> dict[str, Any]:
@@ -41,7 +49,7 @@ def health_routes(service: Service) -> list[HTTPRouteHandler]:
             service.come_forward(now=True)
         return {"status": "foreground"}
 
-    return [healthz, ready, deep, scrape, foreground]
+    return [healthz, ready, health, deep, scrape, foreground]
 
 
 def report(service: Service) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from supervisor.logs import KEPT
 
 READ_BYTES = 300_000  # at once: some 1,000 lines, which take followers a few milliseconds
 HEAD_BYTES = 256  # a line's time and request id tell one log from the next
-HEALTH_PATHS = frozenset({"/healthz", "/ready", "/health/deep", "/metrics"})  # whoever asks how we are is no client
+# Whoever asks how we are is no client.
+HEALTH_PATHS = frozenset({"/healthz", "/ready", "/health", "/v1/health", "/health/deep", "/metrics"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ async def serve(settings: Settings) -> None:
         config.edge.nginx,
         EdgeLimits(hold_timeout_s=math.ceil(config.edge.hold_timeout_s)),
         paths.hold_socket,
+        tuple(config.security.allowed_origins),
     )
     edge = await Edge.open(options)
     _take_socket(edge, settings.inherited)

@@ -66,10 +66,10 @@ class Discovery:
         return Boot(color, whole(section.path, settings_of(section)))
 
     async def _is_as_recorded(self, section: ModelSection, release: Release) -> bool:
-        """Settings, model file, the hosts that workers answer to, and the code that would run it."""
-        hosts = self.admission.config.security.allowed_hosts
+        """Settings, model file, the hosts and origins that workers answer to, and the code that would run it."""
+        security = self.admission.config.security
         try:
-            return not differences(serving(release), await wanted(section, hosts, release.model))
+            return not differences(serving(release), await wanted(section, security, release.model))
         except Refused:
             return False
 

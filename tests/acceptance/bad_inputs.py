@@ -284,7 +284,7 @@ REQUESTS: list[Row] = [
         "/chat",
         403,
         "origin_not_allowed",
-        ("https://evil.test",),
+        ("https://evil.test", "security.allowed_origins"),
         HELLO,
         ("Origin: https://evil.test",),
     ),
@@ -493,6 +493,8 @@ CONFIGURATIONS: list[Row] = [
     Config(
         "[security]\nallowed_hosts = 'localhost'", ("security.allowed_hosts", "must be a list, such as", "'localhost'")
     ),
+    Config("[security]\nallowed_origins = ['*']", ("allowed_origins", "set api_keys_file")),
+    Config("[security]\nallowed_origins = ['http://a/']", ("security.allowed_origins.1", "'http://a/'")),
     Config("[security]\napi_keys_file = 'missing'", ("security.api_keys_file", "missing", "modelsvc keys add NAME")),
     Config("[security]\napi_keys_file = 'open.keys'", ("security.api_keys_file", "mode 0644", "chmod 600")),
     Config("[security]\napi_keys_file = 'text.gguf'", ("security.api_keys_file", "line 1", "modelsvc keys add NAME")),

@@ -114,6 +114,14 @@ WRONG = [
     ("security.api_keys_file", "/no/such/keys"),
     ("security.allowed_hosts", []),
     ("security.allowed_hosts", "localhost"),
+    ("security.allowed_origins", "http://localhost:3000"),
+    ("security.allowed_origins", ["localhost"]),
+    ("security.allowed_origins", ["http://localhost:3000/"]),
+    ("security.allowed_origins", ["http://Localhost:3000"]),
+    ("security.allowed_origins", ["https://example.org:443"]),
+    ("security.allowed_origins", ['http://a"; }']),
+    ("security.allowed_origins", ["null"]),
+    ("security.allowed_origins", [f"http://{'a' * 249}"]),
 ]
 
 
@@ -138,6 +146,10 @@ def test_a_wrong_value_is_named_by_its_path(key: str, value: object) -> None:
         ("edge.listen", "0.0.0.0:80"),
         ("model.kv_cache", "q8_0"),
         ("monitor.listen", "[::1]:9090"),
+        (
+            "security.allowed_origins",
+            ["http://localhost:3000", "https://[::1]", "moz-extension://0a-1", "http://a:443"],
+        ),
         ("monitor.retention", "1d12h"),
     ],
 )
@@ -145,6 +157,15 @@ def test_what_people_write_is_accepted(key: str, value: object) -> None:
     """As they mean it."""
     section, name = key.split(".")
     assert parse({section: {name: value}}, "x").model_dump()[section][name] == value
+
+
+def test_all_origins_may_ask_only_with_a_key(folder: Path) -> None:
+    """Any web page could read conversations otherwise."""
+    security = {"allowed_origins": ["*"]}
+    (line,) = problems({"security": security})
+    assert line.startswith("security: ") and "api_keys_file" in line
+    keyfile.add(folder / "keys", "ada")
+    assert parse({"security": {**security, "api_keys_file": "keys"}}, "x", folder).security.allowed_origins == ["*"]
 
 
 def test_ports_must_differ() -> None:

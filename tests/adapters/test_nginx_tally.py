@@ -12,8 +12,8 @@ from supervisor.nginx.access_log import EdgeMark, mark
 from supervisor.nginx.tally import EdgeTally, tally
 
 
-def line(number: int, status: int, color: str = "blue", path: str = "/chat") -> str:
-    told = {"time": "2026-01-02T03:04:05+00:00", "request_id": f"{number:09}", "method": "POST", "seconds": 0.25}
+def line(number: int, status: int, color: str = "blue", path: str = "/chat", method: str = "POST") -> str:
+    told = {"time": "2026-01-02T03:04:05+00:00", "request_id": f"{number:09}", "method": method, "seconds": 0.25}
     return json.dumps({**told, "status": status, "color": color, "path": path}) + "\n"
 
 
@@ -43,13 +43,14 @@ def test_what_came_after_the_mark_is_counted_by_colour(log: Path) -> None:
     assert tally(log, mark(log)) == EdgeTally()
 
 
-def test_questions_about_health_are_no_requests_of_clients(log: Path) -> None:
-    """The supervisor itself asks them at the edge, and load balancers do."""
+def test_questions_about_health_and_origins_are_no_requests_of_clients(log: Path) -> None:
+    """The supervisor itself asks about health at the edge, and load balancers do; browsers ask about origins."""
     add(
         log,
         line(1, 200, path="/healthz"),
         line(2, 503, path="/ready"),
         line(2, 503, path="/v1/health"),
+        line(2, 204, "", method="OPTIONS"),
         line(3, 200, path="/chat/ada"),
     )
 

@@ -226,6 +226,7 @@ async def test_other_hosts_or_another_version_are_booted_as_a_new_release(past: 
     for other in (
         replace(recorded, package_version="0.0.1"),
         replace(recorded, settings={**recorded.settings, "allowed_hosts": ["example.org"]}),
+        replace(recorded, settings={**recorded.settings, "allowed_origins": ["http://example.org"]}),
     ):
         discovery.admission.releases.write(other)
         assert (await discovery.boot()).release is None

@@ -187,7 +187,9 @@ def test_a_reason_is_told_in_words() -> None:
 
 def test_each_difference_is_a_phrase() -> None:
     """As operators name these things; sums of files in short."""
-    other = ReleaseSpec({"slots": 2, "kv_cache": "f16", "new": 1}, "/m/b.gguf", "bb" * 32, "2.0", ("a", "b"))
+    other = ReleaseSpec(
+        {"slots": 2, "kv_cache": "f16", "new": 1}, "/m/b.gguf", "bb" * 32, "2.0", ("a", "b"), ("http://c",)
+    )
     assert differences(SERVES, other) == (
         "model.slots 4 -> 2",
         "model.new unset -> 1",
@@ -195,6 +197,7 @@ def test_each_difference_is_a_phrase() -> None:
         "model file aaaaaaaaaaaa -> bbbbbbbbbbbb",
         "modelsvc 1.0 -> 2.0",
         "security.allowed_hosts localhost -> a, b",
+        "security.allowed_origins none -> http://c",
     )
 
 

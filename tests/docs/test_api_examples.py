@@ -57,7 +57,8 @@ def shape(value: Any) -> Any:
 def test_examples_without_keys(model: Path) -> None:
     """In the page's order; each deployment succeeds, and the last example ends the service."""
     shown = {one: other for one, other in pairwise(blocks(PAGE)) if other.language == "json"}
-    with service_folder(tables={"model": {"path": str(model)}}) as service:
+    security = {"allowed_origins": ["http://localhost:3000"]}
+    with service_folder(tables={"model": {"path": str(model)}, "security": security}) as service:
         prepared(service, CURLRC).up()
         for block in (each for each in EXAMPLES if each.heading != "Keys"):
             if "monitor/up" in block.text and not FOUND:

@@ -38,7 +38,7 @@ class StrictClient:
     ) -> Answer:
         """Raises OSError, EOFError or ValueError when there is no whole answer."""
         status, answered = await self.send(method, target, body, headers)
-        parts = [part async for part in self.parts(answered)]
+        parts = [] if status == 204 else [part async for part in self.parts(answered)]
         await self._finish(answered)
         return Answer(status, answered, b"".join(parts))
 

@@ -56,6 +56,7 @@ async def running_edge(
     as_version: Version | None = None,
     listener: "socket.socket | None" = None,
     lasting: bool = False,
+    origins: tuple[str, ...] = (),
 ) -> AsyncIterator[Edge]:
     """A started edge that routes to nobody yet; fails when nginx processes survive its stop.
 
@@ -64,7 +65,7 @@ async def running_edge(
     """
     async with edge_folder(name) as folder:
         port = listener.getsockname()[1] if listener else free_port()
-        options = EdgeOptions(folder, ports or {}, f"127.0.0.1:{port}", nginx=NGINX, limits=limits or EdgeLimits())
+        options = EdgeOptions(folder, ports or {}, f"127.0.0.1:{port}", NGINX, limits or EdgeLimits(), origins=origins)
         build = await inspect(NGINX)
         edge = Edge(options, replace(build, version=as_version or build.version))
         if listener:

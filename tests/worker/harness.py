@@ -19,7 +19,7 @@ BABBLE = {"message": "Hello", "temperature": 0, "max_tokens": 3000}
 
 def release_record(model: Path, **settings: Any) -> dict[str, Any]:
     """Recorded by an older version than runs."""
-    asked = {"allowed_hosts": ["localhost", "model.test"], **settings}
+    asked = {"allowed_hosts": ["localhost", "model.test"], "allowed_origins": ["https://page.test"], **settings}
     return disposable.release_record(model, **asked) | {"number": 7, "package_version": "0.0.1"}
 
 

@@ -86,7 +86,7 @@ def test_nginx_closes_idle_connections_before_the_worker_does() -> None:
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8000", "127.0.0.1:1", "[::1]:8000", "a.test", "a.test.:80"])
 def test_local_and_configured_hosts_pass(host: str) -> None:
     check_host(host, ["A.test"])
-    check_origin(f"http://{host}", ["A.test"])
+    check_origin(f"http://{host}", ["A.test"], [])
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,16 @@ def test_other_hosts_do_not(host: str | None) -> None:
 @pytest.mark.parametrize("origin", ["null", "https://evil.test", "http://localhost.evil.test", "file://"])
 def test_pages_of_other_sites_do_not(origin: str) -> None:
     """A form on any page could post here otherwise."""
-    with pytest.raises(HttpError, match="other sites"):
-        check_origin(origin, ["a.test"])
+    for named in ((), ("http://evil.test", "https://evil.test:8443")):
+        with pytest.raises(HttpError, match="other sites"):
+            check_origin(origin, ["a.test"], named)
+
+
+@pytest.mark.parametrize("origin", ["https://evil.test", "null", "http://evil.test:3000"])
+def test_pages_of_origins_that_are_named_may_ask(origin: str) -> None:
+    """Each exactly, or all of them."""
+    for named in ((origin,), ("*",)):
+        check_origin(origin, ["a.test"], named)
 
 
 def test_the_load_log_tells_mapped_from_copied() -> None:

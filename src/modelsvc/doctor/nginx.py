@@ -77,6 +77,7 @@ async def _test(config: Config, program: str, folder: Path, listener: socket.soc
         f"{ANY_PORT.host}:{listener.getsockname()[1]}",
         program,
         EdgeLimits(hold_timeout_s=math.ceil(config.edge.hold_timeout_s)),
+        origins=tuple(config.security.allowed_origins),
     )
     edge = await Edge.open(options)
     edge.take(listener)

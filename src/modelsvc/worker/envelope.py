@@ -43,6 +43,7 @@ class Envelope:
         self._service = service
         identity = service.identity
         self._hosts = identity.release.settings.allowed_hosts
+        self._origins = identity.release.settings.allowed_origins
         self._headers = [
             (b"x-modelsvc-color", identity.color.encode()),
             (b"x-modelsvc-release", str(identity.release.number).encode()),
@@ -101,7 +102,7 @@ class Envelope:
         headers = scope["headers"]
         check_size(headers)
         check_host(first(headers, b"host"), self._hosts)
-        check_origin(first(headers, b"origin"), self._hosts)
+        check_origin(first(headers, b"origin"), self._hosts, self._origins)
         forwarded = first(headers, b"x-forwarded-for") is not None  # the edge always sets it
         return self._service.keys.admit(scope["path"], forwarded, every(headers, b"authorization"))
 

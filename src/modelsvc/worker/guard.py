@@ -1,7 +1,7 @@
 """What a request's headers may be. Pure.
 
 Host and Origin: against web pages that reach for local servers, by DNS rebinding or by cross-site posts. Loopback names
-always pass: a rebound page carries its own host name.
+always pass: a rebound page carries its own host name. Whether a page may read the answer is the edge's to say (CORS).
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,10 +38,12 @@ def check_host(host: str | None, allowed: Sequence[str]) -> None:
         raise HttpError(403, "host_not_allowed", f"{told} is not served: add the name to security.allowed_hosts")
 
 
-def check_origin(origin: str | None, allowed: Sequence[str]) -> None:
-    if origin is not None and not _allowed(origin, allowed):
-        told = f"pages of other sites, as {shown(origin)} is, may not use this server"
-        raise HttpError(403, "origin_not_allowed", f"{told}: add the name to security.allowed_hosts if they should")
+def check_origin(origin: str | None, hosts: Sequence[str], origins: Sequence[str]) -> None:
+    """Pages of our own hosts pass, whatever their port, and those of the origins that are named, or of all with "*"."""
+    if origin is None or origin in origins or "*" in origins or _allowed(origin, hosts):
+        return
+    told = f"pages of other sites, as {shown(origin)} is, may not use this server"
+    raise HttpError(403, "origin_not_allowed", f"{told}: add it to security.allowed_origins if they should")
 
 
 def _allowed(url: str, allowed: Sequence[str]) -> bool:

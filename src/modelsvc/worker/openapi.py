@@ -36,7 +36,7 @@ _TYPES: tuple[type, ...] = (
 _ERRORS = {
     400: "the message tells what to change",
     401: "a key is needed, and this is none; see `modelsvc keys`",
-    403: "`Host` or `Origin` is not in `security.allowed_hosts`",
+    403: "`Host` is not in `security.allowed_hosts`, or `Origin` not in `security.allowed_origins`",
     404: "there is nothing at this path",
     405: "this path does not know that method",
     408: "the body came too slowly",

@@ -29,6 +29,7 @@ class Settings(_Table, frozen=True):
     kv_cache: Literal["f16", "q8_0"]
     queue_limit: Annotated[int, msgspec.Meta(ge=0)]
     allowed_hosts: tuple[str, ...]
+    allowed_origins: tuple[str, ...] = ()  # releases of before have none
 
 
 class Release(_Table, frozen=True):

@@ -1,9 +1,9 @@
 """The tables of the configuration file. Their docstrings and descriptions are what the file and its reference say."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from supervisor.config.values import (
     AnyPath,
@@ -15,6 +15,7 @@ from supervisor.config.values import (
     Listen,
     LoopbackListen,
     ModelPath,
+    Origins,
     Pattern,
     Port,
     Program,
@@ -178,6 +179,20 @@ class SecuritySection(Section):
         min_length=1,
         description='Host headers that are answered, against DNS rebinding; "*": any',
     )
+    allowed_origins: Origins = Field(
+        [],
+        max_length=100,
+        description='web pages that may ask (CORS), such as "http://localhost:3000"; "*": all',
+    )
+
+    @model_validator(mode="after")
+    def _not_everything_to_everyone(self) -> Self:
+        if "*" in self.allowed_origins and not self.api_keys_file:
+            raise ValueError(
+                'allowed_origins "*" would let every web page that somebody here looks at ask, and read conversations:'
+                " set api_keys_file as well, or name the origins"
+            )
+        return self
 
 
 class WatchSection(Section):

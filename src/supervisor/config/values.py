@@ -79,6 +79,21 @@ def _event(value: str) -> str:
     return value
 
 
+_ORIGIN = re.compile(r"(?=.{1,255}$)([a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+_USUAL_PORTS = (("http", ":80"), ("https", ":443"))
+
+
+def _origin(value: str) -> str:
+    """A browser sends no capitals, no path and no usual port: what has one would never match."""
+    found = _ORIGIN.fullmatch(value)
+    if value != "*" and (found is None or found.groups() in _USUAL_PORTS):
+        raise ValueError(
+            "must be an origin as browsers send it, such as http://localhost:3000 (in small letters, without a path,"
+            f' without the usual port), or "*", not {value!r}'
+        )
+    return value
+
+
 def _absolute(value: str, info: ValidationInfo) -> Path:
     """A path counts from the configuration file's folder, which is the context of a validation."""
     return ((info.context or Path()) / Path(value).expanduser()).absolute()
@@ -127,4 +142,5 @@ Pattern = Annotated[str, AfterValidator(_pattern), Form("a regular expression of
 Textfile = Annotated[str, AfterValidator(_textfile), Form("a path that ends in .prom")]
 KeysFile = Annotated[str, AfterValidator(_keys_file), Form("the path of a file that can be read")]
 Events = Annotated[list[Annotated[str, AfterValidator(_event)]], Form("a list of events' names")]
+Origins = Annotated[list[Annotated[str, AfterValidator(_origin)]], Form('a list of origins, or of "*"')]
 Command = Annotated[list[str], AfterValidator(_command), Form("a list: program, arguments")]

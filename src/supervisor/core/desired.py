@@ -27,6 +27,7 @@ class ReleaseSpec:
     sha256: str
     package_version: str
     allowed_hosts: tuple[str, ...]
+    allowed_origins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +191,7 @@ def differences(serving: ReleaseSpec | None, wanted: ReleaseSpec) -> tuple[str, 
         ("model file", serving.sha256[:SHA_SHOWN], wanted.sha256[:SHA_SHOWN]),
         ("modelsvc", serving.package_version, wanted.package_version),
         ("security.allowed_hosts", ", ".join(serving.allowed_hosts), ", ".join(wanted.allowed_hosts)),
+        ("security.allowed_origins", _listed(serving.allowed_origins), _listed(wanted.allowed_origins)),
     )
     return (*settings, *(_changed(name, before, after) for name, before, after in rest if before != after))
 
@@ -201,12 +203,16 @@ def _overruled(desired: Desired, serving: ReleaseSpec | None) -> tuple[str, ...]
     return differences(serving, configured)
 
 
+def _listed(values: tuple[str, ...]) -> str:
+    return ", ".join(values) or "none"
+
+
 def _changed(name: str, before: object, after: object) -> str:
     return f"{name} {before} -> {after}"
 
 
 def _runs(spec: ReleaseSpec) -> tuple[object, ...]:
-    return spec.package_version, spec.allowed_hosts
+    return spec.package_version, spec.allowed_hosts, spec.allowed_origins
 
 
 def _as_of(before: Desired | None, now: Desired | None) -> Desired | None:

@@ -18,6 +18,8 @@ HEAD_BYTES = 256  # a line's time and request id tell one log from the next
 # Whoever asks how we are is no client.
 HEALTH_PATHS = frozenset({"/healthz", "/ready", "/health", "/v1/health", "/health/deep", "/metrics"})
 
+PREFLIGHT = ("OPTIONS", 204)  # as the edge answers it
+
 
 @dataclass(frozen=True, slots=True)
 class EdgeEntry:
@@ -36,8 +38,10 @@ class EdgeEntry:
     request_id: str = ""
 
     @property
-    def asks_for_health(self) -> bool:
-        return (self.path.rstrip("/") or "/") in HEALTH_PATHS
+    def is_clients(self) -> bool:
+        """Whether a client asks for something: it is no question about health, and no browser's about an origin."""
+        asks_for_health = (self.path.rstrip("/") or "/") in HEALTH_PATHS
+        return not asks_for_health and (self.method, self.status) != PREFLIGHT
 
 
 class _Line(msgspec.Struct):

@@ -63,6 +63,7 @@ class EdgeLimits:
     keepalive_timeout_s: int = 75
     connect_timeout_s: int = 2
     read_timeout_s: int = 600  # a long prompt is silent until its first token
+    preflight_age_s: int = 600  # what a browser was told of an origin, it need not ask again for so long
     hold_timeout_s: int = 30  # the holder's, which answers in time by itself
 
 
@@ -71,6 +72,7 @@ class EdgeSettings:
     """What the edge's configuration depends on.
 
     `listen` is numeric, `hold_socket` counts from the edge's folder, `user` is only for a master that runs as root.
+    `origins` are those of pages that may read answers, "*" for all.
     """
 
     build: NginxBuild
@@ -78,6 +80,7 @@ class EdgeSettings:
     ports: Mapping[Color, int] = field(default_factory=dict)
     hold_socket: str = "hold.sock"
     user: str | None = None
+    origins: tuple[str, ...] = ()
     worker_processes: int = 1
     open_files: int = OPEN_FILES
     access_log: bool = True

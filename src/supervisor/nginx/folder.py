@@ -34,6 +34,7 @@ class EdgeOptions:
     nginx: str = "nginx"
     limits: EdgeLimits = field(default_factory=EdgeLimits)
     hold_socket: Path | None = None
+    origins: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -109,6 +110,7 @@ class EdgeFolder:
             user=_root_user() if os.geteuid() == 0 else None,
             open_files=open_files.attainable(),
             limits=options.limits,
+            origins=options.origins,
         )
 
 

@@ -38,7 +38,7 @@ def tally(log: Path, since: EdgeMark) -> EdgeTally:
 
 def _count(lines: Sequence[bytes], complete: bool) -> EdgeTally:
     entries = [entry for line in lines if (entry := parse(line))]
-    answers = [entry for entry in entries if not entry.asks_for_health]
+    answers = [entry for entry in entries if entry.is_clients]
     every = Counter(str(entry.color or "") for entry in answers)
     failed = Counter(str(entry.color or "") for entry in answers if entry.status >= 500)
     complete = complete and len(entries) == len(lines)

@@ -16,7 +16,7 @@ Follower = Callable[[Sequence[EdgeEntry]], None]
 
 
 class EdgeTraffic:
-    """Reads nginx's log in a thread. Questions about health are no client's, and are left out."""
+    """Reads nginx's log in a thread. What is no client's is left out."""
 
     def __init__(self, access_log: Path) -> None:
         self._lines = LogFollower(access_log)
@@ -59,4 +59,4 @@ def _entries(lines: Sequence[bytes]) -> list[EdgeEntry]:
     entries = [entry for line in lines if (entry := parse(line))]
     if len(entries) < len(lines):
         log.warning("edge_log_lines_not_understood", lines=len(lines) - len(entries))
-    return [entry for entry in entries if not entry.asks_for_health]
+    return [entry for entry in entries if entry.is_clients]

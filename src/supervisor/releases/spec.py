@@ -1,30 +1,39 @@
 """Releases and `[model]` sections as specs, which can be compared: for what is booted, and for the watch on files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from modelsvc import __version__
-from supervisor.config import ModelSection
+from supervisor.config import ModelSection, SecuritySection
 from supervisor.core.desired import ReleaseSpec
 from supervisor.core.state import Change, SettingValue
 from supervisor.releases import model_file
 from supervisor.releases.model_file import model_path
 from supervisor.releases.store import ModelFile, Release
 
+ENFORCED = ("allowed_hosts", "allowed_origins")  # keys of `[security]` that a release holds
+
+
+def enforced(security: SecuritySection) -> dict[str, list[str]]:
+    """What workers enforce besides running the model, as a release holds it."""
+    return security.model_dump(include=set(ENFORCED))
+
 
 def serving(release: Release) -> ReleaseSpec:
     """What a release serves; settings it does not know yet have their defaults."""
     settings = {**settings_of(ModelSection()), **release.model_settings(tuple(settings_of(ModelSection())))}
-    model, hosts = release.model, release.settings.get("allowed_hosts", ())
-    return ReleaseSpec(settings, model.path, model.sha256, release.package_version, tuple(hosts))
+    hosts, origins = (tuple(release.settings.get(key, ())) for key in ENFORCED)
+    model = release.model
+    return ReleaseSpec(settings, model.path, model.sha256, release.package_version, hosts, origins)
 
 
-async def wanted(section: ModelSection, hosts: Sequence[str], known: ModelFile | None = None) -> ReleaseSpec:
+async def wanted(section: ModelSection, security: SecuritySection, known: ModelFile | None = None) -> ReleaseSpec:
     """What a deployment of the section would serve. `known` spares reading a file that is as recorded.
 
     Raises Refused when there is no model file, or it cannot be read.
     """
     model = await model_file.identify(model_path(section), known)
-    return ReleaseSpec(settings_of(section), model.path, model.sha256, __version__, tuple(hosts))
+    hosts, origins = map(tuple, enforced(security).values())
+    return ReleaseSpec(settings_of(section), model.path, model.sha256, __version__, hosts, origins)
 
 
 def whole(path: str, settings: Mapping[str, SettingValue]) -> Change:

@@ -18,7 +18,7 @@ from supervisor.paths import StatePaths
 from supervisor.protocol import Plan
 from supervisor.releases import model_file
 from supervisor.releases.baseline import Baseline, recorded_section
-from supervisor.releases.spec import settings_of
+from supervisor.releases.spec import enforced, settings_of
 from supervisor.releases.store import Release, ReleaseStore
 
 DISK_RESERVE_BYTES = 50_000_000  # for journal, history and logs
@@ -98,7 +98,7 @@ class Admission:
         return await self.appraiser.appraise(section, set(Color) if order.in_place else {order.to_color})
 
     def _release(self, number: int, appraisal: Appraisal) -> Release:
-        settings = {**settings_of(appraisal.section), "allowed_hosts": list(self.config.security.allowed_hosts)}
+        settings = {**settings_of(appraisal.section), **enforced(self.config.security)}
         return Release(number, rfc3339(datetime.now(UTC).timestamp()), __version__, appraisal.model, settings)
 
     def _changed(self, base: int | None, appraisal: Appraisal) -> dict[str, list[object]]:

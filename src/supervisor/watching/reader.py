@@ -70,7 +70,7 @@ class Reader:
         """Raises Refused when the model file cannot be served."""
         section = self.baseline.section(release.number if release else None)
         self._model = path = model_path(section)
-        spec = await wanted(section, self.running.security.allowed_hosts, release.model if release else None)
+        spec = await wanted(section, self.running.security, release.model if release else None)
         if release is None or spec.sha256 != release.model.sha256:
             await model_file.shape_of(path)
         said = {**settings_of(config.model), "path": str(model_path(config.model))}

@@ -45,7 +45,13 @@ def guarded(model: Path) -> Iterator[Guarded]:
 
 
 EVERYWHERE = [("POST", "/chat"), ("POST", "/chat/u"), ("GET", "/chat/u"), ("DELETE", "/chat/u")]
-EVERYWHERE += [("GET", "/v1/models"), ("POST", "/v1/chat/completions"), ("POST", "/v1/completions")]
+EVERYWHERE += [
+    ("POST", "/tokenize"),
+    ("POST", "/detokenize"),
+    ("GET", "/v1/models"),
+    ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/completions"),
+]
 REPORTS = [("GET", "/metrics"), ("GET", "/health/deep"), ("GET", "/openapi.json")]
 SIGNS = [("GET", "/healthz"), ("GET", "/ready"), ("GET", "/health"), ("GET", "/v1/health")]
 

@@ -9,9 +9,10 @@ import asyncio
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import TypeVar
 
 from modelsvc.engine.admission import Admission, Place
 from modelsvc.engine.cache import Cache
@@ -38,6 +39,8 @@ from modelsvc.engine.types import (
     TextPrompt,
 )
 
+T = TypeVar("T")
+V = TypeVar("V")
 Observe = Callable[[StepTaken], None]
 
 
@@ -121,6 +124,23 @@ class Engine:
         """On the decoding thread."""
         if self._asyncio is not None:
             self._asyncio.call_soon_threadsafe(_read, letters)
+
+    async def tokenize(self, text: str, *, control: bool, framed: bool) -> list[int]:
+        """As `Model.tokenize`. Raises QueueFull or EngineStopped."""
+        return await self._aside(partial(self._model.tokenize, control=control, framed=framed), text)
+
+    async def spellings(self, tokens: Sequence[int]) -> list[bytes]:
+        """What each of them says, in bytes. Raises QueueFull or EngineStopped."""
+        return await self._aside(lambda these: [self._model.spelling(each) for each in these], tokens)
+
+    async def detokenize(self, tokens: tuple[int, ...]) -> str:
+        """What they say. Raises PromptRefused for tokens that do not exist, QueueFull or EngineStopped."""
+        return await self._aside(self._encoder.text_of, tokens)
+
+    async def _aside(self, work: Callable[[T], V], argument: T) -> V:
+        """Where prompts become tokens, and with a place among the requests, so that there are not too many."""
+        with self.enter():
+            return await self._prompts.run(work, argument)
 
     def text_of(self, prompt: TextPrompt) -> str:
         """Raises PromptRefused for tokens that do not exist."""

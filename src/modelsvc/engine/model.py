@@ -142,6 +142,13 @@ class Model:
             count = lib.llama_token_to_piece(self.vocabulary, token, self._text, -count, 0, told)
         return self._text.raw[:count]
 
+    def spelling(self, token: int) -> bytes:
+        """A token's bytes, a control token's name too. For any thread."""
+        size = -lib.llama_token_to_piece(self.vocabulary, token, None, 0, 0, True)
+        said = ctypes.create_string_buffer(max(size, 1))
+        count = lib.llama_token_to_piece(self.vocabulary, token, said, size, 0, True)
+        return said.raw[: max(count, 0)]
+
     def text(self, tokens: Sequence[int]) -> str:
         """What these tokens say, control tokens among them."""
         given = (lib.llama_token * len(tokens))(*tokens)

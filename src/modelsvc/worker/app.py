@@ -13,6 +13,7 @@ from modelsvc.worker.openai.routes import openai_routes
 from modelsvc.worker.openapi import document_route
 from modelsvc.worker.routes_chat import chat_routes
 from modelsvc.worker.routes_health import health_routes
+from modelsvc.worker.routes_tokens import token_routes
 from modelsvc.worker.service import Service
 
 MAX_BODY_BYTES = 2**20
@@ -26,7 +27,13 @@ _CODES = {
 
 def build_app(service: Service) -> Envelope:
     litestar = Litestar(
-        [*health_routes(service), *chat_routes(service), *openai_routes(service), document_route()],
+        [
+            *health_routes(service),
+            *chat_routes(service),
+            *openai_routes(service),
+            *token_routes(service),
+            document_route(),
+        ],
         exception_handlers={
             HttpError: _known,
             HTTPException: _of_framework,

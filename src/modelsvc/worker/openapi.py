@@ -26,12 +26,13 @@ from modelsvc.worker.openai.replies import (
 from modelsvc.worker.openai.text_request import TextRequest
 from modelsvc.worker.replies import Alive, Answer, Conversation, Deleted, ErrorReply, Fit, Foreground, Health, Ready
 from modelsvc.worker.schema import REQUEST_ID, USER_ID, Ask
+from modelsvc.worker.tokens import Content, Detokenize, Piece, Tokenize, Tokens
 
 DOCUMENT_PATH = "/openapi.json"
 _TYPES: tuple[type, ...] = (
     *(Alive, Answer, Ask, Conversation, Deleted, ErrorReply, Fit, Foreground, Health, Ready),
     *(ChatChunk, ChatCompletion, ChatRequest, ModelCard, ModelList, TextCompletion, TextRequest),
-    *(EmbeddingList, EmbeddingsRequest),
+    *(EmbeddingList, EmbeddingsRequest, Content, Detokenize, Piece, Tokenize, Tokens),
 )
 _ERRORS = {
     400: "the message tells what to change",
@@ -87,6 +88,8 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     },
     "/v1/models": {"get": Operation("The model that is served", ModelList)},
     "/v1/models/{model}": {"get": Operation("The model of that name", ModelCard, (404,))},
+    "/tokenize": {"post": Operation("The tokens of a text, as llama-server tells them", Tokens, _OF_BODIES, Tokenize)},
+    "/detokenize": {"post": Operation("The text of tokens", Content, _OF_BODIES, Detokenize)},
     "/healthz": {"get": Operation("Does the process live?", Alive, open=True)},
     "/ready": {"get": Operation("Should it be given requests?", Ready, (503,), open=True)},
     "/health": {"get": Operation("The same, as llama-server tells it", Fit, (503,), open=True)},

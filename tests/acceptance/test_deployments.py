@@ -220,3 +220,18 @@ def talk(service: Service, began: threading.Barrier) -> dict[str, Any]:
     assert name == "event: done", data
     told: dict[str, Any] = json.loads(data.removeprefix("data: "))
     return told
+
+
+def test_a_system_prompt_is_deployed_under_traffic_and_rolled_back(service: Service) -> None:
+    """Clients say nothing of it; a release is what has it."""
+
+    def prompt_tokens() -> int:
+        return int(service.chat("Hello").json()["usage"]["prompt_tokens"])
+
+    before = prompt_tokens()
+    assert service.ctl("deploy", "--set", "model.system_prompt=Be brief.", "--set", "model.top_p=0.8").code == 0
+    assert prompt_tokens() > before
+    told = service.ctl("explain").out
+    assert "system_prompt" in told and "Be brief." in told
+    assert service.ctl("rollback").code == 0
+    assert prompt_tokens() == before

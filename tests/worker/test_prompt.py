@@ -31,6 +31,14 @@ def test_the_oldest_turns_go_first_and_in_pairs() -> None:
     assert set(text(fit(messages, 10, 100, encode))) == {"c", "d", "e"}
 
 
+def test_a_system_message_stays_when_the_oldest_turns_go() -> None:
+    """It holds for the whole conversation."""
+    messages = [Message("system", "s" * 10), *conversation("a" * 30, "b" * 30, "c" * 20, "d" * 20, "e" * 10)]
+    assert "".join(dict.fromkeys(text(fit(messages, 10, 100, encode)))) == "scde"
+    with pytest.raises(PromptTooLong):
+        fit([Message("system", "s" * 99), *conversation("a")], 1, 100, encode)
+
+
 def test_a_long_answer_takes_at_most_a_quarter_from_the_history() -> None:
     messages = conversation("a" * 30, "b" * 30, "c" * 10)
     assert len(fit(messages, 10_000, 100, encode)) == 70

@@ -12,16 +12,22 @@ Encode = Callable[[Sequence[Message]], list[int]]
 def fit(messages: Sequence[Message], max_tokens: int, context_tokens: int, encode: Encode) -> list[int]:
     """The prompt's tokens, without the oldest turns that do not fit beside the answer.
 
-    The newest message always stays; it may squeeze the answer, but not out: with no room for one token it is refused.
+    A system message at the begin stays, and so does the newest message. They may squeeze the answer, but not out: with
+    no room for one token the prompt is refused.
     Room is kept for `max_tokens`, though never more than a quarter of the context: history is worth more than that.
     """
     whole = encode(messages)
     limit = context_tokens - min(max_tokens, context_tokens // 4)
     if len(whole) <= limit:
         return whole
+    head = messages[:1] if messages[0].role == "system" else ()
     starts = turn_starts(messages)
-    first = bisect_left(starts, True, key=lambda start: len(encode(messages[start:])) <= limit)
-    tokens = encode(messages[starts[min(first, len(starts) - 1)] :])
+
+    def since(start: int) -> list[int]:
+        return encode([*head, *messages[max(start, len(head)) :]])
+
+    first = bisect_left(starts, True, key=lambda start: len(since(start)) <= limit)
+    tokens = since(starts[min(first, len(starts) - 1)])
     if len(tokens) >= context_tokens:
         raise PromptTooLong(len(tokens), context_tokens)
     return tokens

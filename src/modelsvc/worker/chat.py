@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 from modelsvc.engine.errors import EngineError
 from modelsvc.engine.types import ChatPrompt, Event, Finished, GenerationRequest, Message, Sampling, Token
+from modelsvc.worker.defaults import defaults_of
 from modelsvc.worker.errors import NotRecorded
 from modelsvc.worker.generations import as_http, counted
 from modelsvc.worker.logs import log
@@ -20,6 +21,7 @@ class Chat:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._turns = Turns()
+        self._defaults = defaults_of(service.identity.release.settings)
 
     def turn_of(self, user_id: str) -> Turn:
         return self._turns.of(user_id)
@@ -42,10 +44,17 @@ class Chat:
         return self._recorded(counted(generation, self._service), ask.message, user_id, request_id)
 
     async def _request(self, ask: Ask, user_id: str | None) -> GenerationRequest:
-        messages = (*await self._past(user_id), Message("user", ask.message))
-        temperature = DEFAULT_TEMPERATURE if ask.temperature is None else ask.temperature
-        max_tokens = ask.max_tokens or DEFAULT_MAX_TOKENS
-        return GenerationRequest(ChatPrompt(messages, shorten=True), max_tokens, Sampling(temperature=temperature))
+        messages = self._defaults.completed([*await self._past(user_id), Message("user", ask.message)])
+        return GenerationRequest(
+            ChatPrompt(messages, shorten=True), ask.max_tokens or DEFAULT_MAX_TOKENS, self._sampling(ask)
+        )
+
+    def _sampling(self, ask: Ask) -> Sampling:
+        usual, defaults = Sampling(), self._defaults
+        cut = defaults.cut_or({"top_p": usual.top_p, "top_k": usual.top_k, "min_p": usual.min_p})
+        usually = DEFAULT_TEMPERATURE if defaults.temperature is None else defaults.temperature
+        temperature = usually if ask.temperature is None else ask.temperature
+        return Sampling(temperature=temperature, **cut, repeat_penalty=defaults.repeat_penalty)
 
     async def _past(self, user_id: str | None) -> list[Message]:
         if user_id is None:

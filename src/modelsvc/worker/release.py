@@ -29,7 +29,14 @@ class Settings(_Table, frozen=True):
     kv_cache: Literal["f16", "q8_0"]
     queue_limit: Annotated[int, msgspec.Meta(ge=0)]
     allowed_hosts: tuple[str, ...]
-    allowed_origins: tuple[str, ...] = ()  # releases of before have none
+    # Releases of before have none of these.
+    allowed_origins: tuple[str, ...] = ()
+    system_prompt: str = ""
+    temperature: Literal["auto"] | Annotated[float, msgspec.Meta(ge=0, le=2)] = "auto"
+    top_k: Literal["auto"] | Annotated[int, msgspec.Meta(ge=0)] = "auto"
+    top_p: Literal["auto"] | Annotated[float, msgspec.Meta(ge=0, le=1)] = "auto"
+    min_p: Literal["auto"] | Annotated[float, msgspec.Meta(ge=0, le=1)] = "auto"
+    repeat_penalty: Annotated[float, msgspec.Meta(gt=0, le=10)] = 1.0
 
 
 class Release(_Table, frozen=True):

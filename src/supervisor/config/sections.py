@@ -21,7 +21,10 @@ from supervisor.config.values import (
     Program,
     Retention,
     Seconds,
+    Share,
+    Temperature,
     Textfile,
+    TopK,
     Unit,
 )
 from supervisor.listen import EDGE_LISTEN
@@ -70,6 +73,16 @@ class ModelSection(Section):
     )
     queue_limit: Annotated[int, Unit("requests")] = Field(
         64, ge=1, le=10_000, description="requests that may wait for a slot; one more is answered 429"
+    )
+    system_prompt: str = Field(
+        "", max_length=20_000, description="begins each chat that has no system message of its own; empty: none"
+    )
+    temperature: Temperature = Field("auto", description='where a request names none; "auto": 0.7 at /chat, 1 at /v1')
+    top_k: TopK = Field("auto", description='drawn from so many; "auto": the usual, unless one of these three is set')
+    top_p: Share = Field("auto", description="drawn from the likeliest that come to this share; 1: from all")
+    min_p: Share = Field("auto", description="none that is less likely than this share of the likeliest; 0: any")
+    repeat_penalty: Annotated[float, Unit("factor")] = Field(
+        1.0, gt=0, le=10, description="divides the logits of the last 64 tokens; 1: none"
     )
 
 

@@ -65,6 +65,29 @@ def _gpu_layers(value: Any) -> Literal["auto"] | int:
     raise ValueError(f'must be "auto" or a whole number from 0 to 1000, not {value!r}')
 
 
+def _auto_or(value: Any, kind: type, highest: int, allowed: str) -> Any:
+    """One validator, for the same reason."""
+    number = kind(value) if type(value) in (int, kind) else None
+    if value == "auto" or (number is not None and 0 <= number <= highest):
+        return value if number is None else number
+    raise ValueError(f'must be "auto" or {allowed}, not {value!r}')
+
+
+def _temperature(value: Any) -> Literal["auto"] | float:
+    found: Literal["auto"] | float = _auto_or(value, float, 2, "a number from 0 to 2")
+    return found
+
+
+def _share(value: Any) -> Literal["auto"] | float:
+    found: Literal["auto"] | float = _auto_or(value, float, 1, "a number from 0 to 1")
+    return found
+
+
+def _top_k(value: Any) -> Literal["auto"] | int:
+    found: Literal["auto"] | int = _auto_or(value, int, 1_000_000, "a whole number from 0 to 1000000")
+    return found
+
+
 def _pattern(value: str) -> str:
     try:
         re.compile(value)
@@ -137,6 +160,9 @@ LoopbackListen = Annotated[Listen, AfterValidator(_loopback), Form("ADDRESS:PORT
 GpuLayers = Annotated[
     Literal["auto"] | int, PlainValidator(_gpu_layers), Form('"auto", or a whole number from 0 to 1,000')
 ]
+Temperature = Annotated[Literal["auto"] | float, PlainValidator(_temperature), Form('"auto", or a number from 0 to 2')]
+Share = Annotated[Literal["auto"] | float, PlainValidator(_share), Form('"auto", or a number from 0 to 1')]
+TopK = Annotated[Literal["auto"] | int, PlainValidator(_top_k), Form('"auto", or a whole number from 0 to 1,000,000')]
 Retention = Annotated[str, AfterValidator(_duration), Form("a duration such as 24h or 1d12h")]
 Pattern = Annotated[str, AfterValidator(_pattern), Form("a regular expression of Python")]
 Textfile = Annotated[str, AfterValidator(_textfile), Form("a path that ends in .prom")]

@@ -14,6 +14,7 @@ from supervisor.core.state import BOOT_REQUEST, DeploymentKind, Outcome, Setting
 
 BY_OPERATORS = (DeploymentKind.DEPLOY, DeploymentKind.ROLLBACK, DeploymentKind.SWAP)
 SHA_SHOWN = 12
+CHARACTERS_SHOWN = 200
 RETRY_PAUSES_S = (60.0, 120.0, 300.0, 600.0)  # after refusals in a row; the last one from then on
 OVERRULED = "what serves came later, by a command or a failover, and stays"
 
@@ -208,7 +209,13 @@ def _listed(values: tuple[str, ...]) -> str:
 
 
 def _changed(name: str, before: object, after: object) -> str:
-    return f"{name} {before} -> {after}"
+    return f"{name} {_shown(before)} -> {_shown(after)}"
+
+
+def _shown(value: object) -> str:
+    """A system prompt may be long."""
+    text = str(value)
+    return text if len(text) <= CHARACTERS_SHOWN else f"{text[:CHARACTERS_SHOWN]}…"
 
 
 def _runs(spec: ReleaseSpec) -> tuple[object, ...]:

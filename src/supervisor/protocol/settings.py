@@ -9,6 +9,12 @@ SETTABLE_KEYS = (
     "model.gpu_layers",
     "model.kv_cache",
     "model.queue_limit",
+    "model.system_prompt",
+    "model.temperature",
+    "model.top_k",
+    "model.top_p",
+    "model.min_p",
+    "model.repeat_penalty",
 )
 
 SettingValue = str | int | float | bool

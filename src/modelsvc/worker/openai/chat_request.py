@@ -1,11 +1,13 @@
 """POST /v1/chat/completions: what may be asked. Pure."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from modelsvc.engine.types import ChatPrompt, GenerationRequest, Message
 from modelsvc.worker.bodies import Body
+from modelsvc.worker.defaults import NOTHING, Defaults
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.openai.messages import AnyMessage, as_message
 from modelsvc.worker.openai.response_format import ResponseFormat, format_grammar
@@ -48,18 +50,20 @@ class ChatRequest(Wanted, frozen=True, kw_only=True):
 parse_chat = Body(ChatRequest, ALLOWED, _HINTS).decode
 
 
-def chat_requests(asked: ChatRequest, tools: Toolbox) -> list[GenerationRequest]:
+def chat_requests(asked: ChatRequest, tools: Toolbox, defaults: Defaults = NOTHING) -> list[GenerationRequest]:
     """One for each choice. Raises HttpError."""
     if asked.top_logprobs and not asked.logprobs:
         raise HttpError(400, "invalid_field", "top_logprobs: it needs logprobs to be true", param="top_logprobs")
-    messages = tuple(as_message(message, index) for index, message in enumerate(asked.messages))
+    messages = [as_message(message, index) for index, message in enumerate(asked.messages)]
     grammar = tools.grammar or format_grammar(asked.response_format, with_tools=bool(tools.shown))
-    prompt = _prompt(asked, messages, tools, held_to_form=grammar is not None)
+    prompt = _prompt(asked, messages, tools, defaults, held_to_form=grammar is not None)
     logprobs = (asked.top_logprobs or 0) if asked.logprobs else None
-    return list(requests(asked, prompt, _limit(asked), logprobs=logprobs, grammar=grammar))
+    return list(requests(asked, prompt, _limit(asked), defaults, logprobs=logprobs, grammar=grammar))
 
 
-def _prompt(asked: ChatRequest, messages: tuple[Message, ...], tools: Toolbox, *, held_to_form: bool) -> ChatPrompt:
+def _prompt(
+    asked: ChatRequest, messages: Sequence[Message], tools: Toolbox, defaults: Defaults, *, held_to_form: bool
+) -> ChatPrompt:
     """A beginning of the answer is gone on with where it can be, unless the client says otherwise."""
     *others, last = messages
     reason = _why_not_continued(last, bool(others), held_to_form)
@@ -67,8 +71,8 @@ def _prompt(asked: ChatRequest, messages: tuple[Message, ...], tools: Toolbox, *
         told = f"continue_final_message: {reason}: leave it out"
         raise HttpError(400, "invalid_field", told, param="continue_final_message")
     if reason or asked.continue_final_message is False:
-        return ChatPrompt(messages, tools.shown)
-    return ChatPrompt(tuple(others), tools.shown, begun=last.content)
+        return ChatPrompt(defaults.completed(messages), tools.shown)
+    return ChatPrompt(defaults.completed(others), tools.shown, begun=last.content)
 
 
 def _why_not_continued(last: Message, follows: bool, held_to_form: bool) -> str | None:

@@ -11,6 +11,7 @@ from litestar.response import Stream
 from modelsvc.engine.engine import Engine
 from modelsvc.engine.errors import DeadlineExceeded, EngineError, PromptTooLong
 from modelsvc.engine.types import EmbeddingRequest, GenerationRequest, TextPrompt
+from modelsvc.worker.defaults import defaults_of
 from modelsvc.worker.errors import HttpError, shown
 from modelsvc.worker.exchanges import AnyRequest, clients_ask, exchange_of, to_the_end
 from modelsvc.worker.generations import Embedded, Numbered, as_http, embed, generate
@@ -33,6 +34,7 @@ TEXT = Kind("cmpl", TextCompletion, TextCompletion)
 
 def openai_routes(service: Service) -> list[HTTPRouteHandler]:
     identity = service.identity
+    defaults = defaults_of(identity.release.settings)
 
     async def answered(
         request: AnyRequest, wanted: Wanted, requests: Sequence[GenerationRequest], answer: Answer
@@ -51,7 +53,7 @@ def openai_routes(service: Service) -> list[HTTPRouteHandler]:
         asked = parse_chat(await request.body())
         syntax = service.usable_engine().tool_syntax
         tools = toolbox(asked.tools, asked.tool_choice, asked.parallel_tool_calls, syntax)
-        requests = chat_requests(asked, tools)
+        requests = chat_requests(asked, tools, defaults)
         choices = chat_choices(asked, tools)
         return await answered(request, asked, requests, Answer(CHAT, identity, choices, asked.choices))
 
@@ -59,7 +61,7 @@ def openai_routes(service: Service) -> list[HTTPRouteHandler]:
     async def completions(request: AnyRequest) -> Response[Any]:
         asked = parse_text(await request.body())
         texts = prompts(asked)
-        requests = text_requests(asked, texts)
+        requests = text_requests(asked, texts, defaults)
         choices = text_choices(asked, _echoes(asked, texts, service.usable_engine()))
         return await answered(request, asked, requests, Answer(TEXT, identity, choices, asked.choices))
 

@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from modelsvc.engine.types import GenerationRequest, TextPrompt
 from modelsvc.worker.bodies import Body
+from modelsvc.worker.defaults import NOTHING, Defaults
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.openai.inputs import Inputs, contents
 from modelsvc.worker.openai.wanted import ALLOWED, Wanted, requests, token_limit
@@ -33,7 +34,9 @@ def prompts(asked: TextRequest) -> list[TextPrompt]:
     return [TextPrompt(content) for content in contents(asked.prompt, "prompt")]
 
 
-def text_requests(asked: TextRequest, texts: Sequence[TextPrompt]) -> list[GenerationRequest]:
+def text_requests(
+    asked: TextRequest, texts: Sequence[TextPrompt], defaults: Defaults = NOTHING
+) -> list[GenerationRequest]:
     """One for each choice of each prompt. Raises HttpError."""
     if asked.best_of is not None and asked.best_of != asked.choices:
         told = f"best_of: {asked.best_of} is not n ({asked.choices}): every choice is told, so leave it out"
@@ -42,4 +45,4 @@ def text_requests(asked: TextRequest, texts: Sequence[TextPrompt]) -> list[Gener
         told = "logprobs: a prompt that is echoed has none: ask for one of them"
         raise HttpError(400, "invalid_field", told, param="logprobs")
     max_tokens = DEFAULT_MAX_TOKENS if asked.max_tokens is None else token_limit("max_tokens", asked.max_tokens)
-    return [each for text in texts for each in requests(asked, text, max_tokens, logprobs=asked.logprobs)]
+    return [each for text in texts for each in requests(asked, text, max_tokens, defaults, logprobs=asked.logprobs)]

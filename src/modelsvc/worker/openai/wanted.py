@@ -10,13 +10,13 @@ import msgspec
 from msgspec import Meta
 
 from modelsvc.engine.types import GenerationRequest, Prompt, Sampling
+from modelsvc.worker.defaults import NEUTRAL, NOTHING, Defaults
 from modelsvc.worker.errors import HttpError
 
 ALLOWED = "/openapi.json tells what is allowed"
 MAX_CHOICES = 8
 PLAIN_TIMEOUT_S = 570.0  # the edge gives up after 600 s without a byte
 STREAM_TIMEOUT_S = 3600.0
-_NEUTRAL: dict[str, Any] = {"top_p": 1.0, "top_k": 0, "min_p": 0.0}
 _USUAL: dict[str, Any] = {"top_p": 1.0, "top_k": 40, "min_p": 0.05}
 
 Limit = Annotated[int, Meta(ge=-1, le=2**31 - 1, extra_json_schema={"not": {"const": 0}})]
@@ -68,29 +68,38 @@ def token_limit(name: str, asked: int | None) -> int | None:
 
 
 def requests(
-    wanted: Wanted, prompt: Prompt, max_tokens: int | None, *, logprobs: int | None, grammar: str | None = None
+    wanted: Wanted,
+    prompt: Prompt,
+    max_tokens: int | None,
+    defaults: Defaults,
+    *,
+    logprobs: int | None,
+    grammar: str | None = None,
 ) -> Iterator[GenerationRequest]:
     """One for each choice of a prompt."""
     stop = (wanted.stop,) if isinstance(wanted.stop, str) else tuple(wanted.stop or ())
     timeout_s = wanted.timeout_s or (STREAM_TIMEOUT_S if wanted.stream else PLAIN_TIMEOUT_S)
     for choice in range(wanted.choices):
-        drawing = sampling(wanted, choice, grammar)
+        drawing = sampling(wanted, choice, grammar, defaults)
         yield GenerationRequest(prompt, max_tokens, drawing, stop, logprobs, timeout_s)
 
 
-def sampling(wanted: Wanted, choice: int, grammar: str | None) -> Sampling:
-    """Whoever sets one of top_p, top_k and min_p gets that alone; else the usual ones keep nonsense out."""
-    given = {name: value for name in _NEUTRAL if (value := getattr(wanted, name)) is not None}
-    cut = _NEUTRAL | given if given else _USUAL
+def sampling(wanted: Wanted, choice: int, grammar: str | None, defaults: Defaults = NOTHING) -> Sampling:
+    """Whoever sets one of top_p, top_k and min_p gets that alone; else the release's, or the usual ones, which keep
+    nonsense out.
+    """
+    given = {name: value for name in NEUTRAL if (value := getattr(wanted, name)) is not None}
+    cut = {**NEUTRAL, **given} if given else defaults.cut_or(_USUAL)
+    usual = 1.0 if defaults.temperature is None else defaults.temperature
     return Sampling(
-        temperature=1.0 if wanted.temperature is None else wanted.temperature,
+        temperature=usual if wanted.temperature is None else wanted.temperature,
         top_k=max(cut["top_k"], 0),  # -1 is what some clients say for all
         top_p=cut["top_p"],
         min_p=cut["min_p"],
         seed=None if wanted.seed is None else wanted.seed + choice,
         frequency_penalty=wanted.frequency_penalty or 0.0,
         presence_penalty=wanted.presence_penalty or 0.0,
-        repeat_penalty=wanted.repeat_penalty or 1.0,
+        repeat_penalty=wanted.repeat_penalty or defaults.repeat_penalty,
         logit_bias=tuple((int(token), bias) for token, bias in (wanted.logit_bias or {}).items()),
         grammar=grammar,
     )

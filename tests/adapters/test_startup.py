@@ -29,7 +29,7 @@ from supervisor.memory.appraisal import Appraiser
 from supervisor.memory.holdings import Holdings
 from supervisor.paths import StatePaths
 from supervisor.protocol import ExitCode
-from supervisor.releases.baseline import Baseline
+from supervisor.releases.baseline import SEEN, Baseline
 from supervisor.releases.store import ReleaseStore
 from supervisor.startup import Discovery, lay_out
 from supervisor.steps.admission import Admission
@@ -207,6 +207,16 @@ async def test_what_is_prewarmed_again_was_made_from_the_section_of_then(past: P
     past.ended(3, kind=DeploymentKind.PREWARM, request="rewarm")
     past.ended(3, skipped=Step.ADMIT)
     assert (await past.discovery().boot()).change.settings["model.context_tokens"] == 1024
+
+
+async def test_a_key_that_there_was_not_yet_is_no_edit(past: Past) -> None:
+    """What was deployed by a command outlives a version with another key."""
+    await past.served(2, Change(None, {"model.slots": 3}))
+    seen = past.journal.fact(SEEN)
+    past.journal.remember(SEEN, {key: value for key, value in seen.items() if key != "system_prompt"})
+    assert past.discovery().admission.baseline.section(2).slots == 3
+    past.configure(system_prompt="Be brief.")
+    assert past.discovery().admission.baseline.section(2).slots != 3
 
 
 @pytest.mark.parametrize("kind", [DeploymentKind.PREWARM, DeploymentKind.FAILOVER, DeploymentKind.REPLACE])

@@ -36,9 +36,14 @@ class Baseline:
     def section(self, release: int | None) -> ModelSection:
         """What a change is applied to while `release` is the one that serves."""
         now = self.configured()
-        if release is None or self.journal.fact(SEEN) != now.model_dump():
+        if release is None or self._seen() != now.model_dump():
             return now
         return recorded_section(self.releases.read(release))
+
+    def _seen(self) -> dict[str, object] | None:
+        """As it was remembered; keys that there were not yet had their defaults."""
+        seen = self.journal.fact(SEEN)
+        return None if seen is None else {**ModelSection().model_dump(), **seen}
 
     def accord(self, section: ModelSection) -> None:
         """It was looked at, and what serves is in accord with it: it is no edit any more."""

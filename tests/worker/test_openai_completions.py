@@ -105,7 +105,7 @@ BAD: list[tuple[dict[str, Any], str, str, str]] = [
     ({"suffix": "x"}, "suffix", "invalid_field", "at its end only"),
     ({"best_of": 3}, "best_of", "invalid_field", "is not n (1)"),
     ({"logprobs": 21}, "logprobs", "invalid_field", "<= 20"),
-    ({"logprobs": True}, "logprobs", "invalid_field", "`int"),
+    ({"logprobs": True}, "logprobs", "invalid_field", "must be a whole number or null, not True"),
     ({"logprobs": 1, "echo": True}, "logprobs", "invalid_field", "has none"),
     ({"n": 6, "prompt": ["a", "b"]}, "n", "too_many_choices", "12 answers at once: at most 10"),
 ]

@@ -147,8 +147,9 @@ class Edge:
         self._route(color, time.monotonic())
 
     async def switch(self, color: Color | None) -> frozenset[int]:
-        """As `write_route`, with the configuration on disk in force first; what `apply_config` says."""
+        """As `write_route`, with the configuration as it should be in force first; what `apply_config` says."""
         began = time.monotonic()
+        self.write_config()
         leaving = await self.apply_config()
         self._route(color, began)  # at once: a write that was cancelled must not come later
         return leaving

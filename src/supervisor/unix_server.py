@@ -84,9 +84,14 @@ class UnixServer:
 
     async def renew(self) -> None:
         """Listen once more, where the socket was removed; who is connected stays so. Raises as `start`."""
-        if self._server and self._task:
-            self._cut_off.append((self._server, self._task))
-        await self.start()
+        server, task = self._server, self._task
+        try:
+            await self.start()
+        except BaseException:
+            self._server, self._task = server, task
+            raise
+        if server and task:
+            self._cut_off.append((server, task))
 
     async def stop(self) -> None:
         """Finish the answers under way, and take the socket away."""

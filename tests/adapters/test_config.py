@@ -181,6 +181,12 @@ def test_all_origins_may_ask_only_with_a_key(folder: Path) -> None:
     assert parse({"security": {**security, "api_keys_file": "keys"}}, "x", folder).security.allowed_origins == ["*"]
 
 
+def test_an_origin_that_is_named_twice_counts_once() -> None:
+    """nginx would refuse its configuration."""
+    named = ["http://localhost:3000", "http://localhost:8000", "http://localhost:3000"]
+    assert parse({"security": {"allowed_origins": named}}, "x").security.allowed_origins == named[:2]
+
+
 def test_ports_must_differ() -> None:
     """Every clash is named by both keys."""
     (line,) = problems({"edge": {"listen": "127.0.0.1:8000"}, "workers": {"green_port": 9180}})

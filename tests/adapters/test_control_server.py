@@ -61,6 +61,27 @@ async def test_what_a_killed_supervisor_left_is_replaced(folder: Path) -> None:
         await server.stop()
 
 
+async def test_a_socket_that_could_not_be_made_anew_is_made_anew_later(folder: Path) -> None:
+    """As often as that is tried, and all that was begun ends with it."""
+    path = folder / "run" / "control.sock"
+    path.parent.mkdir()
+    server = ControlServer(app(), path)
+    await server.start()
+    path.unlink()
+    path.parent.rmdir()
+    for _ in range(3):
+        with pytest.raises(SupervisorError, match="cannot be made"):
+            await server.renew()
+    path.parent.mkdir()
+    await server.renew()
+    try:
+        assert (await ask(path)).status_code == 200
+        assert len(server._cut_off) == 1
+    finally:
+        await server.stop()
+    assert not path.exists()
+
+
 async def test_a_file_that_is_no_socket_is_left_alone(folder: Path) -> None:
     """control.socket may name anything by mistake."""
     path = folder / "notes.txt"

@@ -15,7 +15,7 @@ from supervisor.core.state import Color, DeploymentKind, Outcome
 from supervisor.core.steps import Step, StepState
 from supervisor.errors import JournalCorrupt, JournalError
 from supervisor.formats import rfc3339
-from supervisor.journal import Journal, Route, WorkerRow
+from supervisor.journal import Journal, Route, WorkerRow, database
 
 BLUE, GREEN = Color.BLUE, Color.GREEN
 RUNNING, DONE, FAILED = StepState.RUNNING, StepState.DONE, StepState.FAILED
@@ -412,3 +412,27 @@ def test_times_are_told_in_utc() -> None:
     """As RFC 3339 has them."""
     assert rfc3339(0.0) == "1970-01-01T00:00:00.000Z"
     assert datetime.fromisoformat(rfc3339(1_700_000_000.25)).timestamp() == 1_700_000_000.25
+
+
+@pytest.mark.parametrize("place", ["sync_folder", "_put_in_place", "_open"])
+def test_a_journal_that_could_not_be_made_anew_is_made_anew_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Wherever that failed, what it knew is in the file in the end."""
+    journal = Journal(path)
+    write(journal, rec.WorkerBegan(BLUE, "blue-4", 40, 4.5, 1))
+    path.unlink()
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error") if place != "_open" else JournalError("no")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(database if place == "sync_folder" else database.Database, place, fail)
+        for _ in range(2):
+            with pytest.raises(JournalError):
+                journal.renew()
+    journal.renew()
+    write(journal, rec.WorkerBegan(GREEN, "green-5", 50, 5.5, 2))
+    with closing(Journal(path)) as after:
+        assert [row.worker_id for row in after.living_workers()] == ["blue-4", "green-5"]
+    journal.close()

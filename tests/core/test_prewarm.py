@@ -252,6 +252,18 @@ def test_a_prewarming_that_fails_leaves_nothing(step: Step) -> None:
     assert (world.slot(GREEN).phase, world.state.warm_release) == (Phase.ABSENT, None)
 
 
+def test_it_can_be_cancelled_before_it_is_admitted() -> None:
+    """Nothing was begun that would be taken back, and yet it is forgotten."""
+    world = crashed()
+    pause_is_over(world)
+    world.play(to=Step.ADMIT)
+    world.answers.clear()
+    world.tell(ev.CancelRequested("c"))
+    world.play()
+    assert world.ended("c").outcome is Outcome.SUCCEEDED
+    assert (world.state.prewarmed, world.state.prewarm_failures) == (None, 0)
+
+
 def test_prewarming_is_cancelled_under_way() -> None:
     """The standby goes, and both who asked are answered when it has."""
     world = first()

@@ -8,7 +8,7 @@ from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.lifecycle import Phase
 from supervisor.core.records import DeploymentBegan
-from supervisor.core.state import Change, Color, DeploymentKind, Policy
+from supervisor.core.state import Change, Color, DeploymentKind, Outcome, Policy
 from supervisor.core.steps import Step
 
 WHY = "workers.green_port 8001 -> 8003"
@@ -101,3 +101,62 @@ def test_a_crashed_active_worker_comes_back_where_the_edge_looks_for_it() -> Non
     started = [e for e in world.tell(world.timers(ev.RestartDue)[0].event) if isinstance(e, fx.StartWorker)]
     assert [(e.color, e.stays) for e in started] == [(BLUE, True)]
     assert world.slot(BLUE).outdated == WHY
+
+
+def test_so_does_one_that_a_deployment_may_go_back_to() -> None:
+    """It crashed while the new one was watched; the edge's configuration has its old port."""
+    world = outdated(first(), BLUE)
+    world.tell(LOOK)
+    world.play(Step.BAKE)
+    world.crash(BLUE)
+    started = [e for e in world.tell(world.timers(ev.RestartDue)[0].event) if isinstance(e, fx.StartWorker)]
+    assert [(e.color, e.stays) for e in started] == [(BLUE, True)]
+    assert world.slot(BLUE).outdated == WHY
+
+
+def stopping(prewarmed: bool) -> World:
+    """The active worker was replaced, and is being stopped to make room for what had been warm before."""
+    world = first() if prewarmed else second()
+    if prewarmed:
+        world.tell(ev.PrewarmRequested("p", Change()))
+        settled(world)
+    active = world.state.active
+    assert active
+    outdated(world, active).tell(LOOK)
+    while world.slot(active).phase is not Phase.STOPPING:
+        world.tell(world.answers.popleft())
+    world.effects.clear()
+    return world
+
+
+def test_a_standby_that_is_stopped_by_hand_is_not_started_anew() -> None:
+    world = stopping(prewarmed=False)
+    assert world.state.standby
+    world.tell(ev.StopRequested("s", world.state.standby.color))
+    world.play()
+    assert world.ended("s").outcome is Outcome.SUCCEEDED
+    assert world.state.standby.phase is Phase.ABSENT and world.state.deployment is None
+
+
+def test_what_is_about_to_be_prewarmed_again_can_be_cancelled() -> None:
+    world = stopping(prewarmed=True)
+    world.tell(ev.CancelRequested("c"))
+    world.play()
+    assert world.ended("c").outcome is Outcome.SUCCEEDED
+    assert (world.state.prewarmed, world.state.displaced, world.state.deployment) == (None, None, None)
+
+
+def test_whoever_deploys_meanwhile_has_that() -> None:
+    """What was prewarmed before is not what the next plain deployment should go to."""
+    world = stopping(prewarmed=True)
+    world.state = replace(world.state, policy=replace(world.state.policy, keep_previous=False))
+    world.deploy("d", Change("/other.gguf"))
+    world.play()
+    assert world.ended("d").outcome is Outcome.SUCCEEDED
+    assert (world.state.prewarmed, world.state.displaced, world.state.warm_release) == (None, None, None)
+
+
+def test_what_was_prewarmed_stays_on_record_until_it_is_again() -> None:
+    """A supervisor that comes in between tells that it is lost."""
+    world = stopping(prewarmed=True)
+    assert (world.state.prewarmed, world.state.warm_release) == (2, None)

@@ -117,6 +117,11 @@ def _origin(value: str) -> str:
     return value
 
 
+def _each_once(values: list[str]) -> list[str]:
+    """nginx refuses a map that has one key twice."""
+    return list(dict.fromkeys(values))
+
+
 def _absolute(value: str, info: ValidationInfo) -> Path:
     """A path counts from the configuration file's folder, which is the context of a validation."""
     return ((info.context or Path()) / Path(value).expanduser()).absolute()
@@ -168,5 +173,7 @@ Pattern = Annotated[str, AfterValidator(_pattern), Form("a regular expression of
 Textfile = Annotated[str, AfterValidator(_textfile), Form("a path that ends in .prom")]
 KeysFile = Annotated[str, AfterValidator(_keys_file), Form("the path of a file that can be read")]
 Events = Annotated[list[Annotated[str, AfterValidator(_event)]], Form("a list of events' names")]
-Origins = Annotated[list[Annotated[str, AfterValidator(_origin)]], Form('a list of origins, or of "*"')]
+Origins = Annotated[
+    list[Annotated[str, AfterValidator(_origin)]], AfterValidator(_each_once), Form('a list of origins, or of "*"')
+]
 Command = Annotated[list[str], AfterValidator(_command), Form("a list: program, arguments")]

@@ -227,11 +227,15 @@ def _remember_standby(state: State, deployment: Deployment, outcome: Outcome) ->
     rejected = _rejected(state, deployment, outcome)
     if rejected != state.rejected:
         records.append(Rejected(rejected))
-    prewarmed = deployment.kind is DeploymentKind.PREWARM and outcome is Outcome.SUCCEEDED
-    release = deployment.release if prewarmed else None
+    displaced = state.displaced
+    if outcome is Outcome.SUCCEEDED and deployment.kind is not DeploymentKind.REPLACE:
+        displaced = None  # whoever asked for something else has that
+    release = displaced.release if displaced and displaced.prewarmed else None
+    if deployment.kind is DeploymentKind.PREWARM and outcome is Outcome.SUCCEEDED:
+        release = deployment.release
     if release != state.prewarmed:
         records.append(Prewarmed(release))
-    return replace(state, rejected=rejected, prewarmed=release), written(*records)
+    return replace(state, rejected=rejected, prewarmed=release, displaced=displaced), written(*records)
 
 
 def _rejected(state: State, deployment: Deployment, outcome: Outcome) -> int | None:
@@ -250,7 +254,9 @@ def _remember_prewarming(state: State, deployment: Deployment, outcome: Outcome)
     if outcome is Outcome.SUCCEEDED:
         failures = state.prewarm_failures if again else 0
         return replace(state, prewarm_failures=failures, prewarm_lost=""), ()
-    if not again or deployment.cancelled_by or state.shutdown:
+    if again and deployment.cancelled_by:
+        return forget_prewarmed(state)
+    if not again or state.shutdown:
         return state, ()
     return give_up_prewarmed(state, deployment.reason, deployment.release)
 

@@ -110,6 +110,8 @@ def _worker(state: State, event: WorkerEvent) -> Decision:
         case ev.WorkerRefused():
             return requests.refused_worker(state, event)
         case ev.WorkerSpawned():
+            if slots.owner(state, event.worker_id) is None:
+                return state, ()
             return then(slots.spawned(state, event), lambda s: deployment.spawned(s, event.color))
         case ev.WorkerSpawnFailed():
             noted = slots.progressed(state, ev.WorkerProgressed(event.worker_id, event.reason))

@@ -63,10 +63,11 @@ def cancel(state: State, event: ev.CancelRequested) -> Decision:
         return deployment.cancel(state, event.request)
     if why := _busy(state):
         return refuse(state, event.request, why)
-    comes_back = state.prewarmed is not None and state.prewarm_failures > 0
+    displaced = state.displaced is not None and state.displaced.prewarmed
+    comes_back = displaced or (state.prewarmed is not None and state.prewarm_failures > 0)
     if state.standby is None or (state.warm_release is None and not comes_back):
         return refuse(state, event.request, _not_prewarmed(state))
-    forgotten, color = ending.forget_prewarmed(state), state.standby.color
+    forgotten, color = ending.forget_prewarmed(replace(state, displaced=None)), state.standby.color
     if state.standby.phase is Phase.ABSENT:  # it crashed, and was to be prewarmed again
         return then(forgotten, lambda s: _answer(s, event.request, Outcome.SUCCEEDED, ""))
     return then(forgotten, lambda s: slots.stop(s, color, event.request))
@@ -194,6 +195,8 @@ def stop(state: State, event: ev.StopRequested) -> Decision:
     if event.color is state.active and not event.force:
         why = f"{event.color} is active and serves all requests: swap first, or use --force"
         return refuse(state, event.request, why)
+    if event.color is not state.active:
+        state = replace(state, displaced=None)
     decision = slots.stop(state, event.color, event.request)
     if decision[0].slots[event.color].phase is not Phase.ABSENT:
         return decision

@@ -49,6 +49,7 @@ class Database:
     def __init__(self, path: Path, reserve: Reserve | None = None) -> None:
         """`reserve` is given up when the disk is full."""
         self._path, self._reserve = path, reserve
+        self._moving = False  # the copy beside the path, or at it by now, is all there is
         version = self._open()
         self.fresh = not version  # there was none, or an empty file
 
@@ -82,24 +83,34 @@ class Database:
         return self._is_ours() and _side(self._path, "-wal").exists()
 
     def renew(self) -> None:
-        """Write the file anew, where it was removed; what was put in its place is set aside."""
+        """Write the file anew, where it was removed; what was put in its place is set aside.
+
+        Where that fails on its way it goes on from there when it is called again.
+        """
         beside = _side(self._path, ".new")
         try:
-            beside.unlink(missing_ok=True)
-            with closing(sqlite3.connect(beside)) as copy:
-                self._db.backup(copy)
-            self._db.close()  # before the next one is there: its end removes side files by their names
-            if self._path.exists() and not self._is_ours():
-                self._path.replace(_side(self._path, f".replaced-{time.time_ns()}"))
-            for name in ("-wal", "-shm"):
-                _side(self._path, name).unlink(missing_ok=True)
-            beside.replace(self._path)
+            if not self._moving:
+                beside.unlink(missing_ok=True)
+                with closing(sqlite3.connect(beside)) as copy:
+                    self._db.backup(copy)
+                self._db.close()  # before the next one is there: its end removes side files by their names
+                self._moving = True
+            if beside.exists():
+                self._put_in_place(beside)
             sync_folder(self._path.parent)
         except sqlite3.Error as error:
             raise self._broken("written", error) from error
         except OSError as error:
             raise JournalError(f"the journal {self._path} cannot be written: {error.strerror}") from error
         self._open()
+        self._moving = False
+
+    def _put_in_place(self, copy: Path) -> None:
+        if self._path.exists() and not self._is_ours():
+            self._path.replace(_side(self._path, f".replaced-{time.time_ns()}"))
+        for name in ("-wal", "-shm"):
+            _side(self._path, name).unlink(missing_ok=True)
+        copy.replace(self._path)
 
     def _is_ours(self) -> bool:
         with suppress(OSError):

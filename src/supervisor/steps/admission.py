@@ -18,7 +18,7 @@ from supervisor.paths import StatePaths
 from supervisor.protocol import Plan
 from supervisor.releases import model_file
 from supervisor.releases.baseline import Baseline, recorded_section
-from supervisor.releases.spec import enforced, settings_of
+from supervisor.releases.spec import enforced, serving, settings_of
 from supervisor.releases.store import Release, ReleaseStore
 
 DISK_RESERVE_BYTES = 50_000_000  # for journal, history and logs
@@ -109,7 +109,7 @@ class Admission:
             return {}
         if before is None:
             return {}
-        was = {**before.model_settings(tuple(ModelSection.model_fields)), "model": before.model.sha256}
+        was = {**serving(before).settings, "model": before.model.sha256}
         now = {**settings_of(appraisal.section), "model": appraisal.model.sha256}
         return {key: [was.get(key), now[key]] for key in now if was.get(key) != now[key]}
 

@@ -128,7 +128,7 @@ async def test_nobody_home_tells_a_page_when_to_come_back(edge: Edge, client: St
     answer = await client.request("POST", "/chat", b"{}", {"Origin": PAGE})
 
     readable(answer)
-    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
 
 
 async def test_a_retiring_nginx_worker_ends_the_connection_of_a_browser_that_asks(

@@ -1,4 +1,4 @@
-"""A machine on which one supervisor after the other lives and is killed: processes, route and journal outlive them.
+"""A host on which one supervisor after the other lives and is killed: processes, route and journal outlive them.
 
 The journal is the real one, kept in memory, and so is what is read from it at a start.
 """
@@ -36,7 +36,7 @@ class Process:
 
 
 @dataclass
-class Machine:
+class SimulatedHost:
     """What there is, and the state of the supervisor that runs now. `orders` are those it has not performed yet."""
 
     policy: Policy
@@ -139,15 +139,15 @@ class Machine:
 
     # --- what the outside does ----------------------------------------------------------------------------------------
 
-    def obey(self, order: Any, luck: bool = True) -> ev.Event | None:
+    def carry_out(self, order: Any, succeeds: bool = True) -> ev.Event | None:
         """An order is performed; the news of that. None: a worker that ended before has told it already."""
         match order:
             case fx.AdmitWorker():
-                if not luck:
+                if not succeeds:
                     return ev.WorkerRefused(order.color, order.request, "there is no room")
                 return ev.WorkerAdmitted(order.color, order.request)
             case fx.StartWorker():
-                if not luck or order.color in {process.color for process in self.workers.values()}:
+                if not succeeds or order.color in {process.color for process in self.workers.values()}:
                     return ev.WorkerSpawnFailed(order.color, order.worker_id, "the port is taken")
                 pid = self._pid()
                 self.workers[order.worker_id] = Process(order.color, order.release, pid)
@@ -155,7 +155,7 @@ class Machine:
             case fx.StopWorker():
                 return ev.WorkerEnded(order.worker_id, 0) if self.workers.pop(order.worker_id, None) else None
             case fx.StartEdge():
-                if not luck:
+                if not succeeds:
                     return ev.EdgeEnded("no luck")
                 self.edge_pid = self._pid()
                 return ev.EdgeStarted(self.edge_pid, 1.0)
@@ -165,11 +165,11 @@ class Machine:
             case _:
                 return ev.HeldAnswered()
 
-    def run_step(self, luck: bool = True) -> ev.Event:
+    def run_step(self, succeeds: bool = True) -> ev.Event:
         """The step that is under way is over; what cannot be true does not succeed."""
         step, self.step = self.step, None
         assert step is not None
-        if not (luck and self._can(step)):
+        if not (succeeds and self._can(step)):
             return ev.StepFailed(step.token, "no luck", passing=True)  # another reason would end what is booted
         self.passed[self.state.current.id].add(type(step))
         match step:

@@ -3,20 +3,24 @@
 The journal is the real one, kept in memory, and so is what is read from it at a start.
 """
 
+import asyncio
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import patch
 
+from supervisor import startup
 from supervisor.config import Config
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.planner import decide
-from supervisor.core.reconcile import INTERRUPTED, Found, Resumption, Survivor, reconcile
+from supervisor.core.reconcile import INTERRUPTED, Found, Resumption, reconcile
 from supervisor.core.records import EdgeChanged, RequestEnded, WorkerBegan
 from supervisor.core.salvage import Known, Reality, Traces, salvage
 from supervisor.core.state import Boot, Color, Outcome, Policy, State
+from supervisor.errors import WorkerError
 from supervisor.journal import Journal
 from supervisor.journal.past import Route
 from supervisor.startup import Discovery
@@ -90,20 +94,23 @@ class SimulatedHost:
             journal.write(record)
 
     def found(self) -> Found:
-        releases = SimpleNamespace(last=lambda: self.last_release)
-        admission = cast(Admission, SimpleNamespace(releases=releases))
-        ports = WorkerPorts(Config())
-        discovery = Discovery(self.journal, admission, cast(Probe, None), ports, lambda worker_id, *_: False)
-        survivors = []
-        for row in self.journal.living_workers():
-            if row.worker_id in self.workers:
-                ready = self.workers[row.worker_id].ready
-                survivors.append(Survivor(row.color, row.worker_id, row.pid, row.created_at, row.release, ready))
-            else:
-                self.journal.lose_worker(row.worker_id)
+        discovery = self._discovery()
+        with patch.object(startup, "READY_PAUSE_S", 0.0):  # nobody gets ready meanwhile
+            survivors = asyncio.run(discovery.survivors())
         route, edge = self.journal.route(), self.journal.fact("edge")
         boot = Boot(route.active or Color.BLUE, release=route.release)
-        return discovery.found(boot, self.policy, bool(edge) and edge[0] == self.edge_pid, tuple(survivors))
+        return discovery.found(boot, self.policy, bool(edge) and edge[0] == self.edge_pid, survivors)
+
+    def _discovery(self) -> Discovery:
+        """The real one, which asks this host's workers whether they live and are ready."""
+        config, releases = Config(), SimpleNamespace(last=lambda: self.last_release)
+        admission = cast(Admission, SimpleNamespace(releases=releases, config=config))
+        probe = cast(Probe, SimpleNamespace(ready=self._told_ready))
+        return Discovery(self.journal, admission, probe, WorkerPorts(config), lambda name, *_: name in self.workers)
+
+    async def _told_ready(self, color: Color) -> None:
+        if not self._answers(color):
+            raise WorkerError(f"the {color} worker is not ready", code="not_ready")
 
     def tell(self, event: ev.Event, killed_before: int | None = None) -> bool:
         """Something happens; whether the supervisor lives on. It is killed before it performs that effect."""

@@ -13,13 +13,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from disposable.processes import is_alive
 
 from supervisor import processes
 from supervisor.core.state import Color
 from supervisor.errors import WorkerError
+from supervisor.patience import eventually
 from supervisor.workers.process import WorkerCommand, WorkerProcesses
 
 BLUE = Color.BLUE
+DEADLINE_S = 10
 HEADER = "import os, signal, sys, time\n"
 OBEDIENT = HEADER + "print('up', flush=True)\ntime.sleep(60)\n"
 STUBBORN = HEADER + "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(60)\n"
@@ -46,21 +49,21 @@ class Workers:
         return path.read_text() if path.exists() else ""
 
     async def says(self, text: str) -> None:
-        await until(lambda: text in self.log)
+        await until(lambda: text in self.log, f"it says {text!r}")
 
     async def end(self, worker_id: str = "blue-1") -> int | None:
         """How the worker ended, once it was told, exactly once."""
-        await until(lambda: worker_id in dict(self.ends))
+        await until(lambda: worker_id in dict(self.ends), f"the end of {worker_id} is told")
         await asyncio.sleep(0)
         assert [name for name, _ in self.ends].count(worker_id) == 1
         return dict(self.ends)[worker_id]
 
 
-async def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        await asyncio.sleep(0.01)
+async def until(look: Callable[[], object], what: str) -> None:
+    async def seen() -> bool:
+        return bool(look())
+
+    assert await eventually(seen, DEADLINE_S), f"after {DEADLINE_S:g} s still not: {what}"
 
 
 @contextmanager
@@ -165,11 +168,11 @@ async def test_the_workers_children_end_with_it(workers: Workers) -> None:
         HEADER + f"import subprocess\nchild = subprocess.Popen([sys.executable, '-c', {child!r}])\n"
         "print('child', child.pid, flush=True)\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(60)"
     )
-    await until(lambda: workers.log.endswith("\n"))
+    await until(lambda: workers.log.endswith("\n"), "the child's pid is told")
     pid = int(workers.log.split()[1])
     await workers.processes.stop("blue-1", 0)
 
-    await until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    await until(lambda: not is_alive(pid), "the child has ended")
 
 
 async def test_a_worker_that_is_stopped_several_times_ends_once(workers: Workers) -> None:
@@ -239,11 +242,11 @@ async def test_an_end_is_reported_also_after_a_time_without_descriptors(
     workers: Workers, monkeypatch: pytest.MonkeyPatch, born: bool
 ) -> None:
     """The system did not tell then whether it lives, so it was not given up."""
-    looks, is_alive = [], processes.is_alive
+    looks, real_look = [], processes.is_alive
 
     def look(process: psutil.Process) -> bool:
         looks.append(process.pid)
-        return is_alive(process)
+        return real_look(process)
 
     monkeypatch.setattr(processes, "is_alive", look)
     process = workers.spawn(OBEDIENT) if born else orphan()
@@ -251,7 +254,7 @@ async def test_an_end_is_reported_also_after_a_time_without_descriptors(
         workers.processes.adopt("blue-1", process.pid, processes.started_at(process))
     with no_descriptors():
         assert processes.is_alive(process)
-        await until(lambda: born or len(looks) > 3)
+        await until(lambda: born or len(looks) > 3, "it was looked at again")
     assert not workers.ends
     process.kill()
     assert await workers.end() == (-signal.SIGKILL if born else None)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from tests.targets.bench import make
 
 KEPT = ("src", "scripts", "pyproject.toml", "README.md", "LICENSE", "Makefile", "CHANGELOG.md")
 GH = '#!/bin/sh\nprintf "%s\\n" "$@" > {calls}\n'
-TAG = "v0.1.0"
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+TAG = f"v{VERSION}"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,13 @@ class Released:
         return wheel
 
 
+def of_a_release(changelog: str) -> str:
+    """What is under Unreleased put under the version's own heading, as docs/ci.md has it, unless that was done."""
+    if f"## [{VERSION}] - " in changelog:
+        return changelog
+    return changelog.replace("## [Unreleased]\n", f"## [Unreleased]\n\n## [{VERSION}] - 2031-05-04\n")
+
+
 @pytest.fixture(scope="package")
 def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
     tree, programs = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("bin")
@@ -36,7 +45,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tree / name)
     changelog = tree / "CHANGELOG.md"
-    changelog.write_text(changelog.read_text().replace("## [0.1.0] - unreleased", "## [0.1.0] - 2031-05-04"))
+    changelog.write_text(of_a_release(changelog.read_text(encoding="utf-8")), encoding="utf-8")
     (programs / "gh").write_text(GH.format(calls=programs / "asked"))
     (programs / "gh").chmod(0o700)
     more = {"TAG": TAG, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}

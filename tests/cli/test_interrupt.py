@@ -5,10 +5,10 @@ import pty
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
+from disposable.waiting import until
 from tests.cli.conftest import Run
 from tests.cli.screen import COMMAND, read_all
 from tests.cli.scripted import Answer, Script
@@ -27,17 +27,13 @@ def interrupted(script: Script, *args: str) -> tuple[int, str]:
         assert process.stdin is not None
         process.stdin.write("hi\n")
         process.stdin.flush()
-        until(lambda: bool(script.asked))
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        try:
+            until(lambda: script.asked, "the request arrived", 60)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     return process.returncode, err
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(

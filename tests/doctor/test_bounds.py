@@ -5,11 +5,10 @@ import signal
 import subprocess
 import sys
 
-import psutil
 import pytest
+from disposable.processes import is_alive
 from disposable.waiting import until
 
-from supervisor.processes import is_alive
 from supervisor.protocol import ExitCode
 
 DEADLINE_S = 60  # of a process that would never end
@@ -65,12 +64,7 @@ def test_whom_a_check_asked_in_vain_is_not_left_behind() -> None:
     _, out, _ = ended(process(setting, "--json"))
     first, last = json.loads(out)["areas"][0]["findings"]
     assert last["code"] == "check_timed_out"
-    until(lambda: has_ended(int(first["seen"])), "it has ended", 10)
-
-
-def has_ended(pid: int) -> bool:
-    """Also where nobody collected it yet."""
-    return not psutil.pid_exists(pid) or not is_alive(psutil.Process(pid))
+    until(lambda: not is_alive(int(first["seen"])), "it has ended", 10)
 
 
 def test_ctrl_c_does_not_wait_either() -> None:

@@ -41,10 +41,10 @@ def test_the_request_has_the_last_word(
 def test_a_system_prompt_is_for_chats_that_have_none() -> None:
     """And comes first."""
     said = [Message("user", "Hello")]
-    assert Defaults().completed(said) == tuple(said)
-    assert Defaults("Be brief.").completed(said) == (Message("system", "Be brief."), *said)
+    assert Defaults().with_system_prompt(said) == tuple(said)
+    assert Defaults("Be brief.").with_system_prompt(said) == (Message("system", "Be brief."), *said)
     own = [Message("system", "Be rude."), *said]
-    assert Defaults("Be brief.").completed(own) == tuple(own)
+    assert Defaults("Be brief.").with_system_prompt(own) == tuple(own)
 
 
 def ask(worker: Worker, path: str, body: dict[str, Any]) -> dict[str, Any]:

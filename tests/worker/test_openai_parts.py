@@ -13,6 +13,7 @@ from modelsvc.engine.tool_reader import ToolReader
 from modelsvc.engine.tool_syntax import HERMES, PLAIN
 from modelsvc.engine.types import ChatPrompt, Drawn, Finished, Logprob, Message, Sampling, Timings, Token, Usage
 from modelsvc.worker.bodies import Body
+from modelsvc.worker.defaults import Defaults
 from modelsvc.worker.envelope import Exchange
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.exchanges import to_the_end
@@ -48,12 +49,12 @@ HELLO = '"messages": [{"role": "user", "content": "Hello"}]'
 )
 def test_who_chooses_how_tokens_are_cut_off_gets_that_alone(wanted: Wanted, expected: Sampling) -> None:
     """And the third choice's seed is the request's and two."""
-    assert sampling(wanted, 2, None) == expected
+    assert sampling(wanted, 2, None, Defaults()) == expected
 
 
 def test_a_request_becomes_a_generation_for_each_choice() -> None:
     body = f'{{{HELLO}, "n": 2, "seed": 1, "stop": "x", "max_tokens": 5, "logprobs": true, "top_logprobs": 2}}'
-    first, second = chat_requests(parse_chat(body.encode()), Toolbox())
+    first, second = chat_requests(parse_chat(body.encode()), Toolbox(), Defaults())
     assert first.prompt == ChatPrompt((Message("user", "Hello"),))
     assert (first.max_tokens, first.stop, first.logprobs, first.timeout_s) == (5, ("x",), 2, PLAIN_TIMEOUT_S)
     assert (first.sampling.seed, second.sampling.seed) == (1, 2)
@@ -75,7 +76,7 @@ CALLING = '{"role": "assistant", "tool_calls": [{"id": "1", "type": "function", 
 )
 def test_a_last_message_by_the_assistant_is_gone_on_with(fields: str, prompt: ChatPrompt) -> None:
     """Unless the client says otherwise, or the answer has to be whole."""
-    (only,) = chat_requests(parse_chat(f'{{"messages": [{ANSWERING}]{fields}}}'.encode()), Toolbox())
+    (only,) = chat_requests(parse_chat(f'{{"messages": [{ANSWERING}]{fields}}}'.encode()), Toolbox(), Defaults())
     assert only.prompt == prompt
 
 
@@ -90,10 +91,10 @@ def test_a_last_message_by_the_assistant_is_gone_on_with(fields: str, prompt: Ch
 )
 def test_what_cannot_be_gone_on_with_is_refused_where_it_is_demanded(messages: str, more: str) -> None:
     body = f'{{"messages": [{messages}]{more}'
-    (only,) = chat_requests(parse_chat(f"{body}}}".encode()), Toolbox())
+    (only,) = chat_requests(parse_chat(f"{body}}}".encode()), Toolbox(), Defaults())
     assert isinstance(only.prompt, ChatPrompt) and not only.prompt.begun
     with pytest.raises(HttpError) as told:
-        chat_requests(parse_chat(f'{body}, "continue_final_message": true}}'.encode()), Toolbox())
+        chat_requests(parse_chat(f'{body}, "continue_final_message": true}}'.encode()), Toolbox(), Defaults())
     assert told.value.param == "continue_final_message"
 
 
@@ -105,10 +106,12 @@ def test_minus_one_is_no_limit() -> None:
         ('"max_tokens": -1, "max_completion_tokens": 5', 5),
         ('"max_tokens": -1, "max_completion_tokens": null', None),
     ):
-        assert chat_requests(parse_chat(f"{{{HELLO}, {fields}}}".encode()), Toolbox())[0].max_tokens == limit
+        assert (
+            chat_requests(parse_chat(f"{{{HELLO}, {fields}}}".encode()), Toolbox(), Defaults())[0].max_tokens == limit
+        )
     for value, limit in (("-1", None), ("null", DEFAULT_MAX_TOKENS), ("5", 5)):
         asked = parse_text(f'{{"prompt": "x", "max_tokens": {value}}}'.encode())
-        assert text_requests(asked, prompts(asked))[0].max_tokens == limit
+        assert text_requests(asked, prompts(asked), Defaults())[0].max_tokens == limit
 
 
 def test_null_is_the_same_as_nothing_wherever_something_may_be_left_out() -> None:
@@ -142,7 +145,7 @@ def takes_null(kind: msgspec.inspect.Type) -> bool:
     ("fields", "timeout_s"), [('"stream": true', STREAM_TIMEOUT_S), ('"timeout_s": 5, "stream": true', 5.0)]
 )
 def test_streams_may_take_longer_and_clients_may_say_how_long(fields: str, timeout_s: float) -> None:
-    (only,) = chat_requests(parse_chat(f"{{{HELLO}, {fields}}}".encode()), Toolbox())
+    (only,) = chat_requests(parse_chat(f"{{{HELLO}, {fields}}}".encode()), Toolbox(), Defaults())
     assert only.timeout_s == timeout_s
 
 

@@ -44,17 +44,16 @@ class Chat:
         return self._recorded(counted(generation, self._service), ask.message, user_id, request_id)
 
     async def _request(self, ask: Ask, user_id: str | None) -> GenerationRequest:
-        messages = self._defaults.completed([*await self._past(user_id), Message("user", ask.message)])
+        messages = self._defaults.with_system_prompt([*await self._past(user_id), Message("user", ask.message)])
         return GenerationRequest(
             ChatPrompt(messages, shorten=True), ask.max_tokens or DEFAULT_MAX_TOKENS, self._sampling(ask)
         )
 
     def _sampling(self, ask: Ask) -> Sampling:
         usual, defaults = Sampling(), self._defaults
-        cut = defaults.cut_or({"top_p": usual.top_p, "top_k": usual.top_k, "min_p": usual.min_p})
-        usually = DEFAULT_TEMPERATURE if defaults.temperature is None else defaults.temperature
-        temperature = usually if ask.temperature is None else ask.temperature
-        return Sampling(temperature=temperature, **cut, repeat_penalty=defaults.repeat_penalty)
+        truncation = defaults.truncation_or({"top_p": usual.top_p, "top_k": usual.top_k, "min_p": usual.min_p})
+        temperature = defaults.temperature_or(DEFAULT_TEMPERATURE) if ask.temperature is None else ask.temperature
+        return Sampling(temperature=temperature, **truncation, repeat_penalty=defaults.repeat_penalty)
 
     async def _past(self, user_id: str | None) -> list[Message]:
         if user_id is None:

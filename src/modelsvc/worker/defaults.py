@@ -12,25 +12,25 @@ NEUTRAL: Mapping[str, Any] = {"top_p": 1.0, "top_k": 0, "min_p": 0.0}
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """`cut`: those of top_p, top_k and min_p that the release names; with one of them, the others are neutral."""
+    """`truncation`: those of top_p, top_k and min_p that the release names; with one, the others are neutral."""
 
     system_prompt: str = ""
     temperature: float | None = None
-    cut: Mapping[str, Any] = field(default_factory=dict)
+    truncation: Mapping[str, Any] = field(default_factory=dict)
     repeat_penalty: float = 1.0
 
-    def completed(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+    def with_system_prompt(self, messages: Sequence[Message]) -> tuple[Message, ...]:
         """The messages of a chat, with the system prompt before them where they have none."""
         if not self.system_prompt or any(message.role == "system" for message in messages):
             return tuple(messages)
         return (Message("system", self.system_prompt), *messages)
 
-    def cut_or(self, usual: Mapping[str, Any]) -> Mapping[str, Any]:
+    def temperature_or(self, usual: float) -> float:
+        return usual if self.temperature is None else self.temperature
+
+    def truncation_or(self, usual: Mapping[str, Any]) -> Mapping[str, Any]:
         """How the unlikely tokens are cut off."""
-        return {**NEUTRAL, **self.cut} if self.cut else usual
-
-
-NOTHING = Defaults()
+        return {**NEUTRAL, **self.truncation} if self.truncation else usual
 
 
 def defaults_of(settings: Settings) -> Defaults:

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from modelsvc.engine.types import ChatPrompt, GenerationRequest, Message
 from modelsvc.worker.bodies import Body
-from modelsvc.worker.defaults import NOTHING, Defaults
+from modelsvc.worker.defaults import Defaults
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.openai.messages import AnyMessage, as_message
 from modelsvc.worker.openai.response_format import ResponseFormat, format_grammar
@@ -50,7 +50,7 @@ class ChatRequest(Wanted, frozen=True, kw_only=True):
 parse_chat = Body(ChatRequest, ALLOWED, _HINTS).decode
 
 
-def chat_requests(asked: ChatRequest, tools: Toolbox, defaults: Defaults = NOTHING) -> list[GenerationRequest]:
+def chat_requests(asked: ChatRequest, tools: Toolbox, defaults: Defaults) -> list[GenerationRequest]:
     """One for each choice. Raises HttpError."""
     if asked.top_logprobs and not asked.logprobs:
         raise HttpError(400, "invalid_field", "top_logprobs: it needs logprobs to be true", param="top_logprobs")
@@ -71,8 +71,8 @@ def _prompt(
         told = f"continue_final_message: {reason}: leave it out"
         raise HttpError(400, "invalid_field", told, param="continue_final_message")
     if reason or asked.continue_final_message is False:
-        return ChatPrompt(defaults.completed(messages), tools.shown)
-    return ChatPrompt(defaults.completed(others), tools.shown, begun=last.content)
+        return ChatPrompt(defaults.with_system_prompt(messages), tools.shown)
+    return ChatPrompt(defaults.with_system_prompt(others), tools.shown, begun=last.content)
 
 
 def _why_not_continued(last: Message, follows: bool, held_to_form: bool) -> str | None:

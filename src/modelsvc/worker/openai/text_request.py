@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from modelsvc.engine.types import GenerationRequest, TextPrompt
 from modelsvc.worker.bodies import Body
-from modelsvc.worker.defaults import NOTHING, Defaults
+from modelsvc.worker.defaults import Defaults
 from modelsvc.worker.errors import HttpError
 from modelsvc.worker.openai.inputs import Inputs, contents
 from modelsvc.worker.openai.wanted import ALLOWED, Wanted, requests, token_limit
@@ -34,9 +34,7 @@ def prompts(asked: TextRequest) -> list[TextPrompt]:
     return [TextPrompt(content) for content in contents(asked.prompt, "prompt")]
 
 
-def text_requests(
-    asked: TextRequest, texts: Sequence[TextPrompt], defaults: Defaults = NOTHING
-) -> list[GenerationRequest]:
+def text_requests(asked: TextRequest, texts: Sequence[TextPrompt], defaults: Defaults) -> list[GenerationRequest]:
     """One for each choice of each prompt. Raises HttpError."""
     if asked.best_of is not None and asked.best_of != asked.choices:
         told = f"best_of: {asked.best_of} is not n ({asked.choices}): every choice is told, so leave it out"

@@ -10,14 +10,15 @@ import msgspec
 from msgspec import Meta
 
 from modelsvc.engine.types import GenerationRequest, Prompt, Sampling
-from modelsvc.worker.defaults import NEUTRAL, NOTHING, Defaults
+from modelsvc.worker.defaults import NEUTRAL, Defaults
 from modelsvc.worker.errors import HttpError
 
 ALLOWED = "/openapi.json tells what is allowed"
 MAX_CHOICES = 8
 PLAIN_TIMEOUT_S = 570.0  # the edge gives up after 600 s without a byte
 STREAM_TIMEOUT_S = 3600.0
-_USUAL: dict[str, Any] = {"top_p": 1.0, "top_k": 40, "min_p": 0.05}
+_USUAL_TEMPERATURE = 1.0  # as OpenAI documents
+_USUAL_TRUNCATION: dict[str, Any] = {"top_p": 1.0, "top_k": 40, "min_p": 0.05}
 
 Limit = Annotated[int, Meta(ge=-1, le=2**31 - 1, extra_json_schema={"not": {"const": 0}})]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -84,18 +85,17 @@ def requests(
         yield GenerationRequest(prompt, max_tokens, drawing, stop, logprobs, timeout_s)
 
 
-def sampling(wanted: Wanted, choice: int, grammar: str | None, defaults: Defaults = NOTHING) -> Sampling:
+def sampling(wanted: Wanted, choice: int, grammar: str | None, defaults: Defaults) -> Sampling:
     """Whoever sets one of top_p, top_k and min_p gets that alone; else the release's, or the usual ones, which keep
     nonsense out.
     """
     given = {name: value for name in NEUTRAL if (value := getattr(wanted, name)) is not None}
-    cut = {**NEUTRAL, **given} if given else defaults.cut_or(_USUAL)
-    usual = 1.0 if defaults.temperature is None else defaults.temperature
+    truncation = {**NEUTRAL, **given} if given else defaults.truncation_or(_USUAL_TRUNCATION)
     return Sampling(
-        temperature=usual if wanted.temperature is None else wanted.temperature,
-        top_k=max(cut["top_k"], 0),  # -1 is what some clients say for all
-        top_p=cut["top_p"],
-        min_p=cut["min_p"],
+        temperature=defaults.temperature_or(_USUAL_TEMPERATURE) if wanted.temperature is None else wanted.temperature,
+        top_k=max(truncation["top_k"], 0),  # -1 is what some clients say for all
+        top_p=truncation["top_p"],
+        min_p=truncation["min_p"],
         seed=None if wanted.seed is None else wanted.seed + choice,
         frequency_penalty=wanted.frequency_penalty or 0.0,
         presence_penalty=wanted.presence_penalty or 0.0,

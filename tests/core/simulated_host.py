@@ -1,22 +1,26 @@
-"""A machine on which one supervisor after the other lives and is killed: processes, route and journal outlive them.
+"""A host on which one supervisor after the other lives and is killed: processes, route and journal outlive them.
 
 The journal is the real one, kept in memory, and so is what is read from it at a start.
 """
 
+import asyncio
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import patch
 
+from supervisor import startup
 from supervisor.config import Config
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.planner import decide
-from supervisor.core.reconcile import INTERRUPTED, Found, Resumption, Survivor, reconcile
+from supervisor.core.reconcile import INTERRUPTED, Found, Resumption, reconcile
 from supervisor.core.records import EdgeChanged, RequestEnded, WorkerBegan
 from supervisor.core.salvage import Known, Reality, Traces, salvage
 from supervisor.core.state import Boot, Color, Outcome, Policy, State
+from supervisor.errors import WorkerError
 from supervisor.journal import Journal
 from supervisor.journal.past import Route
 from supervisor.startup import Discovery
@@ -36,7 +40,7 @@ class Process:
 
 
 @dataclass
-class Machine:
+class SimulatedHost:
     """What there is, and the state of the supervisor that runs now. `orders` are those it has not performed yet."""
 
     policy: Policy
@@ -90,20 +94,23 @@ class Machine:
             journal.write(record)
 
     def found(self) -> Found:
-        releases = SimpleNamespace(last=lambda: self.last_release)
-        admission = cast(Admission, SimpleNamespace(releases=releases))
-        ports = WorkerPorts(Config())
-        discovery = Discovery(self.journal, admission, cast(Probe, None), ports, lambda worker_id, *_: False)
-        survivors = []
-        for row in self.journal.living_workers():
-            if row.worker_id in self.workers:
-                ready = self.workers[row.worker_id].ready
-                survivors.append(Survivor(row.color, row.worker_id, row.pid, row.created_at, row.release, ready))
-            else:
-                self.journal.lose_worker(row.worker_id)
+        discovery = self._discovery()
+        with patch.object(startup, "READY_PAUSE_S", 0.0):  # nobody gets ready meanwhile
+            survivors = asyncio.run(discovery.survivors())
         route, edge = self.journal.route(), self.journal.fact("edge")
         boot = Boot(route.active or Color.BLUE, release=route.release)
-        return discovery.found(boot, self.policy, bool(edge) and edge[0] == self.edge_pid, tuple(survivors))
+        return discovery.found(boot, self.policy, bool(edge) and edge[0] == self.edge_pid, survivors)
+
+    def _discovery(self) -> Discovery:
+        """The real one, which asks this host's workers whether they live and are ready."""
+        config, releases = Config(), SimpleNamespace(last=lambda: self.last_release)
+        admission = cast(Admission, SimpleNamespace(releases=releases, config=config))
+        probe = cast(Probe, SimpleNamespace(ready=self._told_ready))
+        return Discovery(self.journal, admission, probe, WorkerPorts(config), lambda name, *_: name in self.workers)
+
+    async def _told_ready(self, color: Color) -> None:
+        if not self._answers(color):
+            raise WorkerError(f"the {color} worker is not ready", code="not_ready")
 
     def tell(self, event: ev.Event, killed_before: int | None = None) -> bool:
         """Something happens; whether the supervisor lives on. It is killed before it performs that effect."""
@@ -139,15 +146,15 @@ class Machine:
 
     # --- what the outside does ----------------------------------------------------------------------------------------
 
-    def obey(self, order: Any, luck: bool = True) -> ev.Event | None:
+    def carry_out(self, order: Any, succeeds: bool = True) -> ev.Event | None:
         """An order is performed; the news of that. None: a worker that ended before has told it already."""
         match order:
             case fx.AdmitWorker():
-                if not luck:
+                if not succeeds:
                     return ev.WorkerRefused(order.color, order.request, "there is no room")
                 return ev.WorkerAdmitted(order.color, order.request)
             case fx.StartWorker():
-                if not luck or order.color in {process.color for process in self.workers.values()}:
+                if not succeeds or order.color in {process.color for process in self.workers.values()}:
                     return ev.WorkerSpawnFailed(order.color, order.worker_id, "the port is taken")
                 pid = self._pid()
                 self.workers[order.worker_id] = Process(order.color, order.release, pid)
@@ -155,7 +162,7 @@ class Machine:
             case fx.StopWorker():
                 return ev.WorkerEnded(order.worker_id, 0) if self.workers.pop(order.worker_id, None) else None
             case fx.StartEdge():
-                if not luck:
+                if not succeeds:
                     return ev.EdgeEnded("no luck")
                 self.edge_pid = self._pid()
                 return ev.EdgeStarted(self.edge_pid, 1.0)
@@ -165,11 +172,11 @@ class Machine:
             case _:
                 return ev.HeldAnswered()
 
-    def run_step(self, luck: bool = True) -> ev.Event:
+    def run_step(self, succeeds: bool = True) -> ev.Event:
         """The step that is under way is over; what cannot be true does not succeed."""
         step, self.step = self.step, None
         assert step is not None
-        if not (luck and self._can(step)):
+        if not (succeeds and self._can(step)):
             return ev.StepFailed(step.token, "no luck", passing=True)  # another reason would end what is booted
         self.passed[self.state.current.id].add(type(step))
         match step:

@@ -52,4 +52,4 @@ class Settings:
         try:
             return within(path, lambda: configuration.load(path), READ_LIMIT_S)
         except TimeoutError as error:
-            raise ConfigError(f"{path} cannot be read: {error.strerror}", passing=True) from None
+            raise ConfigError(f"{path} cannot be read: {error.strerror}", transient=True) from None

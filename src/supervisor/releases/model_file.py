@@ -13,10 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from modelsvc.models import demo_model_path
-from supervisor.aside import aside, begin
 from supervisor.config import ModelSection
 from supervisor.core.ledger import ModelShape
 from supervisor.errors import Refused, is_transient
+from supervisor.offload import in_thread, run_within
 from supervisor.processes import finish_child
 from supervisor.releases.store import ModelFile
 
@@ -66,10 +66,12 @@ async def identify(path: Path, known: ModelFile | None = None) -> ModelFile:
     file is gone, or cannot be read.
     """
     try:
-        stat = await aside(path, path.stat, STAT_LIMIT_S)
+        stat = await run_within(path, path.stat, STAT_LIMIT_S)
         if known and known.path == str(path) and looks_like(stat, known):
             return known
-        sha256 = await asyncio.wrap_future(begin(lambda: _sha256(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)))
+        sha256 = await asyncio.wrap_future(
+            in_thread(lambda: _sha256(path, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+        )
     except FileNotFoundError as error:
         told = f"{path} is gone: {error.strerror}; put the file back"
         raise Refused(told, code="model_missing", transient=True) from None  # its disk may be mounted late
@@ -105,7 +107,7 @@ def looks_like(stat: os.stat_result, known: ModelFile) -> bool:
 async def _state(path: Path) -> State | None:
     """What changes with the file; None where it cannot be looked at."""
     try:
-        stat = await aside(path, path.stat, STAT_LIMIT_S)
+        stat = await run_within(path, path.stat, STAT_LIMIT_S)
     except OSError:
         return None
     return path, stat.st_ino, stat.st_size, stat.st_mtime_ns

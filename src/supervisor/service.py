@@ -19,6 +19,7 @@ from supervisor.edge import Edge
 from supervisor.errors import ActivationError, SupervisorError
 from supervisor.front.server import FrontServer, build_front
 from supervisor.hooks.hooks import missing_programs
+from supervisor.http.unix_server import UnixServer
 from supervisor.journal.reserve import Reserve
 from supervisor.manager.activation import Inherited
 from supervisor.nginx.config import EdgeLimits
@@ -29,7 +30,6 @@ from supervisor.salvage import open_journal
 from supervisor.settings import Settings
 from supervisor.takeover import take_up
 from supervisor.telemetry.textfile import Textfile
-from supervisor.unix_server import UnixServer
 from supervisor.upkeep import Upkeep, kept
 from supervisor.workers.notify import Inbox
 

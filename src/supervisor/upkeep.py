@@ -13,8 +13,8 @@ import structlog
 from modelsvc.keyfile import publish
 from supervisor.core.records import Record, Warned
 from supervisor.errors import SupervisorError
+from supervisor.http.unix_server import UnixServer
 from supervisor.parts import Parts
-from supervisor.unix_server import UnixServer
 from supervisor.workers.notify import Inbox
 
 INTERVAL_S = 1.0

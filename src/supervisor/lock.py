@@ -46,7 +46,7 @@ class Held:
         """Whether who looks for the file finds this one."""
         return is_at(self.file.fileno(), self.path)
 
-    def renew(self) -> None:
+    def recreate(self) -> None:
         """Make the file anew. Raises AlreadyRunning when somebody has one there, or ConfigError."""
         fresh = _file(self.path)
         self.file.close()

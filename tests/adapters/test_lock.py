@@ -128,10 +128,10 @@ def test_the_file_is_made_anew(path: Path) -> None:
         with running(STARTER_OF_OLD, path) as older:
             assert older.stdout is not None and older.stdout.readline() == "has it\n"
             with pytest.raises(AlreadyRunning):
-                held.renew()
+                held.recreate()
             older.kill()
             older.wait()
-        held.renew()
+        held.recreate()
         assert held.is_in_place() and lock.holder(path) == os.getpid()
 
 

@@ -82,7 +82,7 @@ class UnixServer:
     def is_in_place(self) -> bool:
         return self._path.exists()
 
-    async def renew(self) -> None:
+    async def recreate(self) -> None:
         """Listen once more, where the socket was removed; who is connected stays so. Raises as `start`."""
         if self._server and self._task:
             self._cut_off.append((self._server, self._task))

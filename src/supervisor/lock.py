@@ -19,8 +19,8 @@ from typing import IO, Self, TextIO
 
 from supervisor.errors import AlreadyRunning, ConfigError, StorageError
 
-LOOKERS_S = 10.0  # each looks for less than a millisecond
-PAUSE_S = 0.002
+LOOK_TIMEOUT_S = 10.0  # each looks for less than a millisecond
+POLL_S = 0.002
 NO_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP)  # on a folder, by file systems of networks
 
 
@@ -175,12 +175,12 @@ def _opened(path: Path) -> Iterator[int]:
 
 def _taken(file: IO[str] | int) -> bool:
     """Those who look are waited for; only what keeps out a look as well is a holder."""
-    deadline = time.monotonic() + LOOKERS_S
+    deadline = time.monotonic() + LOOK_TIMEOUT_S
     while not _lock(file, fcntl.LOCK_EX):
         if not _lock(file, fcntl.LOCK_SH) or time.monotonic() > deadline:
             return False
         fcntl.flock(file, fcntl.LOCK_UN)
-        time.sleep(PAUSE_S)
+        time.sleep(POLL_S)
     return True
 
 

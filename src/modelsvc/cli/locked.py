@@ -10,7 +10,7 @@ from supervisor.errors import AlreadyRunning, Refused
 from supervisor.paths import StatePaths
 
 ENDING_S = 5.0
-LOOK_S = 0.02
+POLL_S = 0.02
 
 
 def holder(paths: StatePaths) -> str:
@@ -42,4 +42,4 @@ def _barred(paths: StatePaths) -> TextIO:
                     f" `kill -9 {holder(paths)}`, and run this again",
                     code="left_behind",
                 ) from None
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)

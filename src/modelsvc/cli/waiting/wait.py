@@ -12,7 +12,7 @@ from supervisor.errors import DeadlineExceeded, SupervisorError
 from supervisor.protocol import DeploymentStatus, ErrorType, Status
 
 ANSWER_S = 5.0
-LOOK_S = 0.1
+POLL_S = 0.1
 WORDS_LINES = 20
 
 
@@ -64,7 +64,7 @@ def until_it_serves(client: ControlClient, background: Background, timeout_s: fl
                 told = _show_progress(status, told)
             case other:
                 assert_never(other)
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
     raise DeadlineExceeded(background.timed_out(timeout_s, status))
 
 

@@ -54,7 +54,14 @@ class Rule:
         return concerned and below(imported, self.about) and not any(below(imported, name) for name in self.allowed)
 
 
-CLIENTS = ("supervisor.protocol", "supervisor.client", "supervisor.paths", "supervisor.errors", "supervisor.lock")
+CLIENTS = (
+    "supervisor.protocol",
+    "supervisor.client",
+    "supervisor.paths",
+    "supervisor.errors",
+    "supervisor.lock",
+    "supervisor.own_processes",
+)
 KNOWING = (*CLIENTS, "supervisor.offline", "supervisor.config")  # who looks after a service that may not run
 INSTALLING = (*CLIENTS, "supervisor.config", "supervisor.files", "supervisor.nginx.command")
 

@@ -8,7 +8,7 @@ import httpx
 from loadtest.exposition import parse
 
 REQUESTS = "modelsvc_edge_requests_total"  # without questions about health
-LOOK_S, SETTLED_WITHIN_S = 0.5, 5.0
+POLL_S, SETTLED_WITHIN_S = 0.5, 5.0
 Counts = Mapping[str, int]  # by colour
 
 
@@ -31,7 +31,7 @@ def settled(listen: str) -> Counts | None:
     """Once two looks see the same, since the log is read a little later than it is written."""
     deadline, found = time.monotonic() + SETTLED_WITHIN_S, counted(listen)
     while time.monotonic() < deadline:
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
         before, found = found, counted(listen)
         if found == before:
             break

@@ -15,7 +15,7 @@ from loadtest.rig.errors import RunFailed
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN_TIMEOUT_S = 60.0
 LAST_ANSWERS_S = 130  # longer than a user waits for a byte of an answer
-LOOK_S = 0.05
+POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Users:
         while not self._recorded():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RunFailed(f"Locust recorded nothing within {BEGIN_TIMEOUT_S:g} s; see {self.log}")
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
         return records.read(self.records)[0].began_s
 
     def go_on(self, seconds: float) -> None:

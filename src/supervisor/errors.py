@@ -1,22 +1,25 @@
 """Everything that can go wrong in the supervisor, as one tree.
 
-    SupervisorError            type        exit code
-    ├── ConfigError            invalid_request  2
-    ├── InvalidRequest         invalid_request  2
-    ├── NotFound               not_found        2
-    ├── Refused                refused          4
-    │   └── BadModel
-    ├── PortTaken              refused          4
-    ├── AlreadyRunning         refused          4
-    ├── EdgeError              failed           1
-    ├── WorkerError            failed           1
-    ├── MonitorError           failed           1
-    ├── ActivationError        failed           1
-    ├── DownloadError          failed           1
-    ├── StorageError           failed           1
+    SupervisorError            type             exit code  transient
+    ├── ConfigError            invalid_request  2          -
+    ├── InvalidRequest         invalid_request  2          -
+    ├── NotFound               not_found        2          -
+    ├── Refused                refused          4          -
+    │   ├── BadModel
+    │   ├── PortTaken
+    │   └── AlreadyRunning
+    ├── EdgeError              failed           1          yes
+    ├── WorkerError            failed           1          yes
+    ├── MonitorError           failed           1          -
+    ├── ActivationError        failed           1          -
+    ├── DownloadError          failed           1          -
+    ├── StorageError           failed           1          yes
     │   └── JournalError
     │       └── JournalCorrupt
-    └── DeadlineExceeded       timed_out        5
+    └── DeadlineExceeded       timed_out        5          -
+
+`transient` is what a class says unless the one who raises it knows better: the reason may go away without anybody
+changing anything, so that trying again later is of use.
 
 A foreign exception is translated once, in the adapter that met it. Every message says what happened, with the value,
 and what to do.
@@ -32,7 +35,7 @@ AWAY = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUN
 SHORT = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
-def may_pass(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Whether a file that could not be read need not be mended for that."""
     return isinstance(error, OSError) and error.errno in (*AWAY, *SHORT)
 
@@ -42,7 +45,7 @@ class SupervisorError(Exception):
 
     type: ErrorType = "failed"
     code = "failed"
-    passing = False  # the reason may be gone in a while, though nobody changes anything
+    transient = False  # the reason may go away without anybody changing anything
 
     def __init__(
         self,
@@ -50,10 +53,10 @@ class SupervisorError(Exception):
         *,
         code: str | None = None,
         evidence: Mapping[str, object] | None = None,
-        passing: bool | None = None,
+        transient: bool | None = None,
     ) -> None:
         super().__init__(message)
-        self.passing = self.passing if passing is None else passing
+        self.transient = self.transient if transient is None else transient
         self.message = message
         self.code = code or self.code
         self.evidence = evidence or {}  # the figures behind the message, as JSON values
@@ -117,14 +120,14 @@ class EdgeError(SupervisorError):
     """nginx is missing, rejects its configuration, or does not do as told."""
 
     code = "edge_failed"
-    passing = True
+    transient = True
 
 
 class WorkerError(SupervisorError):
     """A worker could not be started or does not answer as it should."""
 
     code = "worker_failed"
-    passing = True
+    transient = True
 
 
 class MonitorError(SupervisorError):
@@ -149,7 +152,7 @@ class StorageError(SupervisorError):
     """A file that must survive cannot be written."""
 
     code = "storage_failed"
-    passing = True
+    transient = True
 
 
 class JournalError(StorageError):

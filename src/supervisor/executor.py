@@ -118,10 +118,10 @@ class Executor:
         try:
             result: StepResult = await self._steps.run(effect)
         except SupervisorError as error:
-            self._post(ev.StepFailed(effect.token, error.message, error.evidence, error.passing))
+            self._post(ev.StepFailed(effect.token, error.message, error.evidence, error.transient))
         except Exception as error:
             log.exception("step_crashed", effect=repr(effect))
-            self._post(ev.StepFailed(effect.token, _defect(error), passing=True))
+            self._post(ev.StepFailed(effect.token, _defect(error), transient=True))
         else:
             self._post(ev.StepSucceeded(effect.token, result.detail, result.release, result.evidence))
 

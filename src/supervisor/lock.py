@@ -19,8 +19,8 @@ from typing import IO, Self, TextIO
 
 from supervisor.errors import AlreadyRunning, ConfigError, StorageError
 
-LOOKERS_S = 10.0  # each looks for less than a millisecond
-PAUSE_S = 0.002
+LOOK_TIMEOUT_S = 10.0  # each looks for less than a millisecond
+POLL_S = 0.002
 NO_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP)  # on a folder, by file systems of networks
 
 
@@ -44,11 +44,9 @@ class Held:
 
     def is_in_place(self) -> bool:
         """Whether who looks for the file finds this one."""
-        with suppress(FileNotFoundError):
-            return os.path.samestat(self.path.stat(), os.fstat(self.file.fileno()))
-        return False
+        return is_at(self.file.fileno(), self.path)
 
-    def renew(self) -> None:
+    def recreate(self) -> None:
         """Make the file anew. Raises AlreadyRunning when somebody has one there, or ConfigError."""
         fresh = _file(self.path)
         self.file.close()
@@ -70,14 +68,27 @@ def take(path: Path) -> Held:
     return Held(path, file, folder)
 
 
+def bar(path: Path) -> TextIO:
+    """Keep supervisors from beginning until the file is closed. Raises AlreadyRunning while one lives, or StorageError.
+
+    It writes nothing and makes no folder, for whoever is about to remove it all may do so for a full disk.
+    """
+    try:
+        file = path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise _cannot_open(path, error) from error
+    try:
+        if _try_lock(file, fcntl.LOCK_EX) and not is_locked(_folder_of(path)):
+            return file
+        raise _already(path, "unknown")
+    except BaseException:
+        file.close()
+        raise
+
+
 def is_held(path: Path) -> bool:
     """Whether a supervisor lives, also one that does not answer yet, or any more. Raises StorageError."""
-    return _is_held(path) or is_folder_held(path)
-
-
-def is_folder_held(path: Path) -> bool:
-    """The same by the part that is left when the file was removed. Raises StorageError."""
-    return _is_held(_folder_of(path))
+    return is_locked(path) or is_locked(_folder_of(path))  # which is left when the file was removed
 
 
 def holder(path: Path) -> int:
@@ -91,13 +102,22 @@ def holder(path: Path) -> int:
     return int(told) if told.isdecimal() else -1
 
 
-def try_lock(file: IO[str] | int, kind: int) -> bool:
-    """Whether the lock could be had at once."""
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds this file or folder, which need not be there. Raises StorageError."""
     try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
+        with _opened(path) as descriptor:
+            return not _lock(descriptor, fcntl.LOCK_SH)
+    except (FileNotFoundError, NotADirectoryError):
         return False
-    return True
+    except OSError as error:
+        raise _cannot_open(path, error) from error
+
+
+def is_at(descriptor: int, path: Path) -> bool:
+    """Whether what is open is still what lies at `path`."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    return False
 
 
 def _file(path: Path) -> TextIO:
@@ -140,14 +160,8 @@ def _already(path: Path, pid: str) -> AlreadyRunning:
     )
 
 
-def _is_held(path: Path) -> bool:
-    try:
-        with _opened(path) as descriptor:
-            return not _lock(descriptor, fcntl.LOCK_SH)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise StorageError(f"the lock {path} cannot be opened: {error.strerror}; mend its rights") from error
+def _cannot_open(path: Path, error: OSError) -> StorageError:
+    return StorageError(f"the lock {path} cannot be opened: {error.strerror}; mend its rights")
 
 
 @contextmanager
@@ -161,20 +175,29 @@ def _opened(path: Path) -> Iterator[int]:
 
 def _taken(file: IO[str] | int) -> bool:
     """Those who look are waited for; only what keeps out a look as well is a holder."""
-    deadline = time.monotonic() + LOOKERS_S
+    deadline = time.monotonic() + LOOK_TIMEOUT_S
     while not _lock(file, fcntl.LOCK_EX):
         if not _lock(file, fcntl.LOCK_SH) or time.monotonic() > deadline:
             return False
         fcntl.flock(file, fcntl.LOCK_UN)
-        time.sleep(PAUSE_S)
+        time.sleep(POLL_S)
     return True
 
 
 def _lock(file: IO[str] | int, kind: int) -> bool:
     """A folder that cannot be locked at all keeps nobody out: there the file has to do."""
     try:
-        return try_lock(file, kind)
+        return _try_lock(file, kind)
     except OSError as error:
         if isinstance(file, int) and error.errno in NO_LOCKS:
             return True
         raise
+
+
+def _try_lock(file: IO[str] | int, kind: int) -> bool:
+    """Whether the lock could be had at once."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

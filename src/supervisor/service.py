@@ -19,6 +19,7 @@ from supervisor.edge import Edge
 from supervisor.errors import ActivationError, SupervisorError
 from supervisor.front.server import FrontServer, build_front
 from supervisor.hooks.hooks import missing_programs
+from supervisor.http.unix_server import UnixServer
 from supervisor.journal.reserve import Reserve
 from supervisor.manager.activation import Inherited
 from supervisor.nginx.config import EdgeLimits
@@ -29,8 +30,7 @@ from supervisor.salvage import open_journal
 from supervisor.settings import Settings
 from supervisor.takeover import take_up
 from supervisor.telemetry.textfile import Textfile
-from supervisor.unix_server import UnixServer
-from supervisor.upkeep import Upkeep, kept
+from supervisor.upkeep import Upkeep, required_files
 from supervisor.workers.notify import Inbox
 
 RETRY_S = 5.0
@@ -78,7 +78,7 @@ async def _live(parts: Parts, reserve: Reserve) -> None:
         _announce(parts.settings)
         _warn_of_sockets(parts)
         _begin_chores(parts, reserve, stack)
-        stack.callback(begin(Upkeep(kept(parts, inbox, hold, control), parts.tell).run()).cancel)
+        stack.callback(begin(Upkeep(required_files(parts, inbox, hold, control), parts.tell).run()).cancel)
         parts.monitor.open()
         stack.push_async_callback(parts.monitor.close)
         parts.loop.post(ev.Started())

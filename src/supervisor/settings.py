@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from supervisor import config as configuration
-from supervisor.aside import within
 from supervisor.config import Config, ModelSection
 from supervisor.core.gate import Check
 from supervisor.errors import ConfigError
 from supervisor.lock import Held
 from supervisor.manager.activation import Inherited
 from supervisor.manager.notifier import Notifier
+from supervisor.offload import run_within_blocking
 from supervisor.paths import StatePaths
 from supervisor.workers.process import WORKER_PROGRAM
 from supervisor.workers.worker_ports import WorkerPorts
@@ -50,6 +50,6 @@ class Settings:
         if path is None:
             return configuration.load(None)
         try:
-            return within(path, lambda: configuration.load(path), READ_LIMIT_S)
+            return run_within_blocking(path, lambda: configuration.load(path), READ_LIMIT_S)
         except TimeoutError as error:
-            raise ConfigError(f"{path} cannot be read: {error.strerror}", passing=True) from None
+            raise ConfigError(f"{path} cannot be read: {error.strerror}", transient=True) from None

@@ -13,29 +13,30 @@ import structlog
 from modelsvc.keyfile import publish
 from supervisor.core.records import Record, Warned
 from supervisor.errors import SupervisorError
+from supervisor.http.unix_server import UnixServer
 from supervisor.parts import Parts
-from supervisor.unix_server import UnixServer
 from supervisor.workers.notify import Inbox
 
 INTERVAL_S = 1.0
+ADVICE = "keep whatever cleans up away from the state folder"
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RequiredFile:
     """A file that has to be there."""
 
     path: Path
     is_in_place: Callable[[], bool]
-    renew: Callable[[], Awaitable[None]]
+    recreate: Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class Upkeep:
-    """Looks at what is kept, all the time. `tell` is told what was amiss, once each time."""
+    """Looks at what is required, all the time. `tell` is told what was amiss, once each time."""
 
-    files: tuple[Kept, ...]
+    files: tuple[RequiredFile, ...]
     tell: Callable[[Record], None]
     interval_s: float = INTERVAL_S
     _failing: dict[Path, str] = field(default_factory=dict, init=False)
@@ -52,28 +53,25 @@ class Upkeep:
     async def look(self) -> None:
         """Make anew what is not there."""
         missing = [each for each in self.files if not each.is_in_place()]
-        made = [each.path for each in missing if await self._renew(each)]
+        made = [each.path for each in missing if await self._recreate(each)]
         if made:
             self.tell(Warned(f"removed while the service runs, and made anew: {_named(made)}; {ADVICE}"))
 
-    async def _renew(self, kept: Kept) -> bool:
+    async def _recreate(self, file: RequiredFile) -> bool:
         try:
-            kept.path.parent.mkdir(mode=0o700, exist_ok=True)
-            await kept.renew()
+            file.path.parent.mkdir(mode=0o700, exist_ok=True)
+            await file.recreate()
         except (SupervisorError, OSError) as error:
             reason = error.message if isinstance(error, SupervisorError) else str(error)
-            if self._failing.get(kept.path) != reason:
-                self.tell(Warned(f"removed while the service runs, and cannot be made anew: {kept.path}: {reason}"))
-            self._failing[kept.path] = reason
+            if self._failing.get(file.path) != reason:
+                self.tell(Warned(f"removed while the service runs, and cannot be made anew: {file.path}: {reason}"))
+            self._failing[file.path] = reason
             return False
-        self._failing.pop(kept.path, None)
+        self._failing.pop(file.path, None)
         return True
 
 
-ADVICE = "keep whatever cleans up away from the state folder"
-
-
-def kept(parts: Parts, inbox: Inbox, hold: UnixServer, control: UnixServer) -> tuple[Kept, ...]:
+def required_files(parts: Parts, inbox: Inbox, hold: UnixServer, control: UnixServer) -> tuple[RequiredFile, ...]:
     """What a supervisor has to have there; the lock is first."""
     settings, paths, key = parts.settings, parts.settings.paths, parts.probe_key
 
@@ -81,15 +79,15 @@ def kept(parts: Parts, inbox: Inbox, hold: UnixServer, control: UnixServer) -> t
         publish(paths.probe_key, f"{key}\n")
 
     found = [
-        Kept(paths.journal, parts.journal.is_in_place, _at_once(parts.journal.renew)),
-        Kept(paths.hold_socket, hold.is_in_place, hold.renew),
-        Kept(paths.notify_socket, inbox.is_in_place, inbox.open),
-        Kept(settings.control_socket, control.is_in_place, control.renew),
+        RequiredFile(paths.journal, parts.journal.is_in_place, _at_once(parts.journal.recreate)),
+        RequiredFile(paths.hold_socket, hold.is_in_place, hold.recreate),
+        RequiredFile(paths.notify_socket, inbox.is_in_place, inbox.open),
+        RequiredFile(settings.control_socket, control.is_in_place, control.recreate),
     ]
     if key:
-        found.append(Kept(paths.probe_key, paths.probe_key.exists, write_key))
+        found.append(RequiredFile(paths.probe_key, paths.probe_key.exists, write_key))
     if lock := settings.lock:
-        found.insert(0, Kept(lock.path, lock.is_in_place, _at_once(lock.renew)))
+        found.insert(0, RequiredFile(lock.path, lock.is_in_place, _at_once(lock.recreate)))
     return tuple(found)
 
 

@@ -71,9 +71,9 @@ async def test_a_socket_that_could_not_be_made_anew_is_made_anew_later(folder: P
     path.parent.rmdir()
     for _ in range(3):
         with pytest.raises(SupervisorError, match="cannot be made"):
-            await server.renew()
+            await server.recreate()
     path.parent.mkdir()
-    await server.renew()
+    await server.recreate()
     try:
         assert (await ask(path)).status_code == 200
         assert len(server._cut_off) == 1

@@ -43,7 +43,7 @@ async def test_the_same_weights_must_say_the_same(workers: dict[Color, ScriptedW
         WorkerError, match=r"gate 'Who\?': expected the active worker's answer 'I.*got 'You.'"
     ) as caught:
         await Gate(probe, lambda: (SAME,)).run(GREEN, BLUE)
-    assert (caught.value.code, caught.value.passing) == ("gate_failed", False)
+    assert (caught.value.code, caught.value.transient) == ("gate_failed", False)
     workers[BLUE].asked.clear()
     (evidence,) = await Gate(probe, lambda: (Check("Who?", expect="You"),)).run(GREEN, BLUE)
     assert evidence["passed"] and not workers[BLUE].asked

@@ -430,8 +430,8 @@ def test_a_journal_that_could_not_be_made_anew_is_made_anew_later(
         broken.setattr(database if place == "sync_folder" else database.Database, place, fail)
         for _ in range(2):
             with pytest.raises(JournalError):
-                journal.renew()
-    journal.renew()
+                journal.recreate()
+    journal.recreate()
     write(journal, rec.WorkerBegan(GREEN, "green-5", 50, 5.5, 2))
     with closing(Journal(path)) as after:
         assert [row.worker_id for row in after.living_workers()] == ["blue-4", "green-5"]

@@ -128,10 +128,10 @@ def test_the_file_is_made_anew(path: Path) -> None:
         with running(STARTER_OF_OLD, path) as older:
             assert older.stdout is not None and older.stdout.readline() == "has it\n"
             with pytest.raises(AlreadyRunning):
-                held.renew()
+                held.recreate()
             older.kill()
             older.wait()
-        held.renew()
+        held.recreate()
         assert held.is_in_place() and lock.holder(path) == os.getpid()
 
 
@@ -141,3 +141,16 @@ def test_an_older_supervisor_is_heeded(path: Path) -> None:
         assert older.stdout is not None and older.stdout.readline() == "has it\n"
         with pytest.raises(AlreadyRunning):
             lock.take(path)
+
+
+def test_who_bars_it_keeps_everybody_out_and_leaves_no_trace(path: Path) -> None:
+    """Also where the folder of releases is a link that leads nowhere; where somebody lives it cannot be barred."""
+    (path.parent.parent / "releases").symlink_to("nowhere")
+    with lock.bar(path), pytest.raises(AlreadyRunning):
+        lock.take(path)
+    assert path.read_text() == ""
+    (path.parent.parent / "releases").unlink()
+    with lock.take(path):
+        path.rename(path.with_name("removed"))
+        with pytest.raises(AlreadyRunning):
+            lock.bar(path)

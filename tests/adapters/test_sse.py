@@ -13,8 +13,8 @@ from litestar import Litestar
 from supervisor.core import records as rec
 from supervisor.feed import sse
 from supervisor.feed.feed import RING, Feed
+from supervisor.http.unix_server import STOP_TIMEOUT_S, UnixServer
 from supervisor.protocol import happenings as hp
-from supervisor.unix_server import STOP_TIMEOUT_S, UnixServer
 
 DEADLINE_S = 10.0
 

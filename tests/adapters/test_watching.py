@@ -215,7 +215,7 @@ async def refused(world: Desk, reason: str = "it is short of 9 MB") -> int:
     """What the watch asked for, for a reason that may pass."""
     await world.sees(lambda: world.watcher and world.watcher.tracker.asked, "it asks")
     number = await world.begin("watch")
-    world.end(Outcome.REFUSED, reason=reason, passing=True)
+    world.end(Outcome.REFUSED, reason=reason, transient=True)
     return number
 
 
@@ -291,10 +291,10 @@ async def test_a_change_is_not_waited_for_where_memory_is(world: Desk) -> None:
 @pytest.mark.parametrize(
     ("found", "asks"),
     [
-        (Refused("the disk is full", code="disk_full", passing=True), False),
+        (Refused("the disk is full", code="disk_full", transient=True), False),
         (Refused("it is no model", code="model_unsupported"), True),
     ],
-    ids=["passing", "lasting"],
+    ids=["transient", "lasting"],
 )
 async def test_a_plan_that_raises_puts_off_what_may_pass(world: Desk, found: Refused, asks: bool) -> None:
     """What lasts is asked for, so that it is on record, and settled."""

@@ -177,7 +177,7 @@ class SimulatedHost:
         step, self.step = self.step, None
         assert step is not None
         if not (succeeds and self._can(step)):
-            return ev.StepFailed(step.token, "no luck", passing=True)  # another reason would end what is booted
+            return ev.StepFailed(step.token, "no luck", transient=True)  # another reason would end what is booted
         self.passed[self.state.current.id].add(type(step))
         match step:
             case fx.SwitchRoute():

@@ -68,7 +68,7 @@ def test_where_it_fits_without_the_old_worker_a_refusal_says_so(budget: int, adv
 
     assert not verdict.admitted
     assert ("deploy with --in-place, lower model.context_tokens" in verdict.message) is advised
-    assert verdict.passing is advised, "it may fit in a while, when others hold less"
+    assert verdict.transient is advised, "it may fit in a while, when others hold less"
 
 
 def test_what_was_measured_before_is_a_row_of_its_own() -> None:
@@ -86,7 +86,7 @@ def test_a_worker_over_its_own_limit_is_refused() -> None:
 
     assert verdict.code == "memory_short"
     assert "memory.worker_limit_gb" in verdict.message and "600 MB" in verdict.message
-    assert not verdict.passing
+    assert not verdict.transient
     assert all(row.what.startswith("standby: ") for row in verdict.account.rows)
 
 
@@ -118,7 +118,7 @@ def test_the_machine_must_have_it_too(
 
     assert verdict.admitted is admitted
     if not admitted:
-        assert verdict.code == "machine_memory_short" and verdict.passing
+        assert verdict.code == "machine_memory_short" and verdict.transient
         assert "what the cgroup pod can give is" in verdict.reason and "short of 1 MB" in verdict.reason
 
 

@@ -131,7 +131,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.tell(
             next(success(step))
             if luck == "succeeds"
-            else ev.StepFailed(step.token, "no luck", passing=luck == "fails for now")
+            else ev.StepFailed(step.token, "no luck", transient=luck == "fails for now")
         )
 
     @precondition(lambda self: self.step is not None)

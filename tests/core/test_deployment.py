@@ -165,7 +165,7 @@ def test_what_a_failing_step_found_is_kept_with_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "said", "passing"),
+    ("step", "said", "transient"),
     [
         (Step.CHECK_ACTIVE, False, True),  # what runs may be well again in a while, whatever is deployed
         (Step.CHECK_EDGE, False, True),
@@ -174,16 +174,16 @@ def test_what_a_failing_step_found_is_kept_with_it() -> None:
         (Step.WARM_UP, True, False),  # it was begun: nobody tries that again
     ],
 )
-def test_a_refusal_says_whether_its_reason_may_pass(step: Step, said: bool, passing: bool) -> None:
+def test_a_refusal_says_whether_its_reason_may_pass(step: Step, said: bool, transient: bool) -> None:
     """A lack of memory may, a bad model may not."""
     world = first()
     world.deploy()
     world.play(to=step)
     world.answers.clear()
-    world.tell(ev.StepFailed(world.current.token, "short", passing=said))
+    world.tell(ev.StepFailed(world.current.token, "short", transient=said))
     world.play()
 
-    assert world.ended("d").passing is passing
+    assert world.ended("d").transient is transient
 
 
 def test_progress_is_shown_while_a_step_runs() -> None:
@@ -428,7 +428,7 @@ def test_a_timer_of_an_earlier_boot_brings_back_nothing_that_was_given_up() -> N
     world = booting()
     world.tell(ev.Started())
     world.play(to=Step.ADMIT)
-    world.fail("no memory", passing=True)
+    world.fail("no memory", transient=True)
     world.play()
     (earlier,) = world.timers(ev.BootDue)
     world.deploy("watch", Change(settings={"model.slots": 2}))

@@ -133,10 +133,10 @@ def test_what_is_decided(
     assert bool(verdict.reason) == (kind in ("deploys", "waits", "settled"))
 
 
-WAITING = Handled(desired(EDITED), Outcome.REFUSED, 5, "it is short of 9 MB", passing=True)
+WAITING = Handled(desired(EDITED), Outcome.REFUSED, 5, "it is short of 9 MB", transient=True)
 
 
-def test_what_was_refused_for_a_passing_reason_is_due_again_after_a_while() -> None:
+def test_what_was_refused_for_a_transient_reason_is_due_again_after_a_while() -> None:
     """Not before, not while something is in the way, and at once when anything was said since."""
     retry = Retry().put_off(1000.0)
     early = decide(desired(EDITED), SERVES, WAITING, "", retry, 1059.9)
@@ -169,11 +169,11 @@ def test_the_pauses_grow_up_to_a_limit() -> None:
 def test_whether_a_reason_may_pass_is_kept_with_its_own_deployment_only() -> None:
     """A boot is tried again anyway, and an operator's is not ours to try."""
     asked = Handled(desired(EDITED), None, 7)
-    own = settle(asked, replace(ended(DEPLOY, Outcome.REFUSED, WATCH_REQUEST), passing=True), desired(EDITED))
-    assert own == Handled(desired(EDITED), Outcome.REFUSED, 7, "why", passing=True)
-    boot = settle(None, replace(ended(DEPLOY, Outcome.REFUSED, BOOT_REQUEST), passing=True), desired(EDITED))
-    assert boot and not boot.passing
-    assert settle(BEFORE, replace(ended(DEPLOY, Outcome.REFUSED), passing=True), desired(EDITED)) == BEFORE
+    own = settle(asked, replace(ended(DEPLOY, Outcome.REFUSED, WATCH_REQUEST), transient=True), desired(EDITED))
+    assert own == Handled(desired(EDITED), Outcome.REFUSED, 7, "why", transient=True)
+    boot = settle(None, replace(ended(DEPLOY, Outcome.REFUSED, BOOT_REQUEST), transient=True), desired(EDITED))
+    assert boot and not boot.transient
+    assert settle(BEFORE, replace(ended(DEPLOY, Outcome.REFUSED), transient=True), desired(EDITED)) == BEFORE
 
 
 def test_a_reason_is_told_in_words() -> None:

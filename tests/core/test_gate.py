@@ -32,7 +32,7 @@ def test_each_check(asked: dict[str, Any], problem: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "passing"),
+    ("asked", "transient"),
     [
         ({"expect": "London"}, False),
         ({"min_tokens_per_second": 99.0}, True),
@@ -40,9 +40,9 @@ def test_each_check(asked: dict[str, Any], problem: str | None) -> None:
         ({"expect": "London", "min_tokens_per_second": 99.0}, False),
     ],
 )
-def test_only_a_speed_may_be_another_one_in_a_while(asked: dict[str, Any], passing: bool) -> None:
+def test_only_a_speed_may_be_another_one_in_a_while(asked: dict[str, Any], transient: bool) -> None:
     """At temperature 0 the text is the same again."""
-    assert judge(Check("?", **asked), GOT, NONE).passing is passing
+    assert judge(Check("?", **asked), GOT, NONE).transient is transient
 
 
 def test_one_token_has_no_speed() -> None:

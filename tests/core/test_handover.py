@@ -155,7 +155,7 @@ def test_a_boot_that_failed_is_left_to_the_next_supervisor() -> None:
     world.tell(ev.Started())
     world.play(to=Step.WARM_UP)
     world.tell(ASKED)
-    world.fail(passing=True)
+    world.fail(transient=True)
     world.play()
     assert world.exited
     assert world.timers(ev.BootDue)

@@ -113,7 +113,7 @@ def test_somebody_is_coming_while_the_service_starts() -> None:
     assert world.state.edge is EdgePhase.RUNNING
     assert outlook(world.state) is Outlook.COMING
     world.answers.clear()
-    world.fail(passing=True)
+    world.fail(transient=True)
     world.play()
     assert outlook(world.state) is Outlook.COMING
 

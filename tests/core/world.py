@@ -67,10 +67,10 @@ class World:
         assert to is None or self.at(to), f"step {to!r} was not reached"
         return self
 
-    def fail(self, reason: str = "no luck", *, passing: bool = False) -> list[fx.Effect]:
+    def fail(self, reason: str = "no luck", *, transient: bool = False) -> list[fx.Effect]:
         """The step effect under way fails instead."""
         self._forget_steps()
-        return self.tell(ev.StepFailed(self.current.token, reason, passing=passing))
+        return self.tell(ev.StepFailed(self.current.token, reason, transient=transient))
 
     def crash(self, color: Color, code: int = -9) -> list[fx.Effect]:
         """The worker of `color` dies; what it had on its way is lost."""

@@ -29,7 +29,6 @@ PASSED_ON = {
     "modelsvc/worker/routes_health.py: reason.code",
     "modelsvc/worker/service.py: reason.code",
     "supervisor/steps/admission.py: verdict.code",
-    "supervisor/steps/admission.py: appraisal.verdict.code",
     "supervisor/control/app.py: kind",  # an error's type
     "supervisor/core/account.py: code",
     "supervisor/core/planner.py: code",

@@ -14,11 +14,11 @@ from disposable.ports import free_port
 from supervisor.core.state import Color
 from supervisor.edge import Edge
 from supervisor.holder import Holder
+from supervisor.http.unix_server import UnixServer
 from supervisor.nginx.command import inspect
 from supervisor.nginx.config import EdgeLimits, Version
 from supervisor.nginx.folder import EdgeOptions
 from supervisor.nginx.master import group_members
-from supervisor.unix_server import UnixServer
 
 # The suite can be run against another nginx than the installed one.
 NGINX = os.environ.get("MODELSVC_TEST_NGINX", "nginx")

@@ -148,7 +148,7 @@ class Desk:
         outcome: Outcome = Outcome.SUCCEEDED,
         reason: str = "",
         release: int | None = None,
-        passing: bool = False,
+        transient: bool = False,
         **set_: Any,
     ) -> None:
         """The deployment under way. One that succeeded serves `release`, or a new one with some settings changed."""
@@ -157,7 +157,7 @@ class Desk:
             self._serve(release or self._admit(set_))
         self.drop()
         serves = self.state.active_release, BLUE
-        self._publish(rec.RequestEnded(running.request, outcome, reason, running.id, *serves, passing))
+        self._publish(rec.RequestEnded(running.request, outcome, reason, running.id, *serves, transient))
 
     def drop(self) -> None:
         """The deployment, without a word."""

@@ -10,7 +10,7 @@ import psutil
 from modelsvc.cli import output
 from modelsvc.cli.base import Command, wait_for_threads
 from modelsvc.doctor.checks import CHECKS
-from modelsvc.doctor.examination import SURVEY_S, examine, is_complete, within
+from modelsvc.doctor.examination import SURVEY_S, examine, is_complete, survey_within
 from modelsvc.doctor.findings import AreaReport, Finding, Report
 from modelsvc.doctor.situation import survey
 from supervisor.protocol import ExitCode
@@ -35,7 +35,7 @@ def doctor(config: Path | None, deep: bool) -> int:
       modelsvc doctor --json
     """
     wait_for_threads(False)  # one that hangs would keep the interpreter from ending, and Ctrl-C as well
-    report = examine(within(SURVEY_S, lambda: survey(config, deep)), CHECKS)
+    report = examine(survey_within(SURVEY_S, lambda: survey(config, deep)), CHECKS)
     if is_complete(report):
         wait_for_threads(True)
     else:

@@ -1,7 +1,7 @@
 """Refusing what would be done under workers and nginx that live without a supervisor."""
 
-from modelsvc.own_processes import left_behind
 from supervisor.errors import Refused
+from supervisor.own_processes import left_behind
 from supervisor.paths import StatePaths
 
 

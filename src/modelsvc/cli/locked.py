@@ -1,16 +1,16 @@
 """Holding the lock on the state folder, so that no supervisor can begin."""
 
-import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from supervisor import lock
-from supervisor.errors import Refused
+from supervisor.errors import AlreadyRunning, Refused
 from supervisor.paths import StatePaths
 
 ENDING_S = 5.0
-LOOK_S = 0.02
+POLL_S = 0.02
 
 
 def holder(paths: StatePaths) -> str:
@@ -21,19 +21,25 @@ def holder(paths: StatePaths) -> str:
 
 @contextmanager
 def locked(paths: StatePaths) -> Iterator[None]:
-    """Hold the lock; a supervisor that is just ending is waited for. Raises Refused.
+    """Hold the lock; a supervisor that is just ending is waited for. Raises Refused, or StorageError.
 
-    One whose `run` was removed holds the other part of the lock, and is looked for there.
+    Also one whose `run` was removed: it holds the other part of the lock.
     """
     paths.run.mkdir(mode=0o700, exist_ok=True)
+    with _barred(paths):
+        yield
+
+
+def _barred(paths: StatePaths) -> TextIO:
     deadline = time.monotonic() + ENDING_S
-    with paths.lock.open("a", encoding="utf-8") as file:
-        while not lock.try_lock(file, fcntl.LOCK_EX) or lock.is_folder_held(paths.lock):
+    while True:
+        try:
+            return lock.bar(paths.lock)
+        except AlreadyRunning:
             if time.monotonic() > deadline:
                 raise Refused(
                     f"a supervisor runs on {paths.root}, though it does not answer: end it with"
                     f" `kill -9 {holder(paths)}`, and run this again",
                     code="left_behind",
-                )
-            time.sleep(LOOK_S)
-        yield
+                ) from None
+        time.sleep(POLL_S)

@@ -12,10 +12,10 @@ import click
 from modelsvc.cli import output
 from modelsvc.cli.base import Command, LazyGroup
 from modelsvc.cli.ctl.describe import not_serving
-from modelsvc.cli.serving.managed import Before, before
-from modelsvc.cli.serving.options import Patience, waits
-from modelsvc.cli.serving.wait import facts
 from modelsvc.cli.text import columns, yes_no
+from modelsvc.cli.waiting.managed import Pending, prepare
+from modelsvc.cli.waiting.options import Patience, waits
+from modelsvc.cli.waiting.wait import facts
 from modelsvc.service import look, operations
 from modelsvc.service.choice import choose
 from modelsvc.service.errors import ManagerFailed
@@ -79,13 +79,13 @@ def install(target: Target, dry_run: bool, patience: Patience) -> None:
     if dry_run:
         _show_files(manager.files(installation))
         return
-    earlier = before(manager, target.name, installation.state)
+    pending = prepare(manager, target.name, installation.state)
     done = operations.install(manager, installation, at_once=patience.waits)
     _show_installed(installation, done)
     written = [str(file.path) for file in done.changed]
     config = str(installation.config) if installation.config else None
     answer = {"files": [str(file.path) for file in done.files], "changed": written, "config": config, "note": done.note}
-    _conclude(earlier, patience, answer, "", replaced=bool(done.changed))
+    _conclude(pending, patience, answer, "", replaced=bool(done.changed))
 
 
 @click.command(cls=Command)
@@ -115,9 +115,9 @@ def start(target: Target, patience: Patience) -> None:
       modelsvc service start
     """
     manager = target.manager()
-    earlier = before(manager, target.name, operations.state_folder(manager))
+    pending = prepare(manager, target.name, operations.state_folder(manager))
     operations.start(manager, at_once=patience.waits)
-    _conclude(earlier, patience, {"running": True}, "it runs")
+    _conclude(pending, patience, {"running": True}, "it runs")
 
 
 @click.command(cls=Command)
@@ -147,9 +147,9 @@ def restart(target: Target, patience: Patience) -> None:
       modelsvc service restart
     """
     manager = target.manager()
-    earlier = before(manager, target.name, operations.state_folder(manager))
+    pending = prepare(manager, target.name, operations.state_folder(manager))
     operations.restart(manager, at_once=patience.waits)
-    _conclude(earlier, patience, {"running": True}, "the supervisor was replaced", replaced=True)
+    _conclude(pending, patience, {"running": True}, "the supervisor was replaced", replaced=True)
 
 
 @click.command(cls=Command)
@@ -219,13 +219,13 @@ def _show_installed(installation: Installation, done: operations.Installed) -> N
 
 
 def _conclude(
-    earlier: Before, patience: Patience, answer: Mapping[str, Any], done: str, *, replaced: bool = False
+    pending: Pending, patience: Patience, answer: Mapping[str, Any], done: str, *, replaced: bool = False
 ) -> None:
     """Wait, if wanted, and tell how it ended. Raises NotUp, DeadlineExceeded."""
     if patience.timeout_s is None:
         _tell(answer, [done] if done else [])
         return
-    status = earlier.until_it_serves(patience.timeout_s, replaced=replaced)
+    status = pending.until_it_serves(patience.timeout_s, replaced=replaced)
     serving = not_serving(status) or f"{status.active} serves at http://{status.edge.listen}"
     _tell({**answer, **facts(status)}, ["; ".join(filter(None, (done, serving, f"pid {status.pid}")))])
 

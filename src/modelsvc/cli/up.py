@@ -9,7 +9,7 @@ import click
 from modelsvc.cli import output
 from modelsvc.cli.base import Command
 from modelsvc.cli.detach import detach
-from modelsvc.cli.serving.options import WAIT_S, timeout_option
+from modelsvc.cli.waiting.options import WAIT_S, timeout_option
 from supervisor.paths import find_config
 
 

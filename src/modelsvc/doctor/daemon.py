@@ -6,10 +6,10 @@ from pathlib import Path
 from modelsvc import __version__
 from modelsvc.doctor.findings import Finding, found
 from modelsvc.doctor.situation import Situation
-from modelsvc.own_processes import left_behind, supervisor_pid
 from supervisor.client import ControlClient
 from supervisor.client.exchange import TimedOut, Unreachable
 from supervisor.errors import ConfigError, SupervisorError
+from supervisor.own_processes import left_behind, supervisor_pid
 from supervisor.protocol import SILENT, Color, DeploymentStatus, Outcome, Status, WorkerStatus
 
 TIMEOUT_S = 5.0

@@ -7,7 +7,6 @@ what a check runs in a pool, such as the hash of a model, is joined by the inter
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from traceback import extract_tb
 
@@ -15,6 +14,7 @@ from modelsvc import __version__
 from modelsvc.doctor.findings import AreaReport, Finding, Level, Report, count, found
 from modelsvc.doctor.situation import Situation
 from supervisor.errors import DeadlineExceeded
+from supervisor.offload import in_thread
 
 SURVEY_S = 20.0  # for the configuration's file alone
 PATIENCE_S = 90.0  # a model file is looked into for 60 s at most
@@ -48,19 +48,10 @@ class _Run:
             self.findings.append(_crash(self.check.area, error))
 
 
-def within(patience_s: float, look: Callable[[], Situation]) -> Situation:
+def survey_within(patience_s: float, look: Callable[[], Situation]) -> Situation:
     """What `look` finds. Raises what it raises, or DeadlineExceeded when it hangs."""
-    found: Future[Situation] = Future()
-
-    def run() -> None:
-        try:
-            found.set_result(look())
-        except Exception as error:
-            found.set_exception(error)
-
-    threading.Thread(target=run, name="survey", daemon=True).start()
     try:
-        return found.result(patience_s)
+        return in_thread(look).result(patience_s)
     except TimeoutError:
         raise DeadlineExceeded(
             f"the configuration could not be looked for within {patience_s:g} s: see whether a disk or a network folder"

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from modelsvc.doctor.findings import Finding, found
 from modelsvc.doctor.situation import Situation
-from modelsvc.own_processes import supervisor_pid
 from supervisor.errors import JournalCorrupt, JournalError
 from supervisor.journal.peek import peek
+from supervisor.own_processes import supervisor_pid
 
 
 def check(situation: Situation) -> Iterator[Finding]:

@@ -10,10 +10,10 @@ import psutil
 
 from modelsvc.doctor.findings import Finding, found
 from modelsvc.doctor.situation import Situation
-from modelsvc.own_processes import other_service, role, supervisor_pid
 from modelsvc.service import look
 from supervisor import ports
 from supervisor.config import Config
+from supervisor.own_processes import other_service, role, supervisor_pid
 from supervisor.paths import StatePaths
 from supervisor.protocol import HOME_ENV
 

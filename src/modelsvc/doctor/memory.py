@@ -16,7 +16,6 @@ from modelsvc import __version__
 from modelsvc.doctor.findings import Finding, found
 from modelsvc.doctor.shapes import shape_of
 from modelsvc.doctor.situation import Situation
-from modelsvc.own_processes import role
 from supervisor import offline
 from supervisor.config import Config
 from supervisor.core import account, ledger
@@ -25,6 +24,7 @@ from supervisor.errors import JournalError, Refused, SupervisorError
 from supervisor.journal.peek import peek
 from supervisor.memory import machine
 from supervisor.memory.usage import measure
+from supervisor.own_processes import role
 from supervisor.releases.model_file import looks_like, model_path
 from supervisor.releases.store import ReleaseStore
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from modelsvc.doctor.findings import Finding, found
 from modelsvc.doctor.situation import Situation
-from modelsvc.own_processes import supervisor_pid
 from supervisor.errors import ConfigError
 from supervisor.nginx.instance import STATUS_SOCKET
+from supervisor.own_processes import supervisor_pid
 from supervisor.paths import StatePaths, check_socket_path
 
 SET_HOME = "set MODELSVC_HOME to a folder of your own"

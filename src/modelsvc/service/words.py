@@ -7,7 +7,7 @@ from typing import Protocol
 
 from modelsvc.service import programs
 
-LOOK_S = 0.05
+POLL_S = 0.05
 WRITING_S = 1.0  # a journal has a line a moment after it was said
 
 
@@ -30,7 +30,7 @@ class Journal:
     def last(self, count: int) -> Sequence[str]:
         deadline, told = time.monotonic() + WRITING_S, self.status()
         while not (lines := self._lines(count)) and not told and time.monotonic() < deadline:
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
         return lines or ([told] if told else [])
 
     def _lines(self, count: int) -> Sequence[str]:

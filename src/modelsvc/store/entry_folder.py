@@ -13,12 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from modelsvc.store import lock
 from modelsvc.store.disk import sha256_of, sync, sync_folder
 from modelsvc.store.entry import Entry, Origin
 from modelsvc.store.names import ORIGIN, is_model
 from modelsvc.store.owned import remove_own, strangers
 from supervisor.errors import StorageError
+from supervisor.lock import is_at
 from supervisor.protocol import encode
 
 
@@ -92,7 +92,7 @@ class EntryFolder:
             return
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield lock.is_at(descriptor, self.path)
+            yield is_at(descriptor, self.path)
         finally:
             os.close(descriptor)
 

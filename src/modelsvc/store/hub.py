@@ -64,9 +64,9 @@ def _ask(file: HubFile, url: str, token: bool | None, patience: Patience, tell: 
                 url, token=token, timeout=patience.stall_s, library_name="modelsvc", library_version=__version__
             )
         except (HTTPError, OfflineModeIsEnabled) as error:
-            translated, passing = _translated(file, url, error)
+            translated, transient = _translated(file, url, error)
             failed += 1
-            pause_s = patience.pause_s(failed, _asked_s(error)) if passing else None
+            pause_s = patience.pause_s(failed, _asked_s(error)) if transient else None
             if pause_s is None:
                 raise translated from error
         except (ValueError, ImportError, OSError) as error:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from supervisor.lock import is_at
+
 NAME = "lock"
 
 
@@ -62,12 +64,3 @@ def _lock(descriptor: int, waiting: Callable[[int | None], None] | None) -> bool
 def _holder(descriptor: int) -> int | None:
     text = os.pread(descriptor, 20, 0)
     return int(text) if text.isdigit() else None
-
-
-def is_at(descriptor: int, path: Path) -> bool:
-    """Whether what is open is still what lies at `path`."""
-    ours = os.fstat(descriptor)
-    with suppress(FileNotFoundError):
-        theirs = path.stat()
-        return (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)
-    return False

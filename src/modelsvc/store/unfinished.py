@@ -1,7 +1,5 @@
 """What pulls left that did not come to their end: looking at it, and cleaning it up."""
 
-import fcntl
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +14,7 @@ from modelsvc.store.notes import Notes
 from modelsvc.store.partial import FILE, NOTES, PART, Partial, erase
 from modelsvc.store.store import Store
 from supervisor.errors import BadModel
+from supervisor.lock import is_locked
 
 KEPT_S = 7 * 86_400
 _KEY = re.compile(r"[0-9a-f]{16}")  # of a source
@@ -87,7 +86,7 @@ def _look(folder: Path) -> Unfinished | None:
             have_bytes=max((path.stat().st_size for path in parts if path.is_file()), default=0),
             size_bytes=notes.size_bytes if notes else None,
             age_s=max(0.0, time.time() - _touched(folder)),
-            running=_is_held(folder / lock.NAME),
+            running=is_locked(folder / lock.NAME),
         )
     return None
 
@@ -100,18 +99,3 @@ def _name(folder: Path) -> str:
 
 def _touched(folder: Path) -> float:
     return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
-
-
-def _is_held(path: Path) -> bool:
-    """Asked without taking part: a shared lock, given back at once."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import structlog
 
 LOG_ENV = "MODELSVC_WORKER_LOG"
-LOOK_S = 1.0
+POLL_S = 1.0
 OUTPUT, ERRORS = 1, 2
 
 
@@ -53,7 +53,7 @@ async def keep_in_place(path: Path | None) -> None:
     None: nobody said which it is.
     """
     while path:
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(POLL_S)
         with suppress(OSError):
             if not _is_output(path):
                 _redirect(path)

@@ -11,7 +11,7 @@ from supervisor.config.complaints import describe
 from supervisor.config.file import Config
 from supervisor.config.sections import ModelSection
 from supervisor.core.state import SettingValue
-from supervisor.errors import ConfigError, InvalidRequest, may_pass
+from supervisor.errors import ConfigError, InvalidRequest, is_transient
 
 
 def load(path: Path | None) -> Config:
@@ -43,4 +43,4 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read as TOML: {error}", passing=may_pass(error)) from error
+        raise ConfigError(f"{path} cannot be read as TOML: {error}", transient=is_transient(error)) from error

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from supervisor.unix_server import UnixServer
+from supervisor.http.unix_server import UnixServer
 
 
 class ControlServer(UnixServer):

@@ -70,13 +70,13 @@ class Account:
 class Verdict:
     """The account that decided, and why the standby is refused; `code` is empty when it is admitted.
 
-    `passing`: it may fit in a while, when others hold less.
+    `transient`: it may fit in a while, when others hold less.
     """
 
     account: Account
     code: str = ""
     reason: str = ""
-    passing: bool = False
+    transient: bool = False
 
     @property
     def admitted(self) -> bool:
@@ -119,7 +119,7 @@ def judge(
     own = Account(_own(needed), "memory.worker_limit_gb", worker_limit_bytes)
     if own.short_bytes:
         return _refused(
-            own, "memory_short", "the standby alone would need", "lower model.context_tokens", passing=False
+            own, "memory_short", "the standby alone would need", "lower model.context_tokens", transient=False
         )
     rows = _beside(needed, model, staying)
     budget = Account(rows, "memory.budget_gb", budget_bytes)
@@ -127,7 +127,7 @@ def judge(
         alone = Account(_beside(needed, model, [held for held in staying if held.model is None]), "", budget_bytes)
         way_out = f"{'' if alone.short_bytes else 'deploy with --in-place, '}lower model.context_tokens"
         fits = not alone.short_bytes
-        return _refused(budget, "memory_short", "with the standby it would all need", way_out, passing=fits)
+        return _refused(budget, "memory_short", "with the standby it would all need", way_out, transient=fits)
     limit = _capacity(machine, [*staying, *leaving])
     physical = Account(rows, f"what {machine.source} can give", limit)
     if physical.short_bytes:
@@ -160,7 +160,7 @@ def table(account: Account) -> list[str]:
     return [f"  {row.what:<{width}}  {mb(row.bytes):>{NUMBER_COLUMNS + 3}}" for row in rows]
 
 
-def _refused(account: Account, code: str, what: str, way_out: str, *, passing: bool = True) -> Verdict:
+def _refused(account: Account, code: str, what: str, way_out: str, *, transient: bool = True) -> Verdict:
     limit = f"{account.limit} allows" if account.limit.startswith("memory.") else f"{account.limit} is"
     raising = ", or raise the limit" if account.limit.startswith("memory.") else ""
     return Verdict(
@@ -168,7 +168,7 @@ def _refused(account: Account, code: str, what: str, way_out: str, *, passing: b
         code,
         f"{what} {mb(account.sum_bytes)}, and {limit} {mb(account.limit_bytes)}: it is short of"
         f" {mb(account.short_bytes)}; {way_out}{raising}",
-        passing,
+        transient,
     )
 
 

@@ -76,10 +76,12 @@ def step_failed(state: State, event: ev.StepFailed) -> Decision:
     """The current step's effect could not be done; where that is a breach of the bake, it is on record as one."""
     current, breach = state.current, event.evidence.get("breach")
     breached = (BakeBreached(current.id, current.to_color, str(breach), event.reason),) if breach else ()
-    return then((state, written(*breached)), lambda s: failed(s, event.reason, event.evidence, passing=event.passing))
+    return then(
+        (state, written(*breached)), lambda s: failed(s, event.reason, event.evidence, transient=event.transient)
+    )
 
 
-def failed(state: State, reason: str, evidence: fx.Evidence | None = None, *, passing: bool = False) -> Decision:
+def failed(state: State, reason: str, evidence: fx.Evidence | None = None, *, transient: bool = False) -> Decision:
     """The current step cannot be done: take back what was begun.
 
     What steps 1 and 2 look at is no matter of what is deployed: it may be well again in a while.
@@ -89,7 +91,7 @@ def failed(state: State, reason: str, evidence: fx.Evidence | None = None, *, pa
         return stages.over(state, reason)  # what could not be counted takes nothing back
     if deployment.step is Step.CHECK_ACTIVE and deployment.cancelled_by is None:
         reason = f"{reason}; {_way_out(deployment)}"
-    return ending.fail(state, reason, evidence, passing=passing or deployment.step < Step.ADMIT)
+    return ending.fail(state, reason, evidence, transient=transient or deployment.step < Step.ADMIT)
 
 
 def cancel(state: State, request: str) -> Decision:
@@ -151,7 +153,7 @@ def standby_ended(state: State, color: Color, reason: str) -> Decision:
     if deployment.step is Step.START_STANDBY and not reason:
         return room.make(state)
     untouched = deployment.step < Step.START_STANDBY and not deployment.warm
-    return (state, ()) if untouched else failed(state, reason, passing=True)
+    return (state, ()) if untouched else failed(state, reason, transient=True)
 
 
 def _standby_gone(state: State, deployment: Deployment) -> Decision:
@@ -178,7 +180,7 @@ def old_ended(state: State, color: Color, reason: str) -> Decision:
     if ending.waits_for_old(state, color):
         return ending.old_ended(state, reason)
     if deployment.step <= Step.ADMIT and state.slots[deployment.to_color].serves and not deployment.warm and reason:
-        return failed(state, f"{reason}, and the warm standby, which would have made room, takes over", passing=True)
+        return failed(state, f"{reason}, and the warm standby, which would have made room, takes over", transient=True)
     if not deployment.undoing and deployment.step is Step.START_STANDBY and room.is_clearing(deployment, color):
         return then((state, (fx.CancelStep(),)), room.make)
     return state, ()

@@ -52,7 +52,7 @@ class Handled:
     outcome: Outcome | None = None
     deployment: int | None = None
     reason: str = ""
-    passing: bool = False  # refused for a reason that may be gone in a while
+    transient: bool = False  # refused for a reason that may go away by itself
 
     @property
     def failed(self) -> bool:
@@ -94,7 +94,7 @@ class Ended:
     outcome: Outcome
     reason: str = ""
     desired: Desired | None = None
-    passing: bool = False
+    transient: bool = False
 
 
 class VerdictKind(StrEnum):
@@ -136,7 +136,7 @@ def decide(
 ) -> Verdict:
     """Whether a deployment is to be asked for. `obstacle`: why none can begin now; empty when one can.
 
-    `retry`: when what was refused for a passing reason is due again.
+    `retry`: when what was refused for a transient reason is due again.
     """
     changes = differences(serving, desired.spec)
     if not changes:
@@ -146,7 +146,7 @@ def decide(
     if handled and not is_new(desired, handled):
         if handled.outcome is None and handled.deployment is not None:
             return Verdict(VerdictKind.DEPLOYS, changes, f"deployment {handled.deployment} brings it")
-        if not handled.passing:
+        if not handled.transient:
             return Verdict(VerdictKind.SETTLED, changes, handled.why_not_followed)
         if now_s < retry.due_s:
             return Verdict(VerdictKind.WAITS, changes, handled.why_waiting, retry.due_s)
@@ -170,7 +170,7 @@ def settle(handled: Handled | None, ended: Ended, now: Desired | None) -> Handle
     that is tried again by itself. What else the supervisor does by itself settles nothing.
     """
     if handled and handled.deployment == ended.deployment and handled.outcome is None:
-        return replace(handled, outcome=ended.outcome, reason=ended.reason, passing=ended.passing)
+        return replace(handled, outcome=ended.outcome, reason=ended.reason, transient=ended.transient)
     by_operator = ended.kind in BY_OPERATORS and ended.outcome is Outcome.SUCCEEDED
     desired = _as_of(ended.desired, now)
     if desired is None or not (by_operator or ended.request == BOOT_REQUEST):

@@ -39,11 +39,11 @@ NEXT_BOOT = "`modelsvc ctl deploy` tries it, and so does an edit where [watch] i
 OF_THE_EDGE = frozenset({Undo.HOLD, Undo.SWITCH_BACK})
 
 
-def fail(state: State, reason: str, evidence: fx.Evidence | None = None, *, passing: bool = False) -> Decision:
-    """The current step cannot be done: write it down and take back what was begun. `passing`: it may be in a while.
+def fail(state: State, reason: str, evidence: fx.Evidence | None = None, *, transient: bool = False) -> Decision:
+    """The current step cannot be done: write it down and take back what was begun.
 
-    The way back is on record first: a failed step of a deployment whose colour is still on record as the active one
-    tells a later supervisor that it stays so.
+    `transient`: the reason may go away without anybody changing anything. The way back is on record first: a failed
+    step of a deployment whose colour is still on record as the active one tells a later supervisor that it stays so.
     """
     deployment = state.current
     record = StepChanged(deployment.id, deployment.step, StepState.FAILED, reason, evidence=evidence or {})
@@ -52,7 +52,7 @@ def fail(state: State, reason: str, evidence: fx.Evidence | None = None, *, pass
         undo=to_undo(state, deployment),
         undoing=True,
         refused=deployment.step <= Step.ADMIT,
-        passing=passing,
+        transient=transient,
         reason=reason,
     )
     state = replace(state, deployment=undoing)
@@ -193,7 +193,7 @@ def finish(state: State, outcome: Outcome) -> Decision:
         deployment.id,
         deployment.release,
         state.active,
-        deployment.refused and deployment.passing,
+        deployment.refused and deployment.transient,
     )
     decision: Decision = replace(state, deployment=None), written(ended)
     decision = then(decision, lambda s: _answer_cancel(s, deployment))
@@ -300,7 +300,7 @@ def _boot_later(state: State, failed: Deployment) -> Decision:
     unattended = failed.request in (BOOT_REQUEST, WATCH_REQUEST, RESUMED_REQUEST)
     if not unattended or state.shutdown or state.active:
         return state, ()
-    if not failed.passing and failed.instead is None:
+    if not failed.transient and failed.instead is None:
         text = f"deployment {failed.id} is not tried again by itself, for it would end the same way: {NEXT_BOOT}"
         return replace(state, boot_due=0), written(Warned(text))
     attempt = state.boot_failures + 1

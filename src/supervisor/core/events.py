@@ -119,12 +119,12 @@ class StepSucceeded:
 
 @dataclass(frozen=True, slots=True)
 class StepFailed:
-    """The effect with this token could not be done; `passing`: it may be in a while, though nobody changes anything."""
+    """The effect with this token could not be done; `transient`: it may be in a while, with nothing changed."""
 
     token: int
     reason: str
     evidence: Mapping[str, object] = field(default_factory=dict)
-    passing: bool = False
+    transient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class Verdict:
     got: Answer
     problems: tuple[str, ...]
     skipped: str = ""  # why the comparison with the active worker was not made
-    passing: bool = False  # nothing but the speed was wrong, which may be another one in a while
+    transient: bool = False  # nothing but the speed was wrong, which may be another one in a while
 
     def evidence(self) -> Mapping[str, object]:
         """For the record, as JSON values."""
@@ -71,7 +71,7 @@ class Verdict:
 def judge(check: Check, got: Answer, reference: Reference) -> Verdict:
     wrong, slow = (*_wrong_text(check, got), *_differs(check, got, reference)), _too_slow(check, got)
     skipped = reference.why_not if check.same_as_active else ""
-    return Verdict(check, got, (*wrong, *slow), skipped, passing=not wrong)
+    return Verdict(check, got, (*wrong, *slow), skipped, transient=not wrong)
 
 
 def comparable(own_sha256: object, active_sha256: object) -> str:

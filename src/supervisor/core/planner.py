@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from supervisor.core import deployment, edge, ending, handover, renewal, requests, room, slots, warmth, watchdog
+from supervisor.core import deployment, edge, ending, handover, renewal, requests, rewarming, room, slots, watchdog
 from supervisor.core import events as ev
 from supervisor.core.decision import Decision, then
 from supervisor.core.effects import Exit
@@ -25,7 +25,7 @@ def _decide(state: State, event: ev.Event) -> Decision:
         case ev.Started() | ev.EdgeStarted() | ev.EdgeEnded() | ev.EdgeRestartDue() | ev.EdgeStable() | ev.BootDue():
             return edge.decide(state, event)
         case ev.PrewarmDue():
-            return warmth.due(state, event)
+            return rewarming.due(state, event)
         case ev.HeldAnswered():
             return handover.held_answered(state)
         case ev.WorkerSeen() | ev.MemorySeen() | ev.RouteSeen() | ev.ReplacementRested() | ev.TakeoverRested():
@@ -128,7 +128,7 @@ def _worker(state: State, event: WorkerEvent) -> Decision:
             return slots.restart(state, event)
         case ev.WorkerStable():
             slot = slots.owner(state, event.worker_id)
-            return warmth.stable(slots.stable(state, event.worker_id), slot), ()
+            return rewarming.stable(slots.stable(state, event.worker_id), slot), ()
         case _:
             assert_never(event)
 
@@ -155,7 +155,7 @@ def _worker_ended(state: State, worker_id: str, code: int | None) -> Decision:
     decision = slots.ended(state, slot, code, _is_missed(state, slot))
     decision = then(decision, lambda s: deployment.standby_ended(s, slot.color, reason))
     decision = then(decision, lambda s: deployment.old_ended(s, slot.color, reason))
-    decision = then(decision, lambda s: warmth.lost(s, slot, reason))
+    decision = then(decision, lambda s: rewarming.lost(s, slot, reason))
     return then(decision, requests.proceed_with_shutdown)
 
 

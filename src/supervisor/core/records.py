@@ -62,7 +62,7 @@ class RouteChanged:
 class RequestEnded:
     """The operator's request is answered; `deployment` is None where none was begun.
 
-    `passing`: it was refused for a reason that may be gone in a while, though nobody changes anything.
+    `transient`: it was refused for a reason that may go away without anybody changing anything.
     """
 
     request: str
@@ -71,7 +71,7 @@ class RequestEnded:
     deployment: int | None = None
     release: int | None = None
     active: Color | None = None
-    passing: bool = False
+    transient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

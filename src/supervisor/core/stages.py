@@ -98,7 +98,7 @@ def _perform(state: State) -> Decision:
         case Step.TEST_CONFIG:
             return state, (fx.TestConfig(token),)
         case Step.SWITCH_ROUTE if not slot.serves:
-            return ending.fail(state, f"the {color} worker is being ended: {slot.condemned}", passing=True)
+            return ending.fail(state, f"the {color} worker is being ended: {slot.condemned}", transient=True)
         case Step.SWITCH_ROUTE:
             return replace(state, routed=color), (fx.SwitchRoute(token, color),)
         case Step.VERIFY_ROUTE:

@@ -192,7 +192,7 @@ class Deployment:
     undoing: bool = False
     retiring: bool = False  # baked: the old worker is being stopped
     refused: bool = False
-    passing: bool = False  # failed for a reason that may be gone in a while
+    transient: bool = False  # failed for a reason that may go away by itself
     stuck: bool = False  # the edge could not be brought back
     instead: "Boot | None" = None  # deployed when this one fails and nothing serves; None: this one again
     reason: str = ""

@@ -11,10 +11,10 @@ from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from supervisor.bounds import CONNECTIONS, Bounded, http1
 from supervisor.config import split_listen
 from supervisor.errors import SupervisorError
 from supervisor.front.guard import OPEN_PATHS, Guarded
+from supervisor.http.limits import CONNECTIONS, ConcurrencyLimit, http1
 from supervisor.patience import eventually
 from supervisor.ports import check_free, naming
 
@@ -77,7 +77,7 @@ class FrontServer:
 
     def _make(self) -> Server:
         return Server(
-            Bounded(self._app, apart=OPEN_PATHS),
+            ConcurrencyLimit(self._app, reserved_paths=OPEN_PATHS),
             address=self._host,
             port=self._port,
             interface=Interfaces.ASGINL,

@@ -82,7 +82,7 @@ class Database:
         """Whether the file that is written to is the one at the path, and its log beside it."""
         return self._is_ours() and _side(self._path, "-wal").exists()
 
-    def renew(self) -> None:
+    def recreate(self) -> None:
         """Write the file anew, where it was removed; what was put in its place is set aside.
 
         Where that fails on its way it goes on from there when it is called again.

@@ -34,9 +34,9 @@ class Journal(Past):
         """Whether whoever looks for the journal finds the file that is written to."""
         return self._db.is_in_place()
 
-    def renew(self) -> None:
+    def recreate(self) -> None:
         """Write the file anew, with all that is in it, where it was removed."""
-        self._db.renew()
+        self._db.recreate()
 
     def close(self) -> None:
         self._db.close()

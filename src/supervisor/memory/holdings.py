@@ -10,11 +10,11 @@ from pathlib import Path
 
 import psutil
 
-from supervisor.aside import within
 from supervisor.core.account import Holding, Mapped
 from supervisor.core.state import Color, Slot, State
 from supervisor.errors import SupervisorError
 from supervisor.memory.usage import ProcessMemory, measure
+from supervisor.offload import run_within_blocking
 from supervisor.releases.store import ModelFile
 from supervisor.workers.workforce import Workforce
 
@@ -82,7 +82,7 @@ def mapped(model: ModelFile) -> Mapped:
     """The file as it was recorded. The path tells the device, unless another file has its name by now."""
     path, device = Path(model.path), 0
     with suppress(OSError):
-        stat = within(path, path.stat, STAT_LIMIT_S)
+        stat = run_within_blocking(path, path.stat, STAT_LIMIT_S)
         device = stat.st_dev if stat.st_ino == model.inode else 0
     return Mapped((device, model.inode), path.name, model.size_bytes)
 

@@ -23,6 +23,7 @@ from supervisor import processes
 from supervisor.core.monitor.messages import Identity
 from supervisor.errors import MonitorError
 from supervisor.logs import last_lines, open_log
+from supervisor.own_processes import PROMETHEUS_DATA
 from supervisor.patience import eventually
 
 STOP_TIMEOUT_S, KILL_TIMEOUT_S = 10.0, 5.0
@@ -72,7 +73,7 @@ class Launch:
     def arguments(self) -> list[str]:
         return [
             f"--config.file={self.folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={self.data}",
+            f"{PROMETHEUS_DATA}{self.data}",
             f"--storage.tsdb.retention.time={self.retention}",
             f"--storage.tsdb.retention.size={DATA_LIMIT}",
             f"--web.listen-address={self.listen}",
@@ -112,7 +113,7 @@ class Launch:
         return process or next(self._workers_on_data(), None)
 
     def _workers_on_data(self) -> Iterator[psutil.Process]:
-        mine = f"--storage.tsdb.path={self.data}"
+        mine = f"{PROMETHEUS_DATA}{self.data}"
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 if mine in process.cmdline() and processes.is_alive(process):

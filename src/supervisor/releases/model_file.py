@@ -13,10 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from modelsvc.models import demo_model_path
-from supervisor.aside import aside, begin
 from supervisor.config import ModelSection
 from supervisor.core.ledger import ModelShape
-from supervisor.errors import Refused, may_pass
+from supervisor.errors import Refused, is_transient
+from supervisor.offload import in_thread, run_within
 from supervisor.processes import finish_child
 from supervisor.releases.store import ModelFile
 
@@ -49,7 +49,7 @@ async def facts(path: Path) -> dict[str, object]:
     found = await _inspection(path)
     if not found.get("ok"):
         told, missing = str(found.get("message")), found.get("code") == "model_missing"
-        raise Refused(told, code=str(found.get("code", "model_unsupported")), passing=missing)
+        raise Refused(told, code=str(found.get("code", "model_unsupported")), transient=missing)
     return found
 
 
@@ -66,16 +66,20 @@ async def identify(path: Path, known: ModelFile | None = None) -> ModelFile:
     file is gone, or cannot be read.
     """
     try:
-        stat = await aside(path, path.stat, STAT_LIMIT_S)
+        stat = await run_within(path, path.stat, STAT_LIMIT_S)
         if known and known.path == str(path) and looks_like(stat, known):
             return known
-        sha256 = await asyncio.wrap_future(begin(lambda: _sha256(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)))
+        sha256 = await asyncio.wrap_future(
+            in_thread(lambda: _sha256(path, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+        )
     except FileNotFoundError as error:
         told = f"{path} is gone: {error.strerror}; put the file back"
-        raise Refused(told, code="model_missing", passing=True) from None  # its disk may be mounted late
+        raise Refused(told, code="model_missing", transient=True) from None  # its disk may be mounted late
     except OSError as error:
         raise Refused(
-            f"{path} cannot be read: {error.strerror}; mend that", code="model_unreadable", passing=may_pass(error)
+            f"{path} cannot be read: {error.strerror}; mend that",
+            code="model_unreadable",
+            transient=is_transient(error),
         ) from None
     return ModelFile(str(path), sha256, stat.st_size, stat.st_mtime_ns, stat.st_ino)
 
@@ -103,7 +107,7 @@ def looks_like(stat: os.stat_result, known: ModelFile) -> bool:
 async def _state(path: Path) -> State | None:
     """What changes with the file; None where it cannot be looked at."""
     try:
-        stat = await aside(path, path.stat, STAT_LIMIT_S)
+        stat = await run_within(path, path.stat, STAT_LIMIT_S)
     except OSError:
         return None
     return path, stat.st_ino, stat.st_size, stat.st_mtime_ns
@@ -118,7 +122,7 @@ async def _inspection(path: Path) -> dict[str, object]:
         output, problems = await finish_child(process, INSPECT_TIMEOUT_S)
     except TimeoutError:
         raise Refused(
-            f"{path} could not be read within {INSPECT_TIMEOUT_S:g} s", code="model_unreadable", passing=True
+            f"{path} could not be read within {INSPECT_TIMEOUT_S:g} s", code="model_unreadable", transient=True
         ) from None
     return _facts(path, output, problems, process.returncode)
 
@@ -144,6 +148,6 @@ def _sha256(path: Path, inode: int, size_bytes: int, mtime_ns: int) -> str:
         now = os.fstat(file.fileno())
     if (now.st_ino, now.st_size, now.st_mtime_ns) != (inode, size_bytes, mtime_ns):
         raise Refused(
-            f"{path} changed while it was read: wait until it is complete", code="model_changed", passing=True
+            f"{path} changed while it was read: wait until it is complete", code="model_changed", transient=True
         )
     return sha256

@@ -55,8 +55,8 @@ class Admission:
         release, appraisal = await (self._new(order) if order.release is None else self._recorded(order, order.release))
         evidence = _evidence(order, release, appraisal)
         if not appraisal.verdict.admitted:
-            passing = appraisal.verdict.passing
-            raise Refused(appraisal.verdict.message, code=appraisal.verdict.code, evidence=evidence, passing=passing)
+            verdict = appraisal.verdict
+            raise Refused(verdict.message, code=verdict.code, evidence=evidence, transient=verdict.transient)
         if appraisal.monitor_leaves:
             await self.free_monitor()
         if not is_recorded:
@@ -120,7 +120,7 @@ class Admission:
                 f"{self.paths.root} has {ledger.mb(free)} free, and {ledger.mb(DISK_RESERVE_BYTES)} are needed:"
                 " free the disk",
                 code="disk_full",
-                passing=True,
+                transient=True,
             )
 
 

@@ -63,7 +63,7 @@ class Bake:
         self._now = now
         if why := breach(self._baseline, now, self._baked_s(), self._limits):
             text, evidence = f"the {color} worker: {why.text}", {"breach": why.kind}
-            raise WorkerError(text, code="bake_breach", evidence=evidence, passing=False)
+            raise WorkerError(text, code="bake_breach", evidence=evidence, transient=False)
 
     async def _look(self, color: Color) -> Look | None:
         return Look.from_health(await self._probe.health(color))

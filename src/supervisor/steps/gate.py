@@ -30,7 +30,7 @@ class Gate:
         verdict = judge(check, got, reference)
         if verdict.problems:
             evidence = {"gate": [verdict.evidence()]}
-            raise WorkerError(verdict.reason(), code="gate_failed", evidence=evidence, passing=verdict.passing)
+            raise WorkerError(verdict.reason(), code="gate_failed", evidence=evidence, transient=verdict.transient)
         return verdict.evidence()
 
     async def _why_not_compared(self, checks: Sequence[Check], color: Color, active: Color | None) -> str:

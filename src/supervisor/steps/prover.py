@@ -48,7 +48,7 @@ class Prover:
         found = judge(load, model.size_bytes, forecast, memory, others)
         if isinstance(found, str):
             told = f"the {color} worker does not share its weights: {found}"
-            raise WorkerError(told, code="weights_not_shared", passing=False)
+            raise WorkerError(told, code="weights_not_shared", transient=False)
         evidence: dict[str, object] = {"sharing": sharing_evidence(found)}
         if memory.private_bytes is not None and not load.device_bytes:
             seen = ledger.Observation(subject, forecast.formula_bytes, memory.private_bytes)

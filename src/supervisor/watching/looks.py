@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from supervisor.aside import begin
+from supervisor.offload import in_thread
 
 LATE_S = 10.0
 
@@ -20,7 +20,7 @@ class Looks:
 
     async def take(self, look: Callable[[], T]) -> T:
         """What it returns, or raises, however long that takes."""
-        looking = asyncio.wrap_future(begin(look))
+        looking = asyncio.wrap_future(in_thread(look))
         try:
             _, late = await asyncio.wait({looking}, timeout=self._late_s)
             if late and not self._told:

@@ -28,7 +28,7 @@ class Seen:
     problem: str = ""
     needs_restart: tuple[str, ...] = ()
     section: ModelSection | None = None
-    passing: bool = False  # the problem may be gone in a while, though nobody touches the files
+    transient: bool = False  # the problem may go away though nobody touches the files
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class Reader:
             needs = needs_restart(self.running, config)
             return Seen(serves, await self._desired(config, release), "", needs, config.model)
         except SupervisorError as error:
-            return Seen(serves, None, error.message, needs, passing=error.passing)
+            return Seen(serves, None, error.message, needs, transient=error.transient)
 
     def _release(self) -> Release | None:
         number = self.active()

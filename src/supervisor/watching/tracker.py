@@ -58,7 +58,7 @@ class Tracker:
                 self._begin(record, self.desired)
             case rec.RequestEnded(deployment=int(number)) if number in self._begun:
                 began, desired = self._begun.pop(number)
-                how = record.outcome, record.reason, desired, record.passing
+                how = record.outcome, record.reason, desired, record.transient
                 self._ended.append(Ended(number, began.kind, began.request, *how))
             case rec.RequestEnded() if record.request == WATCH_REQUEST:
                 self.asked, self._overtaken = None, True
@@ -67,7 +67,7 @@ class Tracker:
 
     def retries(self, desired: Desired) -> bool:
         """Whether it was tried before, and refused for a reason that may pass."""
-        return self.handled is not None and self.handled.passing and not is_new(desired, self.handled)
+        return self.handled is not None and self.handled.transient and not is_new(desired, self.handled)
 
     def put_off(self, now_s: float, reason: str) -> None:
         """It would still be refused."""
@@ -79,7 +79,7 @@ class Tracker:
         """Take note of the deployments that ended."""
         for ended in self._ended:
             self._keep(settle(self.handled, ended, now))
-            if self.handled and self.handled.passing and self.handled.deployment == ended.deployment:
+            if self.handled and self.handled.transient and self.handled.deployment == ended.deployment:
                 self.retry = self.retry.put_off(now_s)
         self._ended.clear()
         self._overtaken = False

@@ -141,10 +141,10 @@ class Watcher:
         try:
             return await self._refusal(change)
         except SupervisorError as error:
-            return error.message if error.passing else ""
+            return error.message if error.transient else ""
 
     def _conclude(self, seen: Seen, changed: bool) -> None:
-        self._unread = self._unread.put_off(self._clock()) if seen.passing else Retry()
+        self._unread = self._unread.put_off(self._clock()) if seen.transient else Retry()
         verdict = self._decide(seen)
         self._tell_verdict(verdict, changed)
         self._tell_restart(seen.needs_restart)
@@ -164,7 +164,7 @@ class Watcher:
 
     def _decide(self, seen: Seen) -> Verdict:
         if seen.desired is None:
-            again_s = self._unread.due_s if seen.passing else None
+            again_s = self._unread.due_s if seen.transient else None
             return Verdict(VerdictKind.REJECTED, reason=seen.problem, again_s=again_s)
         tracker, in_the_way = self.tracker, obstacle(self._state())
         return decide(seen.desired, seen.serving, tracker.handled, in_the_way, tracker.retry, self._clock())

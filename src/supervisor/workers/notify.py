@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from supervisor.core.events import Event, WorkerProgressed, WorkerReady
+from supervisor.http.private_socket import bind_private
 from supervisor.paths import check_socket_path
-from supervisor.private_socket import bind_private
 
 WORKER_KEY = "X_MODELSVC_WORKER"
 

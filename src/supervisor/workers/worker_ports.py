@@ -30,7 +30,7 @@ class WorkerPorts(Mapping[Color, int]):
         """A worker lives there."""
         self._now[color] = port
 
-    def renew(self, color: Color) -> None:
+    def reset(self, color: Color) -> None:
         """The colour is idle: its next worker has the configured port."""
         self._now[color] = self._configured[color]
 

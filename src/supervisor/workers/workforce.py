@@ -34,7 +34,7 @@ class Workforce:
         try:
             model = await verify_unchanged(self.releases.read(order.release).model)
             if not order.stays:
-                self.ports.renew(order.color)
+                self.ports.reset(order.color)
             self.check_port(order.color)
             process = self.processes.spawn(self._command(order))
             self._started_with[order.worker_id] = model

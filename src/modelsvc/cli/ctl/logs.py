@@ -15,7 +15,7 @@ from supervisor.protocol import LogLines
 
 SOURCES = ("supervisor", "blue", "green", "edge", "prometheus")
 ALL = "all"
-LOOK_S = 0.3
+POLL_S = 0.3
 
 
 @click.command(cls=Command)
@@ -66,13 +66,13 @@ def _follow(client: ControlClient, found: Iterable[LogLines]) -> Iterator[list[L
         places = {each.source: each.place for each in news}
         yield [each for each in news if each.lines]
         if not any(each.lines for each in news):
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
 
 
 def _wait_for(client: ControlClient) -> None:
     output.say("the daemon went away: waiting for it to come back")
     while not output.reader_left():
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
         with suppress(*ABSENT):
             client.status()
             output.say("the daemon is back")

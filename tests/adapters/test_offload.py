@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.aside import aside, within
 from supervisor.config import Config
 from supervisor.errors import ConfigError, Refused
 from supervisor.memory import holdings
+from supervisor.offload import run_within, run_within_blocking
 from supervisor.paths import StatePaths
 from supervisor.patience import eventually
 from supervisor.releases import model_file
@@ -45,15 +45,15 @@ def disk() -> Iterator[Disk]:
 async def test_who_looks_at_what_hangs_gives_up(folder: Path, disk: Disk) -> None:
     """And whoever looks next does so at once, in no thread more; once it answers, it is asked again."""
     with pytest.raises(TimeoutError, match=r"did not answer within 0\.05 s"):
-        await aside(folder, disk.ask, SOON_S)
+        await run_within(folder, disk.ask, SOON_S)
     with pytest.raises(TimeoutError, match="still does not answer"):
-        await aside(folder, disk.ask, DEADLINE_S)
+        await run_within(folder, disk.ask, DEADLINE_S)
     with pytest.raises(TimeoutError, match="still does not answer"):
-        within(folder, disk.ask, DEADLINE_S)
+        run_within_blocking(folder, disk.ask, DEADLINE_S)
     assert disk.asked == 1
-    assert await aside(folder / "elsewhere", lambda: "answers", DEADLINE_S) == "answers"
+    assert await run_within(folder / "elsewhere", lambda: "answers", DEADLINE_S) == "answers"
     disk.mended.set()
-    assert await soon(lambda: within(folder, lambda: "answers", DEADLINE_S))
+    assert await soon(lambda: run_within_blocking(folder, lambda: "answers", DEADLINE_S))
 
 
 async def soon(look: Callable[[], object]) -> bool:
@@ -68,7 +68,7 @@ async def soon(look: Callable[[], object]) -> bool:
     return await eventually(answers, DEADLINE_S)
 
 
-@pytest.mark.parametrize("way", ["aside", "within"])
+@pytest.mark.parametrize("way", ["awaited", "blocking"])
 async def test_what_goes_wrong_is_raised_as_it_is(folder: Path, way: str) -> None:
     """Also what looks like giving up."""
     for error in (FileNotFoundError(2, "No such file"), ZeroDivisionError()):
@@ -77,17 +77,17 @@ async def test_what_goes_wrong_is_raised_as_it_is(folder: Path, way: str) -> Non
             raise error
 
         with pytest.raises(type(error)):
-            if way == "aside":
-                await aside(folder, fails, DEADLINE_S)
+            if way == "awaited":
+                await run_within(folder, fails, DEADLINE_S)
             else:
-                within(folder, fails, DEADLINE_S)
+                run_within_blocking(folder, fails, DEADLINE_S)
 
 
 def test_nobody_waits_for_what_hangs_at_the_end() -> None:
     """Neither the loop's end nor the interpreter's."""
     text = (
-        "import asyncio, threading\nfrom pathlib import Path\nfrom supervisor.aside import aside\n"
-        "async def main():\n  try:\n    await aside(Path('/x'), threading.Event().wait, 0.05)\n"
+        "import asyncio, threading\nfrom pathlib import Path\nfrom supervisor.offload import run_within\n"
+        "async def main():\n  try:\n    await run_within(Path('/x'), threading.Event().wait, 0.05)\n"
         "  except TimeoutError:\n    print('gave up')\n"
         "asyncio.run(main())\n"
     )

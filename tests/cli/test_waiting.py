@@ -10,8 +10,8 @@ import pytest
 from tests.cli.samples import PAST, STATUS
 from tests.cli.scripted import Answer, Script
 
-from modelsvc.cli.serving.verdict import Awaited, CameToNothing, Ended, Look, Serves, Undecided, judge
-from modelsvc.cli.serving.wait import until_it_serves
+from modelsvc.cli.waiting.verdict import Awaited, DeploymentFailed, Ended, Look, Serves, Undecided, judge
+from modelsvc.cli.waiting.wait import until_it_serves
 from supervisor.client import ControlClient
 from supervisor.errors import SupervisorError
 from supervisor.protocol import DeploymentStatus, Outcome, Status
@@ -57,8 +57,8 @@ def test_what_is_under_way_is_waited_for(status: Status | None, latest: Any) -> 
 def test_a_first_deployment_that_came_to_nothing_is_told(outcome: Outcome, kind: str) -> None:
     """With its reason; one from before does not count, nor any where nobody asked."""
     told = judge(Look(NOBODY, deployment(outcome)), AWAITED)
-    assert isinstance(told, CameToNothing)
-    assert told == CameToNothing(f"deployment {PAST.deployment} came to nothing: no room", kind)  # type: ignore[arg-type]
+    assert isinstance(told, DeploymentFailed)
+    assert told == DeploymentFailed(f"deployment {PAST.deployment} came to nothing: no room", kind)  # type: ignore[arg-type]
     assert "goes on running, and tries it again" in told.explained("ctl")
     earlier = deployment(outcome, BEGUN - timedelta(seconds=1))
     assert judge(Look(NOBODY, earlier), AWAITED) == Undecided()
@@ -69,7 +69,7 @@ def test_a_first_deployment_that_is_not_tried_again_is_told_so() -> None:
     """The supervisor runs on, and nothing happens before a person does something."""
     gone = msgspec.structs.replace(NOBODY, outlook="gone")
     told = judge(Look(gone, deployment(Outcome.FAILED)), AWAITED)
-    assert isinstance(told, CameToNothing) and not told.tried_again
+    assert isinstance(told, DeploymentFailed) and not told.tried_again
     words = told.explained("modelsvc ctl --socket s")
     assert "goes on running, and does not try that again" in words and "`modelsvc ctl --socket s deploy`" in words
 
@@ -110,7 +110,7 @@ def test_the_supervisor_that_is_replaced_is_not_the_one() -> None:
 
 @dataclass
 class Replacing:
-    """A keeper; after the first look the new supervisor is there."""
+    """After the first look, the new supervisor is there."""
 
     daemon: Script
     awaited: Awaited
@@ -125,8 +125,8 @@ class Replacing:
     def explained(self, end: object) -> str:
         return "not up"
 
-    def late(self, timeout_s: float, status: Status | None) -> str:
-        return "late"
+    def timed_out(self, timeout_s: float, status: Status | None) -> str:
+        return "timed out"
 
 
 def test_an_older_supervisor_that_is_replaced_need_not_be_understood(daemon: Script, socket_path: Path) -> None:

@@ -14,10 +14,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_left: dict[Path, Future[object]] = {}  # calls that hung when they were last looked at, by what they look at
+_hung: dict[Path, Future[object]] = {}  # calls that hung when they were last looked at, by what they look at
 
 
-def begin(call: Callable[[], T]) -> Future[T]:
+def in_thread(call: Callable[[], T]) -> Future[T]:
     """The call under way; what it raises is raised to whoever asks for its result."""
     future: Future[T] = Future()
     future.set_running_or_notify_cancel()  # so that whoever gives up waiting does not cancel it under the thread
@@ -28,44 +28,44 @@ def begin(call: Callable[[], T]) -> Future[T]:
         except BaseException as error:
             future.set_exception(error)
 
-    threading.Thread(target=work, name="aside", daemon=True).start()
+    threading.Thread(target=work, name="offloaded", daemon=True).start()
     return future
 
 
-async def aside(path: Path, call: Callable[[], T], limit_s: float) -> T:
+async def run_within(path: Path, call: Callable[[], T], limit_s: float) -> T:
     """What `call`, which looks at `path`, returns. Raises what it raises, and TimeoutError, an OSError, when it hangs.
 
     While one that hung still does, so does every later one, at once: threads do not gather.
     """
-    _check(path)
-    future = begin(call)
+    _raise_if_still_hung(path)
+    future = in_thread(call)
     try:
         return await asyncio.wait_for(asyncio.wrap_future(future), limit_s)
     except TimeoutError:
-        raise _hung(path, future, limit_s) from None
+        raise _timed_out(path, future, limit_s) from None
 
 
-def within(path: Path, call: Callable[[], T], limit_s: float) -> T:
-    """As `aside`, for those who cannot await: the caller is held up for `limit_s` at most, once."""
-    _check(path)
-    future = begin(call)
+def run_within_blocking(path: Path, call: Callable[[], T], limit_s: float) -> T:
+    """As `run_within`, for those who cannot await: the caller is held up for `limit_s` at most, once."""
+    _raise_if_still_hung(path)
+    future = in_thread(call)
     try:
         return future.result(limit_s)
     except TimeoutError:
-        raise _hung(path, future, limit_s) from None
+        raise _timed_out(path, future, limit_s) from None
 
 
-def _check(path: Path) -> None:
-    left = _left.get(path)
-    if left is None:
+def _raise_if_still_hung(path: Path) -> None:
+    hung = _hung.get(path)
+    if hung is None:
         return
-    if not left.done():
+    if not hung.done():
         raise TimeoutError(errno.ETIMEDOUT, "its file system still does not answer")
-    _left.pop(path, None)
+    _hung.pop(path, None)
 
 
-def _hung(path: Path, future: Future[T], limit_s: float) -> TimeoutError:
+def _timed_out(path: Path, future: Future[T], limit_s: float) -> TimeoutError:
     """The call may have timed out by itself, or just now come to its end: then nothing is left of it."""
     if not future.done():
-        _left[path] = future  # type: ignore[assignment]  # whose result nobody will ask for
+        _hung[path] = future  # type: ignore[assignment]  # whose result nobody will ask for
     return TimeoutError(errno.ETIMEDOUT, f"its file system did not answer within {limit_s:g} s")

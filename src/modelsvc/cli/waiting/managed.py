@@ -6,8 +6,8 @@ from pathlib import Path
 
 from modelsvc.cli import output
 from modelsvc.cli.daemon import daemon_socket
-from modelsvc.cli.serving.verdict import Awaited, CameToNothing, Ended
-from modelsvc.cli.serving.wait import ANSWER_S, WORDS_LINES, until_it_serves
+from modelsvc.cli.waiting.verdict import Awaited, DeploymentFailed, Ended
+from modelsvc.cli.waiting.wait import ANSWER_S, WORDS_LINES, until_it_serves
 from modelsvc.console import below
 from modelsvc.service import operations
 from modelsvc.service.installation import DEFAULT_NAME
@@ -21,7 +21,7 @@ from supervisor.protocol import Status
 
 @dataclass(frozen=True, slots=True)
 class Managed:
-    """The `Keeper` of an installed service: `service` and `ctl` are the commands that mean it."""
+    """The `Background` of an installed service: `service` and `ctl` are the commands that mean it."""
 
     manager: Manager
     awaited: Awaited
@@ -35,15 +35,15 @@ class Managed:
     def ended(self, status: Status | None) -> int | None:
         return None if status else self.manager.ended()
 
-    def explained(self, end: Ended | CameToNothing) -> str:
-        if isinstance(end, CameToNothing):
+    def explained(self, end: Ended | DeploymentFailed) -> str:
+        if isinstance(end, DeploymentFailed):
             what = end.explained(self.ctl)
         else:
             again = f"; {self.manager.name} starts it again every few seconds" if end.exit_code else ""
             what = f"the supervisor ended with {end.how}{again}: `{self.service} logs` has its output"
         return f"{what}, `{self.service} stop` ends it{self._last_words()}"
 
-    def late(self, timeout_s: float, status: Status | None) -> str:
+    def timed_out(self, timeout_s: float, status: Status | None) -> str:
         if status is None:
             what = f"the supervisor did not answer within {timeout_s:g} s: `{self.service} status` tells more"
         elif status.pid == self.awaited.instead_of:
@@ -60,8 +60,8 @@ class Managed:
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
-    """What is known before the manager gets its orders."""
+class Pending:
+    """A wait that is to come: what is known before the manager gets its orders."""
 
     manager: Manager
     name: str
@@ -74,17 +74,17 @@ class Before:
         socket = operations.socket_of(self.manager)
         awaited = Awaited(self.at, self.pid if replaced else None)
         service = "modelsvc service" if self.name == DEFAULT_NAME else f"modelsvc service --name {self.name}"
-        keeper = Managed(self.manager, awaited, self.words, service, _ctl(socket))
+        background = Managed(self.manager, awaited, self.words, service, _ctl(socket))
         try:
-            return until_it_serves(ControlClient(socket, ANSWER_S), keeper, timeout_s)
+            return until_it_serves(ControlClient(socket, ANSWER_S), background, timeout_s)
         except KeyboardInterrupt:
             output.say(f"it goes on starting in the background: `{service} stop` ends it")
             raise
 
 
-def before(manager: Manager, name: str, state: StatePaths) -> Before:
+def prepare(manager: Manager, name: str, state: StatePaths) -> Pending:
     """To be asked for first."""
-    return Before(manager, name, manager.seen().pid, manager.words(state), datetime.now(UTC))
+    return Pending(manager, name, manager.seen().pid, manager.words(state), datetime.now(UTC))
 
 
 def _ctl(socket: Path) -> str:

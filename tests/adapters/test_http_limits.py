@@ -10,10 +10,10 @@ import pytest
 from disposable.ports import free_port
 from litestar import Litestar, Request, get, post
 
-from supervisor import bounds
-from supervisor.bounds import Bounded
 from supervisor.control.server import ControlServer
 from supervisor.front.server import FrontServer, build_front
+from supervisor.http import limits
+from supervisor.http.limits import ConcurrencyLimit
 from supervisor.patience import eventually
 
 IDLERS = 300
@@ -104,7 +104,7 @@ async def test_a_connection_without_a_request_is_closed_after_a_while(
     monkeypatch: pytest.MonkeyPatch, beginning: bytes
 ) -> None:
     """Else they would add up, to the limit of descriptors."""
-    monkeypatch.setattr(bounds, "HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(limits, "HEAD_TIMEOUT_S", 0.2)
     async with front() as port, connected(port) as [connection]:
         connection[1].write(beginning)
         assert await closed(connection)
@@ -112,14 +112,14 @@ async def test_a_connection_without_a_request_is_closed_after_a_while(
 
 async def test_bodies_that_do_not_arrive_keep_nobody_out_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """They have all places that there are, but those of the metrics, and lose them in the end."""
-    monkeypatch.setattr(bounds, "BODY_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(limits, "BODY_TIMEOUT_S", 0.5)
 
     @post("/data")
     async def take(request: Request[Any, Any, Any]) -> str:
         return (await request.body()).decode()
 
     begun = b"POST /data HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
-    async with front([take]) as port, connected(port, bounds.REQUESTS + 8) as slow:
+    async with front([take]) as port, connected(port, limits.REQUESTS + 8) as slow:
         for _, writer in slow:
             writer.write(begun)
         assert b"up 1" in await answered(port, b"/metrics")
@@ -136,8 +136,8 @@ async def test_requests_beyond_the_limit_wait_for_their_turn() -> None:
         await may_end.wait()
         running -= 1
 
-    bounded = Bounded(app, limit=2)
-    asked = [asyncio.create_task(bounded({"path": "/"}, None, None)) for _ in range(5)]
+    limited = ConcurrencyLimit(app, limit=2)
+    asked = [asyncio.create_task(limited({"path": "/"}, None, None)) for _ in range(5)]
 
     async def two_run() -> bool:
         return running == 2

@@ -21,20 +21,20 @@ def http1() -> HTTP1Settings:
     return HTTP1Settings(header_read_timeout=round(HEAD_TIMEOUT_S * 1000))
 
 
-class Bounded:
+class ConcurrencyLimit:
     """An ASGI application that gets `limit` requests at once; more wait for their turn.
 
-    Each of the paths `apart` has a few places of its own, so that it is answered whatever the others are at. A body
+    Each of `reserved_paths` has a few places of its own, so that it is answered whatever the others are at. A body
     that does not arrive in time is taken for a client that has left.
     """
 
-    def __init__(self, app: Any, limit: int = REQUESTS, apart: Iterable[str] = ()) -> None:
+    def __init__(self, app: Any, limit: int = REQUESTS, reserved_paths: Iterable[str] = ()) -> None:
         self._app = app
         self._places = asyncio.Semaphore(limit)
-        self._apart = {path: asyncio.Semaphore(REQUESTS_OF_ITS_OWN) for path in apart}
+        self._reserved = {path: asyncio.Semaphore(REQUESTS_OF_ITS_OWN) for path in reserved_paths}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async with self._apart.get(scope.get("path", ""), self._places):
+        async with self._reserved.get(scope.get("path", ""), self._places):
             await self._app(scope, _in_time(receive), send)
 
 

@@ -10,10 +10,10 @@ from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
-from supervisor.bounds import CONNECTIONS, REQUESTS, Bounded, http1
 from supervisor.errors import AlreadyRunning, ConfigError, SupervisorError
+from supervisor.http.limits import CONNECTIONS, REQUESTS, ConcurrencyLimit, http1
+from supervisor.http.private_socket import bind_private
 from supervisor.paths import check_socket_path
-from supervisor.private_socket import bind_private
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
@@ -29,7 +29,7 @@ class _Server(Server):
         self._listener, self._backlog = listener, BACKLOG
         self.took_up = asyncio.Event()
         super().__init__(
-            Bounded(app, concurrency),
+            ConcurrencyLimit(app, concurrency),
             uds=path,
             interface=Interfaces.ASGINL,
             http=HTTPModes.http1,
@@ -82,7 +82,7 @@ class UnixServer:
     def is_in_place(self) -> bool:
         return self._path.exists()
 
-    async def renew(self) -> None:
+    async def recreate(self) -> None:
         """Listen once more, where the socket was removed; who is connected stays so. Raises as `start`."""
         server, task = self._server, self._task
         try:

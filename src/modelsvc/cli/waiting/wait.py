@@ -6,13 +6,13 @@ from typing import Any, Protocol, assert_never
 
 from modelsvc.cli import output
 from modelsvc.cli.ctl.describe import under_way
-from modelsvc.cli.serving.verdict import Awaited, CameToNothing, Ended, Look, Serves, Undecided, judge
+from modelsvc.cli.waiting.verdict import Awaited, DeploymentFailed, Ended, Look, Serves, Undecided, judge
 from supervisor.client import ABSENT, ControlClient
 from supervisor.errors import DeadlineExceeded, SupervisorError
 from supervisor.protocol import DeploymentStatus, ErrorType, Status
 
 ANSWER_S = 5.0
-LOOK_S = 0.1
+POLL_S = 0.1
 WORDS_LINES = 20
 
 
@@ -26,8 +26,8 @@ class NotUp(SupervisorError):
         self.type = kind
 
 
-class Keeper(Protocol):
-    """Who keeps the supervisor that is waited for, and knows what a person can do about it."""
+class Background(Protocol):
+    """What has the supervisor run that is waited for, and knows what a person can do about it."""
 
     @property
     def awaited(self) -> Awaited: ...
@@ -40,32 +40,32 @@ class Keeper(Protocol):
         """As `Look.ended`."""
         ...
 
-    def explained(self, end: Ended | CameToNothing) -> str:
+    def explained(self, end: Ended | DeploymentFailed) -> str:
         """With what to do, and the supervisor's last words."""
         ...
 
-    def late(self, timeout_s: float, status: Status | None) -> str:
+    def timed_out(self, timeout_s: float, status: Status | None) -> str:
         """After `timeout_s` nothing is decided yet."""
         ...
 
 
-def until_it_serves(client: ControlClient, keeper: Keeper, timeout_s: float) -> Status:
+def until_it_serves(client: ControlClient, background: Background, timeout_s: float) -> Status:
     """Raises NotUp when it will not by itself, DeadlineExceeded when it does not within `timeout_s`."""
     deadline, told, status = time.monotonic() + timeout_s, "", None
     while time.monotonic() < deadline:
-        status, latest = _ask(client, keeper.awaited)
-        keeper.tend(status)
-        match judge(Look(status, latest, keeper.ended(status)), keeper.awaited):
+        status, latest = _ask(client, background.awaited)
+        background.tend(status)
+        match judge(Look(status, latest, background.ended(status)), background.awaited):
             case Serves(status=serving):
                 return serving
-            case Ended() | CameToNothing() as end:
-                raise NotUp(keeper.explained(end), end.kind)
+            case Ended() | DeploymentFailed() as end:
+                raise NotUp(background.explained(end), end.kind)
             case Undecided():
                 told = _show_progress(status, told)
             case other:
                 assert_never(other)
-        time.sleep(LOOK_S)
-    raise DeadlineExceeded(keeper.late(timeout_s, status))
+        time.sleep(POLL_S)
+    raise DeadlineExceeded(background.timed_out(timeout_s, status))
 
 
 def facts(status: Status) -> dict[str, Any]:

@@ -64,8 +64,8 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class CameToNothing:
-    """The first deployment did. The supervisor may try it again, but nobody should wait for that."""
+class DeploymentFailed:
+    """The first deployment came to nothing. The supervisor may try it again, but nobody should wait for that."""
 
     what: str
     kind: ErrorType
@@ -83,7 +83,7 @@ class CameToNothing:
         return f"{self.what}; the supervisor goes on running, {then}; `{ctl} explain` tells more"
 
 
-Verdict = Serves | Undecided | Ended | CameToNothing
+Verdict = Serves | Undecided | Ended | DeploymentFailed
 
 
 def judge(look: Look, awaited: Awaited) -> Verdict:
@@ -92,7 +92,7 @@ def judge(look: Look, awaited: Awaited) -> Verdict:
     if status is not None and status.pid != awaited.instead_of:
         if is_up(status):
             return Serves(status)
-        if failed := _came_to_nothing(status, look.latest, awaited.since):
+        if failed := _first_failed(status, look.latest, awaited.since):
             return failed
     return Undecided() if look.ended is None else Ended(look.ended)
 
@@ -102,7 +102,7 @@ def is_up(status: Status) -> bool:
     return not not_serving(status) or (status.edge.paused and status.deployment is None)
 
 
-def _came_to_nothing(status: Status, latest: DeploymentStatus | None, since: datetime | None) -> CameToNothing | None:
+def _first_failed(status: Status, latest: DeploymentStatus | None, since: datetime | None) -> DeploymentFailed | None:
     """A status from before the end does not tell yet what the supervisor makes of it."""
     if latest is None or since is None or latest.outcome in ENDED_WELL:
         return None
@@ -112,4 +112,4 @@ def _came_to_nothing(status: Status, latest: DeploymentStatus | None, since: dat
         return None
     kind: ErrorType = "refused" if latest.outcome is Outcome.REFUSED else "failed"
     what = f"deployment {latest.deployment} came to nothing: {latest.reason}"
-    return CameToNothing(what, kind, tried_again=status.outlook != GONE)
+    return DeploymentFailed(what, kind, tried_again=status.outlook != GONE)

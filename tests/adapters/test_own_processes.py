@@ -12,8 +12,8 @@ import pytest
 from disposable.waiting import until
 from tests.support.service_fixture import Service, running_service
 
-from modelsvc import own_processes
-from modelsvc.own_processes import left_behind, role, supervisor_pid
+from supervisor import own_processes
+from supervisor.own_processes import left_behind, role, supervisor_pid
 from supervisor.paths import StatePaths
 
 

@@ -8,15 +8,15 @@ the lock open that its pid is in. Where a process works and what its environment
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 
 import psutil
 
 from supervisor.paths import StatePaths
+from supervisor.processes import option
 
 SUPERVISOR, NGINX, PROMETHEUS = "supervisor", "nginx", "Prometheus"
-_TSDB = "--storage.tsdb.path="
+PROMETHEUS_DATA = "--storage.tsdb.path="  # by which Prometheus is known again
 _PREFIX = re.compile(r" -p (.+?)/? -c nginx\.conf(?: |$)")  # nginx writes all of its title as one word
 
 
@@ -55,10 +55,11 @@ def other_service(process: psutil.Process) -> StatePaths | None:
 def _state_folders(process: psutil.Process) -> Iterator[Path]:
     """Where the process, its parent or what it has open say that the state folder may be."""
     parent = process.parent()
-    for words in (process.cmdline(), parent.cmdline() if parent else []):
-        if release := _option(words, "--release"):
+    for each in (process, parent) if parent else (process,):
+        words = each.cmdline()
+        if release := option(each, "--release"):
             yield Path(release).parent.parent
-        yield from (Path(word.removeprefix(_TSDB)).parent.parent for word in words if word.startswith(_TSDB))
+        yield from (data.parent.parent for data in _prometheus_data(words))
         if prefix := _PREFIX.search(" ".join(words)):
             yield Path(prefix[1]).parent
     yield from (Path(file.path).parent.parent for file in process.open_files())
@@ -66,13 +67,17 @@ def _state_folders(process: psutil.Process) -> Iterator[Path]:
 
 def _role(process: psutil.Process, paths: StatePaths) -> str:
     words = process.cmdline()
-    if (release := _option(words, "--release")) and _is_same(Path(release).parent, paths.releases):
-        return f"{_option(words, '--color')} worker"
-    if any(word.startswith(_TSDB) and _is_same(Path(word.removeprefix(_TSDB)).parent, paths.monitor) for word in words):
+    if (release := option(process, "--release")) and _is_same(Path(release).parent, paths.releases):
+        return f"{option(process, '--color')} worker"
+    if any(_is_same(data.parent, paths.monitor) for data in _prometheus_data(words)):
         return PROMETHEUS
     if process.name() == NGINX and _is_of_edge(process, words, paths):
         return NGINX
     return SUPERVISOR if process.pid == supervisor_pid(paths) else ""
+
+
+def _prometheus_data(words: Sequence[str]) -> Iterator[Path]:
+    return (Path(word.removeprefix(PROMETHEUS_DATA)) for word in words if word.startswith(PROMETHEUS_DATA))
 
 
 def _is_of_edge(process: psutil.Process, words: Sequence[str], paths: StatePaths) -> bool:
@@ -102,7 +107,3 @@ def _is_same(one: Path, other: Path) -> bool:
     with suppress(OSError):
         return one == other or one.samefile(other)
     return False
-
-
-def _option(words: Sequence[str], name: str) -> str:
-    return next((value for option, value in pairwise(words) if option == name), "")

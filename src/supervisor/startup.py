@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from supervisor import processes
 from supervisor.config import ModelSection
 from supervisor.core.desired import differences
-from supervisor.core.reconcile import Found, Survivor, Unfinished
+from supervisor.core.interrupted import Unfinished
+from supervisor.core.reconcile import Found, Survivor
 from supervisor.core.state import Boot, Color, Policy
 from supervisor.core.steps import Step
 from supervisor.errors import ConfigError, NotFound, Refused, WorkerError

@@ -20,7 +20,7 @@ from supervisor import processes
 from supervisor.config import Config, ModelSection
 from supervisor.core import effects as fx
 from supervisor.core import records as rec
-from supervisor.core.reconcile import Unfinished
+from supervisor.core.interrupted import Unfinished
 from supervisor.core.state import Boot, Change, Color, DeploymentKind, Outcome, Policy, State
 from supervisor.core.steps import Step, StepState
 from supervisor.errors import ConfigError, Refused

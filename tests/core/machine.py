@@ -12,8 +12,9 @@ from typing import Any, cast
 from supervisor.config import Config
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
+from supervisor.core.interrupted import INTERRUPTED
 from supervisor.core.planner import decide
-from supervisor.core.reconcile import INTERRUPTED, Found, Resumption, Survivor, reconcile
+from supervisor.core.reconcile import Found, Resumption, Survivor, reconcile
 from supervisor.core.records import EdgeChanged, RequestEnded, WorkerBegan
 from supervisor.core.salvage import Known, Reality, Traces, salvage
 from supervisor.core.state import Boot, Color, Outcome, Policy, State

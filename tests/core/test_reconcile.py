@@ -6,8 +6,9 @@ import pytest
 from tests.core.world import BLUE, GREEN, World
 
 from supervisor.core import events as ev
+from supervisor.core.interrupted import INTERRUPTED, Unfinished
 from supervisor.core.lifecycle import Phase
-from supervisor.core.reconcile import INTERRUPTED, Found, Resumption, Survivor, Unfinished, reconcile
+from supervisor.core.reconcile import Found, Resumption, Survivor, reconcile
 from supervisor.core.records import DeploymentBegan, RequestEnded, RouteChanged
 from supervisor.core.stages import WHEN_WARM
 from supervisor.core.state import Boot, Color, DeploymentKind, EdgePhase, Outcome, Policy

@@ -67,16 +67,16 @@ def to_undo(state: State, deployment: Deployment) -> tuple[Undo, ...]:
     undo: list[Undo] = []
     if step >= Step.SWITCH_ROUTE:
         undo += [Undo.HOLD if in_place else Undo.SWITCH_BACK, Undo.DRAIN_STANDBY]
-    if step >= Step.START_STANDBY and not _was_there_before(deployment):
+    if step >= Step.START_STANDBY and not was_there_before(deployment.kind, deployment.warm):
         undo.append(Undo.STOP_STANDBY)
     if in_place:
         undo += [Undo.START_OLD, Undo.SWITCH_BACK]
     return tuple(undo)
 
 
-def _was_there_before(deployment: Deployment) -> bool:
+def was_there_before(kind: DeploymentKind, warm: bool) -> bool:
     """A warm standby stays what it was: but one that was prewarmed and did not prove itself has no further use."""
-    return deployment.warm and deployment.kind is not DeploymentKind.DEPLOY
+    return warm and kind is not DeploymentKind.DEPLOY
 
 
 def undone(state: State, problem: str = "") -> Decision:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from modelsvc.cli.ctl.describe import GONE, not_serving
-from supervisor.protocol import DeploymentStatus, ErrorType, ExitCode, Outcome, Status
+from modelsvc.cli.ctl.describe import not_serving
+from supervisor.protocol import DeploymentStatus, ErrorType, ExitCode, Outcome, Outlook, Status
 
 ENDED_WELL = (None, Outcome.SUCCEEDED)
 
@@ -112,4 +112,4 @@ def _came_to_nothing(status: Status, latest: DeploymentStatus | None, since: dat
         return None
     kind: ErrorType = "refused" if latest.outcome is Outcome.REFUSED else "failed"
     what = f"deployment {latest.deployment} came to nothing: {latest.reason}"
-    return CameToNothing(what, kind, tried_again=status.outlook != GONE)
+    return CameToNothing(what, kind, tried_again=status.outlook is not Outlook.GONE)

@@ -1,6 +1,7 @@
 """Releases and `[model]` sections as specs, which can be compared: for what is booted, and for the watch on files."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from modelsvc import __version__
 from supervisor.config import ModelSection, SecuritySection
@@ -21,9 +22,8 @@ def enforced(security: SecuritySection) -> dict[str, list[str]]:
 def serving(release: Release) -> ReleaseSpec:
     """What a release serves; settings it does not know yet have their defaults."""
     settings = {**settings_of(ModelSection()), **release.model_settings(tuple(settings_of(ModelSection())))}
-    hosts, origins = (tuple(release.settings.get(key, ())) for key in ENFORCED)
     model = release.model
-    return ReleaseSpec(settings, model.path, model.sha256, release.package_version, hosts, origins)
+    return ReleaseSpec(settings, model.path, model.sha256, release.package_version, **_tuples(release.settings))
 
 
 async def wanted(section: ModelSection, security: SecuritySection, known: ModelFile | None = None) -> ReleaseSpec:
@@ -32,8 +32,12 @@ async def wanted(section: ModelSection, security: SecuritySection, known: ModelF
     Raises Refused when there is no model file, or it cannot be read.
     """
     model = await model_file.identify(model_path(section), known)
-    hosts, origins = map(tuple, enforced(security).values())
-    return ReleaseSpec(settings_of(section), model.path, model.sha256, __version__, hosts, origins)
+    return ReleaseSpec(settings_of(section), model.path, model.sha256, __version__, **_tuples(enforced(security)))
+
+
+def _tuples(settings: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """What is enforced, by the names that it has in `ReleaseSpec` too; a release may not know it yet."""
+    return {key: tuple(settings.get(key, ())) for key in ENFORCED}
 
 
 def whole(path: str, settings: Mapping[str, SettingValue]) -> Change:

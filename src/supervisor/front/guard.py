@@ -52,7 +52,7 @@ class Asked:
     headers: dict[str, str]
 
 
-def refusal(asked: Asked, hosts: Iterable[str]) -> Rejection | None:
+def rejection(asked: Asked, hosts: Iterable[str]) -> Rejection | None:
     """None: it may pass. `hosts` are names that are answered beside the loopback ones; "*" is any."""
     if asked.path in OPEN_PATHS:
         return None
@@ -107,7 +107,7 @@ class Guarded:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        refused = refusal(Asked(scope["method"], scope["path"], headers), self._hosts)
+        refused = rejection(Asked(scope["method"], scope["path"], headers), self._hosts)
         telling = _telling(send)
         if refused is None:
             await self._app(scope, receive, telling)

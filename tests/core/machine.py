@@ -52,6 +52,7 @@ class Machine:
     orders: list[fx.Effect] = field(default_factory=list)
     timers: list[ev.Event] = field(default_factory=list)
     exited: bool = False
+    edited: int = 0  # hosts were, after this release was made
     outcomes: Counter[int] = field(default_factory=Counter)  # how often each deployment was given one
     passed: dict[int, set[type]] = field(default_factory=lambda: defaultdict(set))  # the steps that it really passed
 
@@ -99,7 +100,9 @@ class Machine:
         for row in self.journal.living_workers():
             if row.worker_id in self.workers:
                 ready = self.workers[row.worker_id].ready
-                survivors.append(Survivor(row.color, row.worker_id, row.pid, row.created_at, row.release, ready))
+                superseded = "hosts" if row.release <= self.edited else ""
+                one = Survivor(row.color, row.worker_id, row.pid, row.created_at, row.release, ready, "", superseded)
+                survivors.append(one)
             else:
                 self.journal.lose_worker(row.worker_id)
         route, edge = self.journal.route(), self.journal.fact("edge")

@@ -196,6 +196,7 @@ def finish(state: State, outcome: Outcome) -> Decision:
         deployment.refused and deployment.passing,
     )
     decision: Decision = replace(state, deployment=None), written(ended)
+    decision = then(decision, lambda s: (_up_to_date(s, deployment, outcome), ()))
     decision = then(decision, lambda s: _answer_cancel(s, deployment))
     decision = then(decision, lambda s: _rest(s, deployment, outcome))
     decision = then(decision, lambda s: _remember_standby(s, deployment, outcome))
@@ -209,6 +210,17 @@ def _answer_cancel(state: State, deployment: Deployment) -> Decision:
         return state, ()
     reason = f"deployment {deployment.id} was cancelled"
     return state, written(RequestEnded(deployment.cancelled_by, Outcome.SUCCEEDED, reason, active=state.active))
+
+
+def _up_to_date(state: State, deployment: Deployment, outcome: Outcome) -> State:
+    """A new release has the hosts and origins of now, and one that an operator goes back to has those that he wants.
+
+    What an earlier supervisor had begun, or what took over, may have others.
+    """
+    others = deployment.kind in (DeploymentKind.PREWARM, DeploymentKind.FAILOVER)
+    if outcome is not Outcome.SUCCEEDED or others or deployment.request == RESUMED_REQUEST:
+        return state
+    return replace(state, superseded="")
 
 
 def _rest(state: State, deployment: Deployment, outcome: Outcome) -> Decision:

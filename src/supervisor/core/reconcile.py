@@ -39,6 +39,7 @@ class Survivor:
     release: int
     ready: bool
     outdated: str = ""  # what it was started with and is configured otherwise now
+    superseded: str = ""  # the same of what its release holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ def reconcile(found: Found) -> Resumption:
     resumed = _resumed(left, fate, found.boot) if left and fate and left.to_color in kept else None
     active = None if fate is Fate.VERIFY else _active(found, kept)
     lost = active is None or active is not found.active
+    serving = kept.get(resumed.to_color) if resumed else kept.get(active) if active else None
     state = State(
         slots=_slots(kept),
         policy=found.policy,
@@ -106,6 +108,7 @@ def reconcile(found: Found) -> Resumption:
         prewarmed=found.prewarmed,
         prewarm_lost=_prewarm_lost(found, kept),
         rejected=found.rejected,
+        superseded=serving.superseded if serving else "",
         previous_release=found.previous_release,
         served_release=found.served_release,
         edge=EdgePhase.RUNNING if found.edge_lives else EdgePhase.ABSENT,

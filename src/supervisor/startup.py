@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from supervisor import processes
 from supervisor.config import ModelSection
 from supervisor.core.desired import differences
-from supervisor.core.reconcile import Found, Survivor, Unfinished
+from supervisor.core.interrupted import Unfinished
+from supervisor.core.reconcile import Found, Survivor
 from supervisor.core.state import Boot, Color, Policy
 from supervisor.core.steps import Step
-from supervisor.errors import ConfigError, NotFound, Refused, WorkerError
+from supervisor.errors import ConfigError, NotFound, Refused, SupervisorError, WorkerError
 from supervisor.journal import Journal, WorkerRow
 from supervisor.paths import StatePaths, check_owner, check_socket_path
 from supervisor.releases import model_file
 from supervisor.releases.model_file import model_path
-from supervisor.releases.spec import serving, settings_of, wanted, whole
+from supervisor.releases.spec import serving, settings_of, superseded, wanted, whole
 from supervisor.releases.store import Release
 from supervisor.steps.admission import Admission, changed
 from supervisor.workers.probe import Probe
@@ -145,12 +146,20 @@ class Discovery:
     async def _survivor(self, row: WorkerRow) -> Survivor:
         outdated = ", ".join(filter(None, (self.ports.change(row.color), self._other_keys(row))))
         ready = await self._is_ready(row.color)
-        return Survivor(row.color, row.worker_id, row.pid, row.created_at, row.release, ready, outdated)
+        superseded = self._superseded(row.release)
+        return Survivor(row.color, row.worker_id, row.pid, row.created_at, row.release, ready, outdated, superseded)
 
     def _other_keys(self, row: WorkerRow) -> str:
         """A worker that was started under another `api_keys_file` goes on, but not for long: it lets others in."""
         told, wanted = _option(row, "--api-keys"), self.admission.config.security.api_keys_file
         return "" if told == wanted else f"security.api_keys_file {told or 'none'} -> {wanted or 'none'}"
+
+    def _superseded(self, release: int) -> str:
+        """A release that cannot be read tells nothing, and nothing can be made of it."""
+        try:
+            return superseded(self.admission.releases.read(release), self.admission.config.security)
+        except SupervisorError:
+            return ""
 
     async def _is_ready(self, color: Color) -> bool:
         """One late answer is no reason to end a worker that serves."""

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from supervisor.core.reconcile import INTERRUPTED, Resumption, reconcile
+from supervisor.core.interrupted import INTERRUPTED
+from supervisor.core.reconcile import Resumption, reconcile
 from supervisor.core.records import Warned
 from supervisor.core.state import Color, EdgePhase
 from supervisor.parts import Parts

@@ -19,6 +19,7 @@ from disposable.waiting import until
 from tests.support.service_fixture import Service, service_folder
 
 from modelsvc.cli.base import INTERRUPTED
+from supervisor.protocol import Outlook
 
 
 @contextmanager
@@ -218,7 +219,7 @@ def test_a_first_release_that_its_gate_refuses_is_not_tried_again() -> None:
         ran = service.run("up", "--detach")
         assert ran.code == 1 and "nothing that it could say" in ran.err, ran
         assert "goes on running, and does not try that again" in ran.err and "modelsvc ctl deploy" in ran.err
-        assert service.status().outlook == "gone"
+        assert service.status().outlook is Outlook.GONE
         answer = service.chat("Hello!")
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_worker")
         assert (len(service.history()), service.status().deployment) == (1, None)

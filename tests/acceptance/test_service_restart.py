@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 import tomli_w
@@ -155,6 +156,30 @@ def test_other_keys_come_in_by_a_deployment_that_loses_nothing(tmp_path: Path) -
         assert service.history()[0].because == f"security.api_keys_file none -> {path}"
         assert started_with(service, "--api-keys") == {"green": str(path)}
         assert service.chat("Hello!").status_code == 401
+
+
+def test_other_origins_come_in_by_a_deployment_that_loses_nothing() -> None:
+    """By a new release with the settings of the one that serves; the edge has them at once, workers when it is done."""
+    page = {"Origin": "https://page.example"}
+    with managed_service() as service:
+        service.up()
+        service.does("deploy", DeployRequest(settings={"model.slots": 2}))
+        before = service.settled()
+        assert httpx.get(f"{service.url}/v1/models", headers=page).status_code == 403
+        with steady_traffic(service.url, CLIENTS) as traffic:
+            reconfigured(service, security={"allowed_origins": [page["Origin"]]})
+            service.restart(HANDOVER)
+            replaced(service, "security.allowed_origins none -> https://page.example")
+            traffic.goes_on()
+        after = service.settled()
+        answer = httpx.get(f"{service.url}/v1/models", headers=page)
+
+    assert traffic.report().failed == 0
+    assert before.release and after.release
+    assert after.release.number == before.release.number + 1
+    assert after.release.settings["slots"] == 2
+    assert after.workers[before.active or Color.BLUE].release == before.release.number
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, page["Origin"])
 
 
 def test_a_worker_that_crashes_before_it_is_replaced_comes_back_where_nginx_looks_for_it() -> None:

@@ -17,9 +17,10 @@ from supervisor.core.outlook import Outlook
 from supervisor.core.state import Color
 from supervisor.edge import Edge
 from supervisor.holder import Holder
-from supervisor.nginx.config import REPLAYS, EdgeLimits
+from supervisor.nginx.config import EdgeLimits
 from supervisor.nginx.reload import MARKERS
 from supervisor.patience import eventually
+from supervisor.unavailable import REPLAYS
 
 LIMIT = 64
 TARGET, BODY = "/chat/a%2Fb?x=%20", b'{"message": "hello"}'

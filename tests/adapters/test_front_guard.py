@@ -6,7 +6,7 @@ import httpx
 import pytest
 from litestar import get, post
 
-from supervisor.front.guard import Asked, hostname, refusal
+from supervisor.front.guard import Asked, hostname, rejection
 from supervisor.front.server import build_front
 
 HOSTS = ["10.0.0.5", "models.example"]
@@ -15,8 +15,8 @@ HOSTS = ["10.0.0.5", "models.example"]
 def refused(
     headers: Mapping[str, str], method: str = "GET", path: str = "/api/status", hosts: Sequence[str] = HOSTS
 ) -> str | None:
-    """The code of the refusal."""
-    found = refusal(Asked(method, path, {"host": "localhost:9180", **headers}), hosts)
+    """The code of the rejection."""
+    found = rejection(Asked(method, path, {"host": "localhost:9180", **headers}), hosts)
     return found.code if found else None
 
 

@@ -5,7 +5,9 @@ import re
 
 import pytest
 
+from modelsvc.worker.keys import OPEN_PATHS
 from supervisor.core.state import Color
+from supervisor.nginx.access_log import HEALTH_PATHS
 from supervisor.nginx.config import (
     EdgeLimits,
     EdgeSettings,
@@ -161,3 +163,11 @@ def test_the_fingerprint_tells_two_configurations_apart() -> None:
 
 def test_each_waiting_client_takes_two_files() -> None:
     assert "worker_connections 2048;" in rendered(open_files=4096)
+
+
+def test_whoever_asks_how_the_service_is_is_known_everywhere() -> None:
+    """What is told without a key is no client's in the log, and what is none is never held by nginx."""
+    found = re.search(r"location ~ (\^\S+) \{", rendered())
+    assert found
+    assert {path for path in HEALTH_PATHS | {"/chat", "/", "/healthy"} if re.match(found[1], path)} == HEALTH_PATHS
+    assert OPEN_PATHS <= HEALTH_PATHS

@@ -17,10 +17,10 @@ from tests.support.scripted_worker import scripted_worker
 
 from modelsvc.models import demo_model_path
 from supervisor import processes
-from supervisor.config import Config, ModelSection
+from supervisor.config import Config, ModelSection, SecuritySection
 from supervisor.core import effects as fx
 from supervisor.core import records as rec
-from supervisor.core.reconcile import Unfinished
+from supervisor.core.interrupted import Unfinished
 from supervisor.core.state import Boot, Change, Color, DeploymentKind, Outcome, Policy, State
 from supervisor.core.steps import Step, StepState
 from supervisor.errors import ConfigError, Refused
@@ -90,10 +90,11 @@ class Past:
     journal: Journal
     model: Path
     configured: ModelSection
+    security: SecuritySection = field(default_factory=SecuritySection)
     adopted: list[str] = field(default_factory=list)
 
     def discovery(self, probe: Probe | None = None) -> Discovery:
-        config = Config(model=self.configured)
+        config = Config(model=self.configured, security=self.security)
         processes = WorkerProcesses(self.paths.logs, self.paths.notify_socket, lambda worker_id, code: None)
         releases = ReleaseStore(self.paths.releases)
         holdings = Holdings(Workforce(config, WorkerPorts(config), self.paths, releases, processes), lambda: None)
@@ -361,6 +362,23 @@ async def test_workers_that_live_are_found_and_the_others_written_off(past: Past
 
     assert [(one.worker_id, one.ready) for one in survivors] == [("blue-2", True), ("green-3", False)]
     assert [row.worker_id for row in past.journal.living_workers()] == ["blue-2", "green-3"]
+
+
+async def test_a_worker_whose_release_has_other_hosts_is_found_so_and_renewed(past: Past) -> None:
+    """By a release of the same model and settings, whatever was edited in [model] meanwhile."""
+    await past.served(4, Change(settings={"model.slots": 2}))
+    past.journal.write(rec.WorkerBegan(BLUE, "blue-1", os.getpid(), processes.started_at(psutil.Process()), 4))
+    (before,) = await past.discovery().survivors()
+    past.configure(context_tokens=1024)
+    past.security = SecuritySection(allowed_origins=["http://localhost:3000"])
+    discovery = past.discovery()
+    (after,) = await discovery.survivors()
+    admitted = await discovery.admission.admit(fx.Admit(1, GREEN, Change(), 4, 5, renews=4))
+
+    assert (before.superseded, after.superseded) == ("", "security.allowed_origins none -> http://localhost:3000")
+    old, new = (discovery.admission.releases.read(number) for number in (4, admitted.release))
+    assert (new.number, new.model) == (5, old.model)
+    assert new.settings == {**old.settings, "allowed_origins": ["http://localhost:3000"]}
 
 
 async def test_workers_are_watched_before_they_are_asked_and_asked_side_by_side(past: Past) -> None:

@@ -14,7 +14,7 @@ from modelsvc.cli.waiting.verdict import Awaited, DeploymentFailed, Ended, Look,
 from modelsvc.cli.waiting.wait import until_it_serves
 from supervisor.client import ControlClient
 from supervisor.errors import SupervisorError
-from supervisor.protocol import DeploymentStatus, Outcome, Status
+from supervisor.protocol import DeploymentStatus, Outcome, Outlook, Status
 
 BEGUN = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 SERVING = msgspec.structs.replace(STATUS, deployment=None)
@@ -67,7 +67,7 @@ def test_a_first_deployment_that_came_to_nothing_is_told(outcome: Outcome, kind:
 
 def test_a_first_deployment_that_is_not_tried_again_is_told_so() -> None:
     """The supervisor runs on, and nothing happens before a person does something."""
-    gone = msgspec.structs.replace(NOBODY, outlook="gone")
+    gone = msgspec.structs.replace(NOBODY, outlook=Outlook.GONE)
     told = judge(Look(gone, deployment(Outcome.FAILED)), AWAITED)
     assert isinstance(told, DeploymentFailed) and not told.tried_again
     words = told.explained("modelsvc ctl --socket s")
@@ -77,7 +77,7 @@ def test_a_first_deployment_that_is_not_tried_again_is_told_so() -> None:
 def test_a_status_from_before_the_end_of_the_deployment_does_not_count() -> None:
     """It says that somebody is coming: the deployment itself."""
     running = deployment(None)
-    before = msgspec.structs.replace(NOBODY, deployment=running, outlook="coming")
+    before = msgspec.structs.replace(NOBODY, deployment=running, outlook=Outlook.COMING)
     assert judge(Look(before, deployment(Outcome.FAILED)), AWAITED) == Undecided()
 
 

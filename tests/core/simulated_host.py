@@ -13,16 +13,19 @@ from unittest.mock import patch
 
 from supervisor import startup
 from supervisor.config import Config
+from supervisor.config.sections import SecuritySection
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
+from supervisor.core.interrupted import INTERRUPTED
 from supervisor.core.planner import decide
-from supervisor.core.reconcile import INTERRUPTED, Found, Resumption, reconcile
+from supervisor.core.reconcile import Found, Resumption, reconcile
 from supervisor.core.records import EdgeChanged, RequestEnded, WorkerBegan
 from supervisor.core.salvage import Known, Reality, Traces, salvage
 from supervisor.core.state import Boot, Color, Outcome, Policy, State
 from supervisor.errors import WorkerError
 from supervisor.journal import Journal
 from supervisor.journal.past import Route
+from supervisor.releases.store import ModelFile, Release
 from supervisor.startup import Discovery
 from supervisor.steps.admission import Admission
 from supervisor.workers.probe import Probe
@@ -55,6 +58,7 @@ class SimulatedHost:
     orders: list[fx.Effect] = field(default_factory=list)
     timers: list[ev.Event] = field(default_factory=list)
     exited: bool = False
+    edited: int = 0  # hosts were, after this release was made
     outcomes: Counter[int] = field(default_factory=Counter)  # how often each deployment was given one
     passed: dict[int, set[type]] = field(default_factory=lambda: defaultdict(set))  # the steps that it really passed
 
@@ -103,10 +107,15 @@ class SimulatedHost:
 
     def _discovery(self) -> Discovery:
         """The real one, which asks this host's workers whether they live and are ready."""
-        config, releases = Config(), SimpleNamespace(last=lambda: self.last_release)
+        config, releases = Config(), SimpleNamespace(last=lambda: self.last_release, read=self._read_release)
         admission = cast(Admission, SimpleNamespace(releases=releases, config=config))
         probe = cast(Probe, SimpleNamespace(ready=self._told_ready))
         return Discovery(self.journal, admission, probe, WorkerPorts(config), lambda name, *_: name in self.workers)
+
+    def _read_release(self, number: int) -> Release:
+        """With the hosts of before, where it was made before they were edited."""
+        hosts = ["an.older.name"] if number <= self.edited else SecuritySection().allowed_hosts
+        return Release(number, "", "", ModelFile("", "", 0, 0, 0), {"allowed_hosts": hosts, "allowed_origins": []})
 
     async def _told_ready(self, color: Color) -> None:
         if not self._answers(color):

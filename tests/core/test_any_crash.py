@@ -99,7 +99,7 @@ class AnyCrash(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def the_supervisor_is_killed(self, data: st.DataObject) -> None:
-        """Others may be, before the next one is there; and who was loading may get ready."""
+        """Others may be, before the next one is there; who was loading may get ready, and hosts may be edited."""
         for worker_id, worker in list(self.host.workers.items()):
             match data.draw(st.sampled_from(["lives on", "lives on", "lives on", "dies"])):
                 case "dies":
@@ -108,6 +108,8 @@ class AnyCrash(RuleBasedStateMachine):
                     worker.ready = worker.ready or data.draw(st.booleans())
         if data.draw(st.sampled_from([False, False, False, True])):
             self.host.edge_pid = None
+        if data.draw(st.sampled_from([False, False, False, True])):
+            self.host.edited = self.host.last_release
         self.start()
 
     @precondition(lambda self: not self.host.state.deployment)
@@ -227,9 +229,11 @@ class AnyCrash(RuleBasedStateMachine):
 
 
 def is_taken_back(found: Found) -> bool:
-    """The deployment that was under way had failed, so that its worker has to go."""
+    """The deployment that was under way goes back (as `reconcile._fate`)."""
     left = found.unfinished
-    return left is not None and (left.failed or found.brought_by == left.deployment)
+    return left is not None and (
+        found.active is not left.to_color if found.brought_by == left.deployment else left.failed
+    )
 
 
 TestAnyCrash = AnyCrash.TestCase

@@ -6,8 +6,9 @@ import pytest
 from tests.core.world import BLUE, GREEN, World
 
 from supervisor.core import events as ev
+from supervisor.core.interrupted import INTERRUPTED, Unfinished
 from supervisor.core.lifecycle import Phase
-from supervisor.core.reconcile import INTERRUPTED, Found, Resumption, Survivor, Unfinished, reconcile
+from supervisor.core.reconcile import Found, Resumption, Survivor, reconcile
 from supervisor.core.records import DeploymentBegan, RequestEnded, RouteChanged
 from supervisor.core.stages import WHEN_WARM
 from supervisor.core.state import Boot, Color, DeploymentKind, EdgePhase, Outcome, Policy
@@ -372,3 +373,23 @@ def test_numbers_go_on_where_they_were() -> None:
 
     assert (state.last_release, state.last_deployment, state.last_worker) == (7, 11, 13)
     assert (state.previous_release, state.policy) == (5, policy)
+
+
+def test_what_is_configured_otherwise_counts_for_who_serves() -> None:
+    """Of the standby it is no matter: it is to be gone back to as it was."""
+    blue, green = replace(B, superseded="blue's hosts"), replace(G, superseded="green's hosts")
+    assert found((blue, G), BLUE).state.superseded == "blue's hosts"
+    assert found((blue, G), GREEN).state.superseded == ""
+    assert found((B, green), GREEN, unfinished_at(BLUE, GREEN, BAKE), OURS).state.superseded == "green's hosts"
+    assert found((green,), BLUE, unfinished_at(BLUE, GREEN, VERIFY), OLDER).state.superseded == "green's hosts"
+    assert found((), BLUE).state.superseded == ""
+
+
+def test_a_deployment_that_is_gone_on_with_has_its_hosts_of_then() -> None:
+    """They come in once it is over."""
+    world = World(found((B, replace(G, superseded="hosts")), GREEN, unfinished_at(BLUE, GREEN, BAKE), OURS).state)
+    world.tell(ev.Started())
+    world.play()
+    began = [r for r in world.records if isinstance(r, DeploymentBegan)]
+    assert [(r.kind, r.because) for r in began] == [(DeploymentKind.DEPLOY, ""), (DeploymentKind.REPLACE, "hosts")]
+    assert (world.state.deployment, world.state.superseded) == (None, "")

@@ -7,11 +7,12 @@ from tests.core.world import BLUE, GREEN, World, first, records, second, settled
 from supervisor.core import effects as fx
 from supervisor.core import events as ev
 from supervisor.core.lifecycle import Phase
-from supervisor.core.records import DeploymentBegan
+from supervisor.core.records import DeploymentBegan, Warned
 from supervisor.core.state import Change, Color, DeploymentKind, Outcome, Policy
 from supervisor.core.steps import Step
 
 WHY = "workers.green_port 8001 -> 8003"
+HOSTS = "security.allowed_hosts localhost -> example.org"
 LOOK = ev.MemorySeen(0)  # any event will do
 
 
@@ -160,3 +161,79 @@ def test_what_was_prewarmed_stays_on_record_until_it_is_again() -> None:
     """A supervisor that comes in between tells that it is lost."""
     world = stopping(prewarmed=True)
     assert (world.state.prewarmed, world.state.warm_release) == (2, None)
+
+
+# --- hosts and origins, which releases hold ---------------------------------------------------------------------------
+
+
+def superseded(world: World) -> World:
+    world.state = replace(world.state, superseded=HOSTS)
+    return world
+
+
+def test_other_hosts_come_in_by_a_new_release_of_what_serves() -> None:
+    """The old one stays warm to be gone back to; that is an operator's word, which is not fought over."""
+    world = superseded(second())
+    began = world.tell(LOOK)
+    world.play(Step.ADMIT)
+    (admit,) = [e for e in world.effects if isinstance(e, fx.Admit) and e.token == world.current.token]
+    settled(world)
+
+    assert [(r.kind, r.because) for r in records(began) if isinstance(r, DeploymentBegan)] == [
+        (DeploymentKind.REPLACE, HOSTS)
+    ]
+    assert (admit.renews, admit.release, admit.number) == (2, None, 3)
+    assert serving(world) == {BLUE: (Phase.READY, 3, ""), GREEN: (Phase.READY, 2, "")}
+    assert (world.state.previous_release, world.state.superseded) == (2, "")
+
+    world.switch(DeploymentKind.ROLLBACK)
+    settled(world)
+    assert (world.state.active, world.state.active_release, world.state.last_deployment) == (GREEN, 2, 4)
+
+
+def test_other_hosts_and_other_ports_come_in_together() -> None:
+    """One deployment; then the old release is started on its new port."""
+    world = superseded(outdated(second(), GREEN, BLUE))
+    began = [r for r in records(world.tell(LOOK)) if isinstance(r, DeploymentBegan)]
+    settled(world)
+    assert [r.because for r in began] == [f"{WHY}, {HOSTS}"]
+    assert serving(world) == {BLUE: (Phase.READY, 3, ""), GREEN: (Phase.READY, 2, "")}
+    assert world.state.last_deployment == 3
+
+
+def test_other_hosts_that_could_not_come_in_are_tried_again_after_a_rest() -> None:
+    """What served serves on meanwhile."""
+    world = superseded(first())
+    world.tell(LOOK)
+    world.play(Step.BAKE)
+    world.fail()
+    world.play()
+    assert (world.state.active_release, world.state.superseded, world.state.deployment) == (1, HOSTS, None)
+
+    world.tell(world.timers(ev.ReplacementRested)[0].event)
+    settled(world)
+    assert (world.state.active_release, world.state.superseded) == (3, "")
+
+
+def test_what_was_prewarmed_for_other_hosts_is_given_up() -> None:
+    """A deployment of it would bring the old ones back."""
+    world = first()
+    world.tell(ev.PrewarmRequested("p", Change()))
+    settled(world)
+    told = [r.text for r in records(superseded(world).tell(LOOK)) if isinstance(r, Warned)]
+    settled(world)
+    assert "release 2 is not prewarmed any more" in told[0] and HOSTS in told[0]
+    assert world.state.prewarmed is None
+    assert serving(world) == {BLUE: (Phase.READY, 1, ""), GREEN: (Phase.READY, 3, "")}
+
+
+def test_who_took_over_meanwhile_is_replaced_as_well() -> None:
+    """Its release may be as old."""
+    world = superseded(second())
+    world.state = replace(world.state, replacement_rests=True)
+    world.crash(GREEN)
+    settled(world)
+    assert (world.state.active, world.state.superseded) == (BLUE, HOSTS)
+    world.tell(ev.ReplacementRested())
+    settled(world)
+    assert (world.state.active_release, world.state.superseded) == (3, "")

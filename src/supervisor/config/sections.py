@@ -110,7 +110,10 @@ class WorkersSection(Section):
 
     blue_port: Port = Field(8000, description="port of the blue worker")
     green_port: Port = Field(8001, description="port of the green worker")
-    stop_timeout_s: Seconds = Field(30.0, description="seconds from SIGTERM to SIGKILL")
+    stop_timeout_s: Seconds = Field(
+        30.0,
+        description="seconds from SIGTERM to SIGKILL; where streams may still run, deploy.drain_timeout_s if longer",
+    )
     crash_limit: Annotated[int, Unit("crashes")] = Field(
         6,
         ge=1,
@@ -132,7 +135,9 @@ class DeploySection(Section):
     """How patient a deployment is, and how strict with the new worker."""
 
     ready_timeout_s: Seconds = Field(180.0, description="seconds a new worker may take to load its model")
-    drain_timeout_s: Seconds = Field(300.0, description="seconds that running answers of the old worker are waited for")
+    drain_timeout_s: Seconds = Field(
+        300.0, description="seconds that running answers are waited for: in a deployment, and at a shutdown"
+    )
     bake_s: Annotated[float, Unit("seconds")] = Field(
         10.0,
         ge=0,

@@ -26,6 +26,7 @@ def begin(
     release: int | None = None,
     warm: bool = False,
     in_place: bool = False,
+    renews: int | None = None,
     because: str = "",
 ) -> Decision:
     """Accept a deployment and begin its first step. `warm`: the release runs already in `to_color`."""
@@ -41,6 +42,7 @@ def begin(
         release,
         warm,
         in_place,
+        renews,
     )
     state = replace(state, last_deployment=number, deployment=deployment)
     began = written(DeploymentBegan(request, number, kind, state.active, to_color, because=because))

@@ -117,7 +117,8 @@ class CheckEdge:
 class Admit:
     """Make release `number` from `change` on top of release `base`, or check the recorded `release` again.
 
-    `in_place`: what serves now is stopped before the new worker is started.
+    `renews`: make it of that recorded release instead, with hosts and origins as they are configured now. `in_place`:
+    what serves now is stopped before the new worker is started.
     """
 
     token: int
@@ -127,6 +128,7 @@ class Admit:
     number: int
     release: int | None = None
     in_place: bool = False
+    renews: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,16 +67,16 @@ def to_undo(state: State, deployment: Deployment) -> tuple[Undo, ...]:
     undo: list[Undo] = []
     if step >= Step.SWITCH_ROUTE:
         undo += [Undo.HOLD if in_place else Undo.SWITCH_BACK, Undo.DRAIN_STANDBY]
-    if step >= Step.START_STANDBY and not _was_there_before(deployment):
+    if step >= Step.START_STANDBY and not was_there_before(deployment.kind, deployment.warm):
         undo.append(Undo.STOP_STANDBY)
     if in_place:
         undo += [Undo.START_OLD, Undo.SWITCH_BACK]
     return tuple(undo)
 
 
-def _was_there_before(deployment: Deployment) -> bool:
+def was_there_before(kind: DeploymentKind, warm: bool) -> bool:
     """A warm standby stays what it was: but one that was prewarmed and did not prove itself has no further use."""
-    return deployment.warm and deployment.kind is not DeploymentKind.DEPLOY
+    return warm and kind is not DeploymentKind.DEPLOY
 
 
 def undone(state: State, problem: str = "") -> Decision:
@@ -196,6 +196,7 @@ def finish(state: State, outcome: Outcome) -> Decision:
         deployment.refused and deployment.transient,
     )
     decision: Decision = replace(state, deployment=None), written(ended)
+    decision = then(decision, lambda s: (_up_to_date(s, deployment, outcome), ()))
     decision = then(decision, lambda s: _answer_cancel(s, deployment))
     decision = then(decision, lambda s: _rest(s, deployment, outcome))
     decision = then(decision, lambda s: _remember_standby(s, deployment, outcome))
@@ -209,6 +210,17 @@ def _answer_cancel(state: State, deployment: Deployment) -> Decision:
         return state, ()
     reason = f"deployment {deployment.id} was cancelled"
     return state, written(RequestEnded(deployment.cancelled_by, Outcome.SUCCEEDED, reason, active=state.active))
+
+
+def _up_to_date(state: State, deployment: Deployment, outcome: Outcome) -> State:
+    """A new release has the hosts and origins of now, and one that an operator goes back to has those that he wants.
+
+    What an earlier supervisor had begun, or what took over, may have others.
+    """
+    others = deployment.kind in (DeploymentKind.PREWARM, DeploymentKind.FAILOVER)
+    if outcome is not Outcome.SUCCEEDED or others or deployment.request == RESUMED_REQUEST:
+        return state
+    return replace(state, superseded="")
 
 
 def _rest(state: State, deployment: Deployment, outcome: Outcome) -> Decision:

@@ -7,8 +7,9 @@ record are brought to rest as well, so that none of them is under way for ever.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
+from supervisor.core import ending
+from supervisor.core.interrupted import INTERRUPTED, Fate, Unfinished, at_rest
 from supervisor.core.lifecycle import Phase
 from supervisor.core.records import DeploymentBegan, Record, RequestEnded, StepChanged
 from supervisor.core.state import (
@@ -16,7 +17,6 @@ from supervisor.core.state import (
     Boot,
     Color,
     Deployment,
-    DeploymentKind,
     EdgePhase,
     Outcome,
     Policy,
@@ -25,18 +25,7 @@ from supervisor.core.state import (
 )
 from supervisor.core.steps import Step, StepState
 
-INTERRUPTED = "the supervisor ended during the deployment"
-TAKEN_BACK = frozenset({Step.START_STANDBY, Step.SWITCH_ROUTE, Step.VERIFY_ROUTE})
 BEGUN = (StepState.RUNNING, StepState.DONE)
-
-
-class Fate(StrEnum):
-    """What becomes of an unfinished deployment."""
-
-    FORWARD = "forward"  # it was verified at the edge: step 11 comes next
-    VERIFY = "verify"  # the edge was switched, or about to be, and nobody is left to go back to: step 10 comes next
-    STAYS = "stays"  # it failed or was given up, and its colour serves for want of another
-    BACK = "back"  # everything else
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +39,7 @@ class Survivor:
     release: int
     ready: bool
     outdated: str = ""  # what it was started with and is configured otherwise now
-
-
-@dataclass(frozen=True, slots=True)
-class Unfinished:
-    """A deployment the journal shows as under way; `steps` are those that had begun."""
-
-    deployment: int
-    from_color: Color | None
-    to_color: Color
-    steps: Mapping[Step, StepState] = field(default_factory=dict)
-    kind: DeploymentKind = DeploymentKind.DEPLOY
-    release: int | None = None
-    previous_release: int | None = None  # to go back to once it is taken back: what served before the old colour's
-
-    @property
-    def warm(self) -> bool:
-        """Whether the standby ran already."""
-        return self.steps.get(Step.START_STANDBY) is StepState.SKIPPED
-
-    @property
-    def failed(self) -> bool:
-        """Whether a step could not be done, so that it was being taken back, or had been given up."""
-        return StepState.FAILED in self.steps.values()
+    superseded: str = ""  # the same of what its release holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +97,7 @@ def reconcile(found: Found) -> Resumption:
     resumed = _resumed(left, fate, found.boot) if left and fate and left.to_color in kept else None
     active = None if fate is Fate.VERIFY else _active(found, kept)
     lost = active is None or active is not found.active
+    serving = kept.get(resumed.to_color) if resumed else kept.get(active) if active else None
     state = State(
         slots=_slots(kept),
         policy=found.policy,
@@ -140,6 +108,7 @@ def reconcile(found: Found) -> Resumption:
         prewarmed=found.prewarmed,
         prewarm_lost=_prewarm_lost(found, kept),
         rejected=found.rejected,
+        superseded=serving.superseded if serving else "",
         previous_release=found.previous_release,
         served_release=found.served_release,
         edge=EdgePhase.RUNNING if found.edge_lives else EdgePhase.ABSENT,
@@ -151,12 +120,13 @@ def reconcile(found: Found) -> Resumption:
     )
     stop = tuple(survivor.worker_id for survivor in found.survivors if survivor not in kept.values())
     outcome = _outcome(left, fate) if left and fate and not resumed else None
-    steps = _at_rest(left, fate, resumed) if left and fate else ()
+    steps = at_rest(left, fate, resumed) if left and fate else ()
     return Resumption(state, stop, outcome, steps)
 
 
 def _fate(found: Found, ready: Mapping[Color, Survivor]) -> Fate | None:
-    """By what the deployment itself wrote down: that its colour is the active one may be from another one's time."""
+    """By the deployment number recorded with the route, not by the active colour: an earlier deployment may have made
+    that active."""
     left = found.unfinished
     if left is None:
         return None
@@ -208,10 +178,10 @@ def _prewarm_lost(found: Found, kept: Mapping[Color, Survivor]) -> str:
 
 
 def _rejected(left: Unfinished) -> Color | None:
-    """The standby of a deployment that is rolled back. One that was warm stays what it was, unless it was prewarmed for
-    just that; and so does any that the deployment had not touched yet."""
-    was_there_before = left.warm and left.kind is not DeploymentKind.DEPLOY
-    return left.to_color if Step.START_STANDBY in left.steps and not was_there_before else None
+    """The standby of a deployment that is rolled back; none where the deployment had not touched it yet, or where it
+    stays what it was."""
+    goes = Step.START_STANDBY in left.steps and not ending.was_there_before(left.kind, left.warm)
+    return left.to_color if goes else None
 
 
 def _outcome(left: Unfinished, fate: Fate) -> Outcome:
@@ -223,46 +193,6 @@ def _outcome(left: Unfinished, fate: Fate) -> Outcome:
             return Outcome.ROLLED_BACK
         case _:
             return Outcome.FAILED
-
-
-def _at_rest(left: Unfinished, fate: Fate, resumed: Deployment | None) -> tuple[StepChanged, ...]:
-    """What becomes of steps that were under way, of those that are taken back, and of those that come again."""
-    if resumed:
-        ends = _come_again(left, resumed.step)
-    else:
-        ends = _gone_forward(left) if fate is Fate.FORWARD else _gone_back(left, fate)
-    return tuple(StepChanged(left.deployment, step, state, reason) for step, (state, reason) in ends.items())
-
-
-def _come_again(left: Unfinished, done: Step) -> dict[Step, tuple[StepState, str]]:
-    """Taking up brings the route to where step 9 brings it, and what is on record as verified was verified."""
-    ends: dict[Step, tuple[StepState, str]] = {}
-    for step, state in left.steps.items():
-        if step > done:
-            ends[step] = (StepState.PENDING, "")
-        elif state is StepState.RUNNING:
-            ends[step] = (StepState.DONE, "")
-    return ends
-
-
-def _gone_forward(left: Unfinished) -> dict[Step, tuple[StepState, str]]:
-    """The route is on record, so step 10 was done even where that was not written down any more."""
-    begun = {step: (StepState.DONE, "") for step, state in left.steps.items() if state is StepState.RUNNING}
-    verified = {step: end for step, end in begun.items() if step <= Step.VERIFY_ROUTE}
-    over = {step for step, state in left.steps.items() if state is not StepState.RUNNING}
-    skipped = {step: (StepState.SKIPPED, INTERRUPTED) for step in Step if step > Step.VERIFY_ROUTE and step not in over}
-    return {**verified, **skipped}
-
-
-def _gone_back(left: Unfinished, fate: Fate) -> dict[Step, tuple[StepState, str]]:
-    """Of one whose colour stays, nothing is undone."""
-    ends: dict[Step, tuple[StepState, str]] = {}
-    for step, state in left.steps.items():
-        if state is StepState.RUNNING:
-            ends[step] = (StepState.FAILED, INTERRUPTED)
-        elif state is StepState.DONE and step in TAKEN_BACK and fate is Fate.BACK:
-            ends[step] = (StepState.UNDONE, "")
-    return ends
 
 
 def _slots(kept: Mapping[Color, Survivor]) -> dict[Color, Slot]:

@@ -122,6 +122,7 @@ def _admission(state: State, deployment: Deployment) -> fx.Admit:
         state.last_release + 1,
         deployment.release,
         deployment.in_place,
+        deployment.renews,
     )
 
 

@@ -57,7 +57,7 @@ class DeploymentKind(StrEnum):
     SWAP = "swap"
     PREWARM = "prewarm"  # steps 1 to 6: it leaves the standby warm, and the active colour as it is
     FAILOVER = "failover"  # the active worker crashed, and the standby is warm
-    REPLACE = "replace"  # the active worker holds too much memory: the same release anew
+    REPLACE = "replace"  # the active worker holds too much memory, or what is configured no more: its release anew
 
 
 class Outcome(StrEnum):
@@ -184,6 +184,7 @@ class Deployment:
     release: int | None = None
     warm: bool = False  # the standby already runs: steps 3 to 6 are not needed
     in_place: bool = False  # the old worker is stopped before the new one is started
+    renews: int | None = None  # the release that the new one is made of, with hosts and origins as configured
     clearing: Clearing | None = None
     cancelled_by: str | None = None  # the request that asked for it
     step: Step = Step.CHECK_ACTIVE
@@ -264,6 +265,7 @@ class State:
     boot_due: int = 0  # the failure after which it is tried again when the pause is over; 0: it is not
     over_budget: int = 0  # looks in a row
     replacement_rests: bool = False  # one was tried lately
+    superseded: str = ""  # hosts and origins of the release that serves, where they are configured otherwise now
     shunned: str | None = None  # the standby that could not take over just now
     displaced: Displaced | None = None
     rejected: int | None = None  # the release that was rolled back from last

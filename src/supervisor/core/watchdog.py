@@ -93,11 +93,18 @@ def replace_active(state: State, why: str, *, in_place: bool, because: str = "")
         return state, ()
     rested = After(state.policy.replacement_rest_s, ev.ReplacementRested())
     decision: Decision = replace(state, replacement_rests=True), (*written(Warned(why)), rested)
-    color, release = active.color.other, active.release
+    release, renews = (None, active.release) if state.superseded else (active.release, None)
     return then(
         decision,
         lambda s: deployment.begin(
-            s, REPLACE_REQUEST, DeploymentKind.REPLACE, color, release=release, in_place=in_place, because=because
+            s,
+            REPLACE_REQUEST,
+            DeploymentKind.REPLACE,
+            active.color.other,
+            release=release,
+            in_place=in_place,
+            renews=renews,
+            because=because,
         ),
     )
 

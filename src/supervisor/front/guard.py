@@ -32,7 +32,7 @@ ANSWER_HEADERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejection:
     """Why a request is not served, as its answer."""
 
     status: int
@@ -52,19 +52,19 @@ class Asked:
     headers: dict[str, str]
 
 
-def refusal(asked: Asked, hosts: Iterable[str]) -> Refusal | None:
+def rejection(asked: Asked, hosts: Iterable[str]) -> Rejection | None:
     """None: it may pass. `hosts` are names that are answered beside the loopback ones; "*" is any."""
     if asked.path in OPEN_PATHS:
         return None
     host = asked.headers.get("host", "")
     if not _served(host, hosts):
-        return Refusal(
+        return Rejection(
             403, "host_not_allowed", f"the Host {host[:80]!r} is not served: add its name to security.allowed_hosts"
         )
     if asked.path not in LINKED_PATHS and not _from_own_page(asked.headers, host):
-        return Refusal(403, "origin_not_allowed", "pages of other sites may not use this server")
+        return Rejection(403, "origin_not_allowed", "pages of other sites may not use this server")
     if asked.method not in SAFE_METHODS and not _is_json(asked.headers):
-        return Refusal(415, "not_json", f"{asked.method} needs `Content-Type: application/json`")
+        return Rejection(415, "not_json", f"{asked.method} needs `Content-Type: application/json`")
     return None
 
 
@@ -107,7 +107,7 @@ class Guarded:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        refused = refusal(Asked(scope["method"], scope["path"], headers), self._hosts)
+        refused = rejection(Asked(scope["method"], scope["path"], headers), self._hosts)
         telling = _telling(send)
         if refused is None:
             await self._app(scope, receive, telling)

@@ -22,8 +22,9 @@ from typing import Literal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from supervisor.core.state import Color
+from supervisor.nginx.access_log import HEALTH_PATHS
 from supervisor.open_files import OPEN_FILES
-from supervisor.unavailable import ASK_PATH, AWAY
+from supervisor.unavailable import ASK_PATH, AWAY, GIVEN_UP, REPLAYS
 
 Swap = Literal["keepalive_min_timeout", "retire_then_reload"]
 Version = tuple[int, int, int]
@@ -31,8 +32,6 @@ Version = tuple[int, int, int]
 OLDEST: Version = (1, 15, 3)  # whose `keepalive_timeout` may stand in an upstream
 MIN_TIMEOUT_SINCE: Version = (1, 27, 4)
 TEMP_FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-
-REPLAYS = 3  # of one request; one that ends its worker each time must not do so for ever
 
 # nginx fails to connect to a socket that is not there just as it does to a port that nobody serves.
 NOBODY = "unix:nobody.sock"
@@ -144,9 +143,10 @@ def _render(settings: EdgeSettings, its_fingerprint: str) -> str:
         limits=settings.limits,
         build=settings.build,
         errors=edge_born_errors(settings.limits),
-        bodies=_UNAVAILABLE,
+        health_paths="|".join(sorted(map(re.escape, HEALTH_PATHS))),
         replays=REPLAYS,
         away=AWAY,
+        given_up=GIVEN_UP,
         ask_path=ASK_PATH,
         fingerprint=its_fingerprint,
     )
@@ -157,14 +157,6 @@ def _error_body(kind: str, message: str, code: str) -> str:
 
 
 _FINGERPRINT = re.compile(r'return 200 "(\w+)"')
-_UNAVAILABLE = {
-    AWAY.code: AWAY.body.decode(),
-    "given_up": _error_body(
-        "unavailable",
-        f"no worker stayed up for this request, which was sent {REPLAYS + 1} times: if others are answered, change it",
-        "given_up",
-    ),
-}
 
 
 @cache

@@ -6,6 +6,7 @@ which is `Finished`. An error is `{"error": {"type", "message", "code"}}` at bot
 """
 
 # `as` re-exports: `modelsvc` may import this package, but nothing of the core.
+from supervisor.core.outlook import Outlook as Outlook
 from supervisor.core.state import Color as Color
 from supervisor.core.state import DeploymentKind as DeploymentKind
 from supervisor.core.state import Outcome as Outcome

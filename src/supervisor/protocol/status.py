@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from supervisor.core.outlook import Outlook
 from supervisor.core.state import Color, DeploymentKind, Outcome, StepState
 from supervisor.protocol.base import Struct
 from supervisor.protocol.monitor import MonitorStatus
@@ -133,7 +134,7 @@ class Status(Struct, frozen=True):
     prewarm_lost: str = ""  # why what was prewarmed last is not any more, where nobody asked for that
     monitor: MonitorStatus | None = None  # the managed Prometheus, in short; None: none is wanted
     watch: WatchStatus | None = None  # None: it is not enabled
-    outlook: str = ""  # whether a worker serves: serves, coming, held, gone (none will before somebody asks for it)
+    outlook: Outlook | None = None  # None: of a supervisor that did not tell it yet
 
 
 class History(Struct, frozen=True):

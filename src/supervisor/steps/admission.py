@@ -86,12 +86,22 @@ class Admission:
 
     async def _new(self, order: fx.Admit) -> tuple[Release, Appraisal]:
         """What the order makes of the release it starts from; not on record yet."""
-        appraisal = await self._appraise(order, changed(self.baseline.section(order.base), order.change))
+        appraisal = await self._appraise(order, await self._section(order))
         return self._release(order.number, appraisal), appraisal
 
-    async def _recorded(self, order: fx.Admit, number: int) -> tuple[Release, Appraisal]:
+    async def _section(self, order: fx.Admit) -> ModelSection:
+        if order.renews is None:
+            return changed(self.baseline.section(order.base), order.change)
+        return recorded_section(await self._unchanged(order.renews))
+
+    async def _unchanged(self, number: int) -> Release:
+        """The recorded release. Raises Refused when its model file is another one now."""
         release = self.releases.read(number)
         await model_file.verify_unchanged(release.model)
+        return release
+
+    async def _recorded(self, order: fx.Admit, number: int) -> tuple[Release, Appraisal]:
+        release = await self._unchanged(number)
         return release, await self._appraise(order, recorded_section(release))
 
     async def _appraise(self, order: fx.Admit, section: ModelSection) -> Appraisal:

@@ -11,6 +11,7 @@ from supervisor.protocol import (
     DeploymentStatus,
     EdgeStatus,
     MonitorStatus,
+    Outlook,
     Status,
     StepReport,
     StepState,
@@ -22,7 +23,6 @@ from supervisor.protocol.happenings import WatchDecided
 STEPS = 13
 READY = "ready"
 FAILED = "failed"
-GONE = "gone"  # the outlook where no worker will serve before somebody asks for it
 OVER = (StepState.DONE, StepState.SKIPPED, StepState.FAILED, StepState.UNDONE)
 
 
@@ -44,7 +44,7 @@ def status_lines(status: Status) -> list[str]:
 
 def not_serving(status: Status) -> str:
     """Why no colour serves; empty when one does."""
-    if status.active is None and status.outlook == GONE:
+    if status.active is None and status.outlook is Outlook.GONE:
         why = "`modelsvc ctl explain` tells why the latest deployment failed, `modelsvc ctl deploy` tries it again"
         return f"no colour is active, and none will be by itself: {why}"
     if status.active is None:
@@ -112,7 +112,11 @@ def failed_requests(deployment: DeploymentStatus) -> int | None:
 
 def _active(status: Status) -> str:
     if status.active is None:
-        return "none, and nothing is tried by itself: see `modelsvc ctl explain`" if status.outlook == GONE else "none"
+        return (
+            "none, and nothing is tried by itself: see `modelsvc ctl explain`"
+            if status.outlook is Outlook.GONE
+            else "none"
+        )
     release = status.release
     served = f", release {release.number}, {_model(release.model_path)}" if release else ""
     return f"{status.active}{_idle(status.workers.get(status.active))}{served}"

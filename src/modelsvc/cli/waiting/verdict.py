@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from modelsvc.cli.ctl.describe import GONE, not_serving
-from supervisor.protocol import DeploymentStatus, ErrorType, ExitCode, Outcome, Status
+from modelsvc.cli.ctl.describe import not_serving
+from supervisor.protocol import DeploymentStatus, ErrorType, ExitCode, Outcome, Outlook, Status
 
 ENDED_WELL = (None, Outcome.SUCCEEDED)
 
@@ -112,4 +112,4 @@ def _first_failed(status: Status, latest: DeploymentStatus | None, since: dateti
         return None
     kind: ErrorType = "refused" if latest.outcome is Outcome.REFUSED else "failed"
     what = f"deployment {latest.deployment} came to nothing: {latest.reason}"
-    return DeploymentFailed(what, kind, tried_again=status.outlook != GONE)
+    return DeploymentFailed(what, kind, tried_again=status.outlook is not Outlook.GONE)

@@ -74,6 +74,13 @@ def test_a_first_deployment_that_is_not_tried_again_is_told_so() -> None:
     assert "goes on running, and does not try that again" in words and "`modelsvc ctl --socket s deploy`" in words
 
 
+def test_one_from_before_counts_where_the_supervisor_has_given_up() -> None:
+    """Whoever starts a service that runs like that would wait for nothing."""
+    gone = msgspec.structs.replace(NOBODY, outlook=Outlook.GONE)
+    told = judge(Look(gone, deployment(Outcome.FAILED, BEGUN - timedelta(hours=1))), AWAITED)
+    assert isinstance(told, DeploymentFailed) and not told.tried_again
+
+
 def test_a_status_from_before_the_end_of_the_deployment_does_not_count() -> None:
     """It says that somebody is coming: the deployment itself."""
     running = deployment(None)

@@ -98,7 +98,7 @@ async def test_a_page_that_is_named_reads_answers_and_errors(browser: Browser, s
         assert (too_large["status"], too_large["body"]["error"]["code"]) == (413, "body_too_large")
         assert site.service.ctl("stop", "blue", "--force").code == 0
         gone = await asked()
-        assert (gone["status"], gone["retry"], gone["body"]["error"]["code"]) == (503, "1", "no_worker")
+        assert (gone["status"], gone["retry"], gone["body"]["error"]["code"]) == (503, "60", "no_worker")
 
 
 async def test_another_page_is_told_nothing(browser: Browser, site: Site) -> None:

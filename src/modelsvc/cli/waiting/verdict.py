@@ -103,12 +103,16 @@ def is_up(status: Status) -> bool:
 
 
 def _first_failed(status: Status, latest: DeploymentStatus | None, since: datetime | None) -> DeploymentFailed | None:
-    """A status from before the end does not tell yet what the supervisor makes of it."""
+    """A status from before the end does not tell yet what the supervisor makes of it.
+
+    A deployment of before the command counts where the supervisor has given up: no other one will begin.
+    """
     if latest is None or since is None or latest.outcome in ENDED_WELL:
         return None
     if status.deployment and status.deployment.deployment == latest.deployment:
         return None
-    if datetime.fromisoformat(latest.started_at) < since:
+    given_up = status.outlook is Outlook.GONE
+    if not given_up and datetime.fromisoformat(latest.started_at) < since:
         return None
     kind: ErrorType = "refused" if latest.outcome is Outcome.REFUSED else "failed"
     what = f"deployment {latest.deployment} came to nothing: {latest.reason}"

@@ -33,9 +33,9 @@ class Baseline:
     releases: ReleaseStore
     configured: Callable[[], ModelSection]
 
-    def section(self, release: int | None) -> ModelSection:
-        """What a change is applied to while `release` is the one that serves."""
-        now = self.configured()
+    def section(self, release: int | None, now: ModelSection | None = None) -> ModelSection:
+        """What a change is applied to while `release` is the one that serves; `now` is what the file says, if known."""
+        now = now or self.configured()
         if release is None or self._seen() != now.model_dump():
             return now
         return recorded_section(self.releases.read(release))

@@ -68,7 +68,7 @@ class Reader:
 
     async def _desired(self, config: Config, release: Release | None) -> Desired:
         """Raises Refused when the model file cannot be served."""
-        section = self.baseline.section(release.number if release else None)
+        section = self.baseline.section(release.number if release else None, config.model)
         self._model = path = model_path(section)
         spec = await wanted(section, self.running.security, release.model if release else None)
         if release is None or spec.sha256 != release.model.sha256:

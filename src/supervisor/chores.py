@@ -1,7 +1,7 @@
 """What is done from time to time while the service runs."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,16 @@ def begin(chore: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
 def _log_crash(task: "asyncio.Task[None]") -> None:
     if not task.cancelled() and (error := task.exception()):
         log.error("chore_crashed", chore=task.get_name(), exc_info=error)
+
+
+async def repeat(work: Callable[[], Awaitable[None]], interval_s: float, failed: str) -> None:
+    """Every `interval_s`, until cancelled. What goes wrong is logged as `failed`, and it is done again all the same."""
+    while True:
+        await asyncio.sleep(interval_s)
+        try:
+            await work()
+        except Exception:
+            log.exception(failed)
 
 
 async def rotate_logs(held: Iterable[Path]) -> None:

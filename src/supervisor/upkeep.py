@@ -3,14 +3,12 @@
 Without these files the service goes on, but nobody can reach it by `modelsvc ctl`, or what it does is not on record.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
-
 from modelsvc.keyfile import publish
+from supervisor.chores import repeat
 from supervisor.core.records import Record, Warned
 from supervisor.errors import SupervisorError
 from supervisor.http.unix_server import UnixServer
@@ -19,8 +17,6 @@ from supervisor.workers.notify import Inbox
 
 INTERVAL_S = 1.0
 ADVICE = "keep whatever cleans up away from the state folder"
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +38,8 @@ class Upkeep:
     _failing: dict[Path, str] = field(default_factory=dict, init=False)
 
     async def run(self) -> None:
-        """Until cancelled. A look that goes wrong is told, and the next one is taken all the same."""
-        while True:
-            await asyncio.sleep(self.interval_s)
-            try:
-                await self.look()
-            except Exception:
-                log.exception("upkeep_failed")
+        """Until cancelled."""
+        await repeat(self.look, self.interval_s, "upkeep_failed")
 
     async def look(self) -> None:
         """Make anew what is not there."""

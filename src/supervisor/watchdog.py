@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
+from supervisor.chores import repeat
 from supervisor.core import account
 from supervisor.core import events as ev
 from supervisor.core.state import EdgePhase, Slot, State
@@ -16,8 +15,6 @@ from supervisor.workers.probe import Probe
 
 INTERVAL_S = 1.0
 LOOK_TIMEOUT_S = 2.0  # a few of these, one after the other, must pass before a hung worker is ended
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +29,8 @@ class Watchdog:
     interval_s: float = INTERVAL_S
 
     async def run(self) -> None:
-        """Until cancelled. A look that goes wrong is told, and the next one is taken all the same."""
-        while True:
-            await asyncio.sleep(self.interval_s)
-            try:
-                await self.look()
-            except Exception:
-                log.exception("look_failed")
+        """Until cancelled."""
+        await repeat(self.look, self.interval_s, "look_failed")
 
     async def look(self) -> None:
         """At each worker that serves, at the memory of all, and at the route."""

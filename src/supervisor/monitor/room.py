@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from supervisor.chores import repeat
 from supervisor.core import account
 from supervisor.core.ledger import mb
 from supervisor.core.state import State
@@ -67,12 +68,7 @@ class Room:
 
     async def watch(self) -> None:
         """Until cancelled."""
-        while True:
-            await asyncio.sleep(INTERVAL_S)
-            try:
-                await self.look()
-            except Exception:
-                log.exception("monitor_look_failed")
+        await repeat(self.look, INTERVAL_S, "monitor_look_failed")
 
     async def look(self) -> None:
         """Remember what it held at most; over the budget some looks in a row, it is the first to go."""

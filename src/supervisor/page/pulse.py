@@ -4,15 +4,13 @@ Requests are those that nginx logged, so they are as clients saw them; tokens ar
 are asked with every sample while somebody looks, and else with every fifth, as often as Prometheus asks them.
 """
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
 from math import ceil
 
-import structlog
-
+from supervisor.chores import repeat
 from supervisor.core.state import Color
 from supervisor.nginx.access_log import EdgeEntry
 from supervisor.page.tokens import TokenRates
@@ -24,8 +22,6 @@ LATENCY_SAMPLES = 5  # one alone may have a single answer
 WATCHED_S = 30.0  # after a look
 UNWATCHED_SAMPLES = 5  # from one question for tokens to the next
 FAILED = 500
-
-log = structlog.get_logger()
 
 
 class ColorPulse(Struct, frozen=True):
@@ -84,12 +80,7 @@ class Pulse:
 
     async def run(self) -> None:
         """Take samples until cancelled."""
-        while True:
-            await asyncio.sleep(INTERVAL_S)
-            try:
-                await self.sample()
-            except Exception:
-                log.exception("pulse_not_taken")
+        await repeat(self.sample, INTERVAL_S, "pulse_not_taken")
 
     async def sample(self) -> None:
         """End one interval and begin the next."""

@@ -24,10 +24,10 @@ async def test_a_deployment_is_watched_from_its_first_step_to_its_last(browser: 
     """Each of the 13 steps is seen running and then done, in order; the active colour changes before the eyes, and a
     conversation through the page goes on with the other colour."""
     before = (await asyncio.to_thread(service.settled)).active
-    after = other(before)
+    after, number = other(before), (await asyncio.to_thread(service.history))[0].deployment
     async with visiting(browser, service.page_url) as visitor:
         await visitor.see(f"#color-{before}[data-active=true]", "active")
-        number = int((await visitor.text("#deployment-title")).split()[-1])
+        await visitor.see("#deployment-title", f"Deployment {number}")
         assert await visitor.ask("My name is Ada.") == ("Nice to meet you, Ada.", before, "1")
 
         deploying = asyncio.create_task(asyncio.to_thread(service.ctl, "deploy"))

@@ -220,3 +220,8 @@ async def desk(folder: Path) -> AsyncIterator[Desk]:
         made.edit(path=str(made.model), context_tokens=512)
         await made.deploys()
         yield made
+
+
+def other_model(path: Path) -> None:
+    """The demo model with more behind it: other bytes, and it can be served."""
+    path.write_bytes(demo_model_path().read_bytes() + b"\0" * 64)

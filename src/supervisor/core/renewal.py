@@ -59,4 +59,4 @@ def _restore(state: State, standby: Slot, displaced: Displaced) -> Decision:
     if displaced.prewarmed:
         kind, release = DeploymentKind.PREWARM, displaced.release
         return deployment.begin(state, REWARM_REQUEST, kind, standby.color, release=release)
-    return then((state, ()), lambda s: slots.start(s, standby.color, displaced.release))
+    return slots.start(state, standby.color, displaced.release)

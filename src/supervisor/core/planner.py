@@ -160,8 +160,7 @@ def _worker_ended(state: State, worker_id: str, code: int | None) -> Decision:
 
 
 def _is_missed(state: State, slot: Slot) -> bool:
-    """Only the active colour is restarted; during a deployment the one it may go back to, never the one on trial."""
+    """Only the colour that is kept is restarted, never the one on trial."""
     running = state.deployment
-    missed = running.from_color if running and not running.is_baked else state.active
     replaced = running is not None and not running.undoing and room.is_clearing(running, slot.color)
-    return slot.wanted and slot.color is missed and not replaced and state.shutdown is None
+    return slot.wanted and slot.color is state.kept_color and not replaced and state.shutdown is None

@@ -17,7 +17,7 @@ def owner(state: State, worker_id: str) -> Slot | None:
 
 def start(state: State, color: Color, release: int, request: str | None = None) -> Decision:
     """Spawn a worker in a slot that is absent, in backoff or given up."""
-    number, stays = state.last_worker + 1, color in (state.active, _old(state))
+    number, stays = state.last_worker + 1, color is state.kept_color
     worker_id = f"{color}-{number}"
     state = replace(state, last_worker=number).with_slot(
         color,
@@ -36,12 +36,6 @@ def start(state: State, color: Color, release: int, request: str | None = None) 
     )
     background = state.active is color.other and state.slots[color.other].serves
     return state, (StartWorker(color, worker_id, release, background, stays),)
-
-
-def _old(state: State) -> Color | None:
-    """The colour that a deployment may go back to, which finds it where it was."""
-    running = state.deployment
-    return running.from_color if running and not running.is_baked else None
 
 
 def ask_for_room(state: State, color: Color, release: int, request: str) -> Decision:

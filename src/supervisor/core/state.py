@@ -293,6 +293,12 @@ class State:
         return self.deployment
 
     @property
+    def kept_color(self) -> Color | None:
+        """Whose worker is started again when it ends: the active colour, or the one that a deployment goes back to."""
+        running = self.deployment
+        return running.from_color if running and not running.is_baked else self.active
+
+    @property
     def active_slot(self) -> Slot | None:
         return self.slots[self.active] if self.active else None
 
